@@ -1,0 +1,69 @@
+"""bench: where a robustness claim is settled. What plugins and notebooks import; everything loads on first use."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.domain.attack import Attack, Perturbed
+    from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
+    from bench.domain.defense import Classifier, Defense, Network, Trainable, Trained, Training, Watch
+    from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
+    from bench.domain.outcome import Outcome, ShardResult
+    from bench.domain.plan import Plan, Shard, Spec
+    from bench.domain.threat import ThreatModel
+    from bench.domain.victim import Victim
+    from bench.store.store import Store
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "bench.domain.attack": ("Attack", "Perturbed"),
+    "bench.domain.dataset": ("Batch", "Dataset", "ImageSet", "Split", "Task"),
+    "bench.domain.defense": ("Classifier", "Defense", "Network", "Trainable", "Trained", "Training", "Watch"),
+    "bench.domain.errors": ("BenchError", "DataError", "PluginError", "StoreError", "UsageError", "WeightsError"),
+    "bench.domain.outcome": ("Outcome", "ShardResult"),
+    "bench.domain.plan": ("Plan", "Shard", "Spec"),
+    "bench.domain.threat": ("ThreatModel",),
+    "bench.domain.victim": ("Victim",),
+    "bench.store.store": ("Store",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Attack",
+    "Batch",
+    "BenchError",
+    "Classifier",
+    "DataError",
+    "Dataset",
+    "Defense",
+    "ImageSet",
+    "Network",
+    "Outcome",
+    "Perturbed",
+    "Plan",
+    "PluginError",
+    "Shard",
+    "ShardResult",
+    "Spec",
+    "Split",
+    "Store",
+    "StoreError",
+    "Task",
+    "ThreatModel",
+    "Trainable",
+    "Trained",
+    "Training",
+    "UsageError",
+    "Victim",
+    "Watch",
+    "WeightsError",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME_OF:
+        return getattr(importlib.import_module(_HOME_OF[name]), name)
+    raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -1,0 +1,43 @@
+"""An attack proposes perturbed images; it never judges itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from bench.domain.dataset import Batch
+    from bench.domain.threat import ThreatModel
+    from bench.domain.victim import Victim
+
+Knowledge = Literal["black-box", "white-box", "adaptive"]
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """What an attack proposes: images (N, C, H, W), a witness where the images alone cannot prove admissibility, and
+    remarks on its own run (AutoAttack's flags) that the reader of the number should see."""
+
+    images: Tensor
+    witness: Tensor | None = None
+    remarks: tuple[str, ...] = ()
+
+
+class Attack(ABC):
+    """A recipe for perturbed images. Subclasses are frozen dataclasses: their fields are their settings."""
+
+    version: ClassVar[str] = "1"
+    norm: ClassVar[str]
+    """The norm in which the attack spends its budget."""
+    knowledge: ClassVar[Knowledge] = "white-box"
+    """What it uses of the victim: logits (black-box), gradients (white-box), the defense's own mechanism (adaptive)."""
+
+    @abstractmethod
+    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
+        """Images within `threat` of the batch's that the victim should misclassify; all randomness from `rng`.
+
+        Library code that draws from torch's global generator runs in a scope that the harness has seeded from `rng`.
+        """

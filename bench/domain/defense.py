@@ -1,0 +1,143 @@
+"""A defense as a recipe (`Defense`) and in memory (`Classifier`)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from bench.domain.dataset import Batch, ImageSet, Task
+
+
+class Classifier(ABC):
+    """Images in, logits out; the one function that an attack sees."""
+
+    deterministic: bool = True
+    """Whether equal images always give equal logits, whatever the rng."""
+    differentiable: bool = True
+    """Whether autograd through a call gives the gradient of the logits."""
+
+    @abstractmethod
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        """Logits (N, K) float32 of images (N, C, H, W) in [0, 1]; all randomness comes from `rng`.
+
+        Noise is drawn for the whole batch before the batch is cut to fit memory.
+        """
+
+    def stand_in(self) -> Classifier | None:
+        """A differentiable classifier whose gradient replaces this one's (BPDA; Athalye et al. 2018, 1802.00420)."""
+        return None
+
+    def shrink(self) -> str | None:
+        """Use less memory a call from now on and say how ('chunks of 64 rows'); None when nothing is left to shrink."""
+        return None
+
+
+class Network(Classifier):
+    """A plain torch module as a deterministic, differentiable classifier.
+
+    `mean` and `std` (one value a channel) normalise the images first.
+    """
+
+    def __init__(
+        self, module: nn.Module, mean: tuple[float, ...] | None = None, std: tuple[float, ...] | None = None
+    ) -> None:
+        import torch
+
+        self.module = module.eval().requires_grad_(False)
+        self._rows: int | None = None
+        self._largest = 0
+        device = next((p.device for p in module.parameters()), torch.device("cpu"))
+        self._mean = None if mean is None else torch.tensor(mean, device=device).view(1, -1, 1, 1)
+        self._std = None if std is None else torch.tensor(std, device=device).view(1, -1, 1, 1)
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        import torch
+        from torch.utils.checkpoint import checkpoint
+
+        self._largest = max(self._largest, len(images))
+        if self._rows is None or len(images) <= self._rows:
+            return self._logits(images)
+        if images.requires_grad and torch.is_grad_enabled():
+            parts = [checkpoint(self._logits, part, use_reentrant=False) for part in images.split(self._rows)]
+        else:
+            parts = [self._logits(part) for part in images.split(self._rows)]
+        return torch.cat(parts)
+
+    def shrink(self) -> str | None:
+        rows = (self._rows or self._largest) // 2
+        if rows < 1:
+            return None
+        self._rows = rows
+        return f"chunks of {rows} images"
+
+    def _logits(self, images: Tensor) -> Tensor:
+        if self._mean is not None:
+            images = images - self._mean
+        if self._std is not None:
+            images = images / self._std
+        logits: Tensor = self.module(images).float()
+        return logits
+
+
+class Defense(ABC):
+    """A recipe for a classifier. Subclasses are frozen dataclasses: their fields are their settings and identity."""
+
+    version: ClassVar[str] = "1"
+    """Raise it whenever the same settings would give other predictions."""
+
+    @abstractmethod
+    def load(self, task: Task, device: str) -> Classifier:
+        """The classifier for a task, ready on `device`. Raises `WeightsError` where a checkpoint cannot be used."""
+
+    def weights(self, task: Task) -> Mapping[str, Path]:
+        """The files that `load` will read, by role; their SHA-256 become part of every plan."""
+        return {}
+
+
+class Watch(Protocol):
+    """Told about progress: `done` of `total` units, and a short note for the reader."""
+
+    def __call__(self, done: float, total: float, note: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training run is given.
+
+    `data` are the training images; `folder` receives checkpoints, weights and card, and holds those of an
+    interrupted run; `adversarial()` gives the whole training set as the protocol's attack perturbs it on its source.
+    """
+
+    task: Task
+    data: ImageSet
+    device: str
+    seed: int
+    folder: Path
+    watch: Watch
+    adversarial: Callable[[], Batch]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run gives: the weights' file and figures worth keeping (proportions, losses, seconds)."""
+
+    weights: Path
+    metrics: Mapping[str, float]
+
+
+class Trainable(Defense):
+    """A defense that can be trained by `bench train`."""
+
+    @abstractmethod
+    def recipe(self, task: Task) -> Any:
+        """The default hyperparameters for a task, as a frozen dataclass; `bench train -T key=value` replaces fields."""
+
+    @abstractmethod
+    def train(self, run: Training, recipe: Any) -> Trained:
+        """Train from scratch or from the last checkpoint in `run.folder`; equal seeds give equal weights."""

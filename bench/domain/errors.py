@@ -1,0 +1,47 @@
+"""The errors that bench raises on purpose: each message says what was wrong, what was found and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """A deliberate failure; the command line prints its sentence without a traceback and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(BenchError):
+    """The request itself cannot be carried out: an unknown name, a value out of range, too many samples."""
+
+    exit_code = 2
+
+
+class DataError(BenchError):
+    """A data set is missing, unreadable, or no longer the one that a plan was made for."""
+
+    exit_code = 2
+
+
+class WeightsError(BenchError):
+    """A checkpoint is missing, corrupt, of another architecture, or of a kind that would execute code."""
+
+    exit_code = 2
+
+
+class PluginError(BenchError):
+    """A plugin cannot be imported, raises, or breaks its contract."""
+
+
+class StoreError(BenchError):
+    """The store cannot be opened, read or written."""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """A ' Did you mean ...?' for the known name nearest to `name`; without one, the list of known names."""
+    names = sorted(known)
+    match = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if match:
+        return f" Did you mean {match[0]!r}?"
+    return f" Known are: {', '.join(names)}." if names else ""

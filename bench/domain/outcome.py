@@ -1,0 +1,49 @@
+"""What one sample did, and what one shard cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One sample's result; `clean` and `perturbed` hold one predicted class a judging draw."""
+
+    index: int
+    label: int
+    clean: tuple[int, ...]
+    perturbed: tuple[int, ...]
+    distance: float
+    radius: float | None = None
+
+    @property
+    def clean_rate(self) -> float:
+        """Share of draws in which the clean image is classified correctly."""
+        return self.clean.count(self.label) / len(self.clean)
+
+    @property
+    def robust_rate(self) -> float:
+        """Share of draws in which the perturbed image is classified correctly."""
+        return self.perturbed.count(self.label) / len(self.perturbed)
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """A finished shard.
+
+    `invalid` says why its perturbed images lie outside the threat model (None: they do not). `perturbed_sha256`
+    names the artifact that holds the judged images. Passes are counted in samples, memory in bytes.
+    """
+
+    index: int
+    outcomes: tuple[Outcome, ...]
+    forwards: int
+    backwards: int
+    seconds: float
+    peak_memory: int
+    perturbed_sha256: str
+    invalid: str | None = None
+    remarks: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
