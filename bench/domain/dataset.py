@@ -106,7 +106,9 @@ def choose(count: int, size: int, seed: int, sampling: Sampling) -> tuple[int, .
     if count < 1:
         raise UsageError(f"At least one sample is needed; got {count}.")
     if count > size:
-        raise UsageError(f"{count} samples were asked for, but the data set holds {size}; use --samples {size} or fewer.")
+        raise UsageError(
+            f"{count} samples were asked for, but the data set holds {size}; use --samples {size} or fewer."
+        )
     if sampling == "first":
         return tuple(range(count))
     return tuple(int(i) for i in np.random.RandomState(seed).permutation(size)[:count])

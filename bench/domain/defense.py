@@ -63,11 +63,10 @@ class Network(Classifier):
         self._largest = max(self._largest, len(images))
         if self._rows is None or len(images) <= self._rows:
             return self._logits(images)
+        parts = torch.split(images, self._rows)
         if images.requires_grad and torch.is_grad_enabled():
-            parts = [checkpoint(self._logits, part, use_reentrant=False) for part in images.split(self._rows)]
-        else:
-            parts = [self._logits(part) for part in images.split(self._rows)]
-        return torch.cat(parts)
+            return torch.cat([checkpoint(self._logits, part, use_reentrant=False) for part in parts])
+        return torch.cat([self._logits(part) for part in parts])
 
     def shrink(self) -> str | None:
         rows = (self._rows or self._largest) // 2

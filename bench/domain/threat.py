@@ -72,12 +72,15 @@ class ThreatModel:
         Raises `UsageError` for l1 and l0, whose projections no built-in attack needs.
         """
         delta = perturbed - clean
+        moved: Tensor
         if self.norm == "linf":
-            return (clean + delta.clamp(-self.radius, self.radius)).clamp(0, 1)
-        if self.norm == "l2":
+            moved = clean + delta.clamp(-self.radius, self.radius)
+        elif self.norm == "l2":
             length = delta.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
-            return (clean + delta * (self.radius / length).clamp_max(1)).clamp(0, 1)
-        raise UsageError(f"There is no projection onto the {self.norm} ball; project inside the attack.")
+            moved = clean + delta * (self.radius / length).clamp_max(1)
+        else:
+            raise UsageError(f"There is no projection onto the {self.norm} ball; project inside the attack.")
+        return moved.clamp(0, 1)
 
     def document(self) -> dict[str, str]:
         """Plain data from which `from_document` rebuilds this threat model exactly."""

@@ -45,7 +45,7 @@ class Victim:
         wants_gradient = torch.is_grad_enabled() and images.requires_grad
         logits = self._differentiable(images) if wants_gradient else self._query(self.classifier, images)
         if wants_gradient and logits.requires_grad:
-            logits.register_hook(self._count_backward)
+            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
         return logits
 
     def redraw(self) -> None:
@@ -74,7 +74,7 @@ class Victim:
 
 
 def check_logits(logits: Tensor, count: int, classes: int | None = None) -> Tensor:
-    """The same logits if they are a finite floating tensor (count, K); else a `PluginError` that says what came instead."""
+    """The same logits if they are finite floats (count, K); else a `PluginError` that says what came instead."""
     import torch
 
     if not isinstance(logits, torch.Tensor):

@@ -1,0 +1,1 @@
+"""Where outcomes live: schema, migrations and the one class that reads and writes them."""

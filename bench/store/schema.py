@@ -1,0 +1,80 @@
+"""The tables: plans, environments, shards, outcomes. There is no status: a shard is there or it is not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, MetaData, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Table(DeclarativeBase):
+    """Common metadata: stable names for constraints, so that migrations can speak of them."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class PlanRow(Table):
+    """A plan under its digest; the columns beside the document are for people who query by hand."""
+
+    __tablename__ = "plans"
+
+    digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    defense: Mapped[str] = mapped_column(Text)
+    attack: Mapped[str] = mapped_column(Text)
+    source: Mapped[str | None] = mapped_column(Text)
+    dataset: Mapped[str] = mapped_column(Text)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created: Mapped[datetime] = mapped_column(DateTime)
+
+
+class EnvironmentRow(Table):
+    """What describes a run and changes no plan: device, versions, commit."""
+
+    __tablename__ = "environments"
+
+    digest: Mapped[str] = mapped_column(Text, primary_key=True)
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ShardRow(Table):
+    """One finished shard."""
+
+    __tablename__ = "shards"
+    __table_args__ = (UniqueConstraint("plan", "number"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan: Mapped[str] = mapped_column(ForeignKey("plans.digest"))
+    number: Mapped[int]
+    environment: Mapped[str] = mapped_column(ForeignKey("environments.digest"))
+    perturbed_sha256: Mapped[str] = mapped_column(Text)
+    invalid: Mapped[str | None] = mapped_column(Text)
+    remarks: Mapped[list[str]] = mapped_column(JSON)
+    forwards: Mapped[int]
+    backwards: Mapped[int]
+    seconds: Mapped[float]
+    peak_memory: Mapped[int]
+    finished: Mapped[datetime] = mapped_column(DateTime)
+
+
+class OutcomeRow(Table):
+    """One sample of one shard; `clean` and `perturbed` are JSON lists with one predicted class a judging draw."""
+
+    __tablename__ = "outcomes"
+
+    shard: Mapped[int] = mapped_column(ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    sample: Mapped[int]
+    label: Mapped[int]
+    clean: Mapped[list[int]] = mapped_column(JSON)
+    perturbed: Mapped[list[int]] = mapped_column(JSON)
+    distance: Mapped[float]
+    radius: Mapped[float | None]
