@@ -29,7 +29,7 @@ class Perturbed:
 class Attack(ABC):
     """A recipe for perturbed images. Subclasses are frozen dataclasses: their fields are their settings."""
 
-    version: ClassVar[str] = "1"
+    revision: ClassVar[str] = "1"
     norm: ClassVar[str]
     """The norm in which the attack spends its budget."""
     knowledge: ClassVar[Knowledge] = "white-box"

@@ -86,7 +86,7 @@ class ImageSet:
 class Dataset(ABC):
     """A named data set; free to construct, read by `load`."""
 
-    version: ClassVar[str] = "1"
+    revision: ClassVar[str] = "1"
     budgets: ClassVar[Mapping[str, str]] = {}
     """Customary epsilon by norm, as text: `{"linf": "8/255"}`."""
 

@@ -87,7 +87,7 @@ class Network(Classifier):
 class Defense(ABC):
     """A recipe for a classifier. Subclasses are frozen dataclasses: their fields are their settings and identity."""
 
-    version: ClassVar[str] = "1"
+    revision: ClassVar[str] = "1"
     """Raise it whenever the same settings would give other predictions."""
 
     @abstractmethod
