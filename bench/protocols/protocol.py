@@ -1,0 +1,83 @@
+"""What a protocol fixes, and which plans are exactly its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.domain.dataset import Sampling
+    from bench.domain.plan import Plan, Spec
+
+SETTINGS = ("samples", "sample_seed", "sampling", "shard_size", "seed", "draws")
+
+
+@dataclass(frozen=True)
+class ProtocolAttack:
+    """One attack of a protocol: its budget where it differs from the protocol's, and the settings that it fixes."""
+
+    name: str
+    epsilon: Fraction | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def fixes(self, attack: Spec) -> bool:
+        """Whether a plan's attack has this name and, one by one, these settings."""
+        return attack.name == self.name and all(
+            key in attack.params and _plain(attack.params[key]) == _plain(value) for key, value in self.params.items()
+        )
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """All that is equal in every row of a leaderboard.
+
+    `source` None means white box. `epsilon` None means the data set's customary budget in each attack's norm.
+    """
+
+    name: str
+    version: str
+    description: str
+    samples: int
+    sample_seed: int
+    sampling: Sampling
+    shard_size: int
+    seed: int
+    draws: int
+    source: str | None
+    epsilon: Fraction | None
+    attacks: tuple[ProtocolAttack, ...]
+
+
+def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool:
+    """Whether a plan is exactly one of the protocol's.
+
+    `customary` is the budgets of the plan's data set (`Dataset.budgets`). Under a transfer protocol the row of the
+    source itself is its white-box plan. Attack settings that the protocol does not list may have any value.
+    """
+    return (
+        all(getattr(plan, setting) == getattr(protocol, setting) for setting in SETTINGS)
+        and _same_source(protocol, plan)
+        and any(
+            attack.fixes(plan.attack) and _budget(protocol, attack, plan.threat.norm, customary) == plan.threat.epsilon
+            for attack in protocol.attacks
+        )
+    )
+
+
+def _same_source(protocol: Protocol, plan: Plan) -> bool:
+    if plan.source is None:
+        return protocol.source is None or plan.defense.name == protocol.source
+    return plan.source.name == protocol.source and plan.source != plan.defense
+
+
+def _budget(protocol: Protocol, attack: ProtocolAttack, norm: str, customary: Mapping[str, str]) -> Fraction | None:
+    epsilon = attack.epsilon or protocol.epsilon
+    return Fraction(customary[norm]) if epsilon is None and norm in customary else epsilon
+
+
+def _plain(value: Any) -> str:
+    # A plan that went through the store holds lists where a fresh one holds tuples.
+    return json.dumps(value, sort_keys=True)
