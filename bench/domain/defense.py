@@ -94,7 +94,7 @@ class Defense(ABC):
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier for a task, ready on `device`. Raises `WeightsError` where a checkpoint cannot be used."""
 
-    def weights(self, task: Task) -> Mapping[str, Path]:
+    def files(self, task: Task) -> Mapping[str, Path]:
         """The files that `load` will read, by role; their SHA-256 become part of every plan."""
         return {}
 
