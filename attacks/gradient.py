@@ -152,13 +152,15 @@ def _height(victim: Victim, images: Tensor, labels: Tensor) -> Tensor:
 
     with torch.no_grad():
         logits = victim(images)
-        losses: Tensor = cross_entropy(logits, labels, reduction="none")
-        return losses.masked_fill(logits.argmax(1) != labels, torch.inf)
+        heights = cross_entropy(logits, labels, reduction="none")
+        heights[logits.argmax(1) != labels] = torch.inf
+    return heights
 
 
 def _norms(images: Tensor) -> Tensor:
     """l2 norms (N, 1, 1, 1)."""
-    return images.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    norms: Tensor = images.flatten(1).norm(dim=1)
+    return norms.view(-1, 1, 1, 1)
 
 
 def _at_least_one(name: str, value: int) -> None:

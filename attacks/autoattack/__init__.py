@@ -1,0 +1,7 @@
+"""AutoAttack in two norms."""
+
+from __future__ import annotations
+
+from attacks.autoattack.recipe import AutoAttackL2, AutoAttackLinf
+
+__all__ = ["AutoAttackL2", "AutoAttackLinf"]

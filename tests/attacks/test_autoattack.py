@@ -1,0 +1,289 @@
+"""AutoAttack equals the library's, for any number of classes, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from pyautoattack import AutoAttack, checks
+from torch import Generator, Tensor, nn
+
+from attacks.autoattack import AutoAttackL2, AutoAttackLinf
+from bench import Attack, Batch, Classifier, Network, UsageError, Victim
+from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
+
+BRIEF = {"n_iter": 10, "n_queries": 60}
+EPSILON = {"linf": "0.02", "l2": "0.15"}
+KINDS = [AutoAttackLinf, AutoAttackL2]
+
+
+def direct(attack: Any, module: nn.Module, batch: Batch, set_up: Callable[[Any], None]) -> Tensor:
+    """What pyautoattack itself proposes for the same seed and batch."""
+    seed = int(torch.randint(2**31, (), generator=generator()))
+    with torch.random.fork_rng(devices=[]):
+        adversary = AutoAttack(
+            module,
+            norm=attack.norm.capitalize(),
+            eps=float(EPSILON[attack.norm]),
+            version=attack.version,
+            seed=seed,
+        )
+        set_up(adversary)
+        images, _ = adversary.run_standard_evaluation(batch.images, batch.labels, batch_size=len(batch))
+    return images
+
+
+def brief(adversary: Any) -> None:
+    """The settings of `BRIEF`, made by hand."""
+    for part in (adversary.apgd, adversary.apgd_targeted):
+        part.__init__(  # APGD derives its checkpoints from the number of steps when it is built
+            part.model,
+            n_iter=10,
+            norm=part.norm,
+            n_restarts=part.n_restarts,
+            eps=part.eps,
+            seed=part.seed,
+            device=part.device,
+            logger=part.logger,
+        )
+    adversary.fab.n_iter = 10
+    adversary.square.n_queries = 60
+
+
+def propose(attack: Attack, module: nn.Module, batch: Batch) -> Any:
+    """What our attack proposes, after the judge's check."""
+    budget = threat(attack.norm, EPSILON[attack.norm])
+    proposal = attack.perturb(victim(module), batch, budget, generator())
+    assert budget.admits(batch.images, proposal.images).all()
+    return proposal
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("version", ["standard", "plus"])
+def test_a_shard_equals_a_direct_call_of_the_library_bit_for_bit(kind: Any, version: str) -> None:
+    module = network(channels=3)
+    batch = batch_for(module, 12, channels=3, wrong=2)
+    attack = kind(version=version, **BRIEF)
+    theirs = direct(attack, module, batch, brief)
+    ours = propose(attack, module, batch).images
+    assert torch.equal(ours, theirs)
+    broken = (ours != batch.images).flatten(1).any(1)
+    assert 0 < int(broken.sum()) < 10
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_whole_standard_version_equals_the_library_bit_for_bit(kind: Any) -> None:
+    module = network()
+    batch = batch_for(module, 4)
+    theirs = direct(kind(), module, batch, lambda adversary: None)
+    assert torch.equal(propose(kind(), module, batch).images, theirs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("version", ["standard", "plus", "rand"])
+@pytest.mark.parametrize("classes", [2, 3, 4, 10])
+def test_every_version_runs_with_any_number_of_classes(kind: Any, version: str, classes: int) -> None:
+    module = network(classes=classes)
+    batch = batch_for(module, 8, size=(7, 9))
+    proposal = propose(kind(version=version, n_iter=4, n_queries=20, eot_iter=2), module, batch)
+    text = " ".join(proposal.remarks)
+    assert ("the DLR loss needs 3 classes and there are 2" in text) == (classes == 2)
+    assert ("apgd-t needs 4 classes and there are 3" in text) == (classes == 3 and version != "rand")
+
+
+@pytest.mark.parametrize(("classes", "broken"), [(2, True), (3, True), (4, True), (10, True), (12, True)])
+def test_a_budget_beyond_every_margin_breaks_every_sample(classes: int, broken: bool) -> None:
+    module = network(classes=classes)
+    batch = batch_for(module, 6)
+    images = AutoAttackLinf(**BRIEF).perturb(victim(module), batch, threat("linf", "0.9"), generator()).images
+    assert bool((module(images).argmax(1) != batch.labels).all()) == broken
+
+
+def test_square_in_l2_is_left_out_of_images_too_small_for_it() -> None:
+    module = network()
+    proposal = propose(AutoAttackL2(**BRIEF), module, batch_for(module, 3, size=(4, 4)))
+    assert "square in l2 needs images 5 pixels high and these have 4: left out" in proposal.remarks
+
+
+def test_a_single_sample_and_a_batch_without_a_right_one_are_attacked_too() -> None:
+    module = network()
+    assert propose(AutoAttackLinf(**BRIEF), module, batch_for(module, 1)).images.shape == (1, 1, 8, 8)
+    wrong = batch_for(module, 3, wrong=3)
+    assert torch.equal(propose(AutoAttackLinf(**BRIEF), module, wrong).images, wrong.images)
+
+
+def test_the_same_generator_gives_the_same_images_and_another_one_others() -> None:
+    module = network()
+    batch, budget, attack = batch_for(module, 8), threat("linf", "0.03"), AutoAttackLinf(**BRIEF)
+    runs = [attack.perturb(victim(module), batch, budget, generator(seed)).images for seed in (1, 1, 2)]
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
+
+
+class Failing(Classifier):
+    """A classifier that breaks down at its n-th query."""
+
+    def __init__(self, module: nn.Module, at: int) -> None:
+        self.module, self.left = module, at
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        self.left -= 1
+        if self.left < 0:
+            raise RuntimeError("the device is gone")
+        logits: Tensor = self.module(images)
+        return logits
+
+
+@pytest.mark.parametrize("at", [10**9, 8, 40])
+def test_nothing_global_is_left_changed_even_by_a_failure(at: int, capfd: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("auto-attack")
+    before = (list(logger.handlers), logger.level, logger.propagate, logger.disabled)
+    events: list[str] = []
+
+    def trace(frame: object, event: str, argument: object) -> None:
+        events.append(event)
+
+    module = network()
+    batch = batch_for(module, 4)
+    state, warned = torch.get_rng_state(), list(warnings.filters)
+    previous = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with contextlib.suppress(RuntimeError):
+            attacked = Victim(Failing(module, at), generator())
+            AutoAttackLinf(**BRIEF).perturb(attacked, batch, threat("linf", "0.02"), generator())
+        restored = sys.gettrace()
+    finally:
+        sys.settrace(previous)
+    assert restored is trace
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (list(logger.handlers), logger.level, logger.propagate, logger.disabled) == before
+    assert warnings.filters == warned
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_defense_that_takes_gradients_inside_is_told_dynamic_and_the_next_one_is_not() -> None:
+    class Inner(nn.Module):
+        """Takes a gradient within its forward pass."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = network()
+
+        def forward(self, images: Tensor) -> Tensor:
+            with torch.enable_grad():
+                probe = images.detach().requires_grad_()
+                torch.autograd.grad(self.module(probe).sum(), probe)
+            logits: Tensor = self.module(images)
+            return logits
+
+    dynamic, plain = Inner(), network()
+    attack = AutoAttackLinf(version="custom", attacks=("apgd-ce",), n_iter=2, n_restarts=1)
+    sentence = "it seems to be a dynamic defense! The evaluation with AutoAttack might be insufficient."
+    assert propose(attack, dynamic, batch_for(dynamic, 2)).remarks == (sentence,)
+    assert propose(attack, plain, batch_for(plain, 2)).remarks == ()
+    assert set(checks.funcs.values()) == {0}
+
+
+def test_warnings_become_short_remarks_said_once() -> None:
+    module = nn.Sequential(network(), nn.Softmax(1))
+    proposal = propose(AutoAttackLinf(**BRIEF), module, batch_for(module, 4))
+    assert len(set(proposal.remarks)) == len(proposal.remarks)
+    assert any(
+        remark.startswith("it seems that the output is a probability distribution") for remark in proposal.remarks
+    )
+    assert not any("flags_doc" in remark for remark in proposal.remarks)
+
+
+def test_a_warning_of_the_defense_becomes_a_remark() -> None:
+    class Complaining(nn.Module):
+        """Warns at every pass."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = network()
+
+        def forward(self, images: Tensor) -> Tensor:
+            if len(images) > 1:
+                warnings.warn("half precision was asked for and is not there", stacklevel=1)
+            logits: Tensor = self.module(images)
+            return logits
+
+    module = Complaining()
+    batch = batch_for(module.module, 4)
+    attack = AutoAttackLinf(version="custom", attacks=("apgd-ce",), n_iter=2)
+    assert propose(attack, module, batch).remarks == ("half precision was asked for and is not there",)
+
+
+def test_standard_keeps_the_noise_of_a_random_defense_and_rand_draws_it_anew() -> None:
+    class Counting(Noisy):
+        """Remembers the noise it was given."""
+
+        def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+            seeds.append(rng.initial_seed())
+            return super().__call__(images, rng)
+
+    module = network()
+    batch, budget = batch_for(module, 4), threat("linf", "0.02")
+    seeds: list[int] = []
+    proposal = AutoAttackLinf(**BRIEF).perturb(Victim(Counting(module, 1.0), generator()), batch, budget, generator())
+    assert len(set(seeds)) == 1
+    assert not any("randomized" in remark for remark in proposal.remarks)
+    seeds.clear()
+    attack = AutoAttackLinf(version="rand", n_iter=2, eot_iter=3)
+    attack.perturb(Victim(Counting(module, 1.0), generator()), batch, budget, generator())
+    assert len(set(seeds)) == len(seeds) > 9
+
+
+@pytest.mark.parametrize("attack", [AutoAttackLinf(), AutoAttackLinf(version="plus", **BRIEF), AutoAttackL2(**BRIEF)])
+def test_progress_runs_to_its_total_and_names_the_attack(attack: Attack) -> None:
+    seen: list[tuple[float, float, str]] = []
+    module = network()
+    batch = batch_for(module, 2)
+    attacked = Victim(Network(module), generator(), lambda done, total, note="": seen.append((done, total, note)))
+    attack.perturb(attacked, batch, threat(attack.norm, "1/100000"), generator())
+    done, totals, notes = zip(*seen, strict=True)
+    checks_and_clean = 2 * 8 + 1
+    assert set(totals) == {attacked.forwards - checks_and_clean}
+    assert list(done) == sorted(done)
+    assert 0.99 * totals[0] <= done[-1] <= totals[0]
+    assert len(seen) <= 200
+    assert "apgd-t, 100 % still robust" in notes
+
+
+def test_progress_never_goes_back_when_samples_break() -> None:
+    seen: list[tuple[float, float]] = []
+    module = network()
+    attacked = Victim(Network(module), generator(), lambda done, total, note="": seen.append((done, total)))
+    AutoAttackLinf(**BRIEF).perturb(attacked, batch_for(module, 16, wrong=3), threat("linf", "0.02"), generator())
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert all(done <= total for done, total in seen)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"version": "standart"}, "no version 'standart'. Did you mean 'standard'?"),
+        ({"version": "custom", "attacks": ("apgd_ce",)}, "no part called 'apgd_ce'. Did you mean 'apgd-ce'?"),
+        ({"version": "custom"}, "go together; got version=custom and 0 attacks"),
+        ({"attacks": ("square",)}, "go together; got version=standard and 1 attacks"),
+        ({"n_queries": 0}, "n_queries must be at least 1; got 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        AutoAttackLinf(**values)
+    assert sentence in str(raised.value)
+
+
+def test_a_custom_list_of_which_nothing_is_possible_is_refused() -> None:
+    module = network(classes=2)
+    attack = AutoAttackLinf(version="custom", attacks=("apgd-t",))
+    with pytest.raises(UsageError, match="Nothing is left of AutoAttack's apgd-t: the DLR loss needs 3 classes"):
+        attack.perturb(victim(module), batch_for(module, 2), threat("linf", "0.1"), generator())

@@ -1,0 +1,61 @@
+"""Small classifiers to attack, and what they are attacked with."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import torch
+from torch import Generator, Tensor, nn
+
+from bench import Batch, Classifier, Network, ThreatModel, Victim
+
+
+def generator(seed: int = 0) -> Generator:
+    """A fresh CPU generator."""
+    return torch.Generator().manual_seed(seed)
+
+
+def threat(norm: str, epsilon: str) -> ThreatModel:
+    """A threat model written briefly."""
+    return ThreatModel(norm, Fraction(epsilon))
+
+
+def network(classes: int = 10, channels: int = 1, seed: int = 0, gain: float = 4.0) -> nn.Module:
+    """An untrained convolutional net for images of any size; `gain` sharpens its logits."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        last = nn.Linear(8, classes)
+        last.weight.data.mul_(gain)
+        return nn.Sequential(
+            nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last
+        ).eval()
+
+
+def victim(module: nn.Module, seed: int = 1) -> Victim:
+    """A plain module under attack."""
+    return Victim(Network(module), generator(seed))
+
+
+def batch_for(
+    module: nn.Module, count: int, channels: int = 1, size: tuple[int, int] = (8, 8), wrong: int = 0
+) -> Batch:
+    """Random images labelled as the module predicts them, but for the first `wrong`."""
+    images = torch.rand(count, channels, *size, generator=generator(7))
+    with torch.no_grad():
+        logits = module(images)
+    labels = logits.argmax(1)
+    labels[:wrong] = (labels[:wrong] + 1) % logits.shape[1]
+    return Batch(tuple(range(count)), images, labels)
+
+
+class Noisy(Classifier):
+    """A classifier that adds seeded noise to its logits."""
+
+    deterministic = False
+
+    def __init__(self, module: nn.Module, scale: float) -> None:
+        self.module, self.scale = module.requires_grad_(False), scale
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        logits: Tensor = self.module(images)
+        return logits + self.scale * torch.randn(logits.shape, generator=rng)
