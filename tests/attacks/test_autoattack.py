@@ -77,12 +77,13 @@ def test_a_shard_equals_a_direct_call_of_the_library_bit_for_bit(kind: Any, vers
     assert 0 < int(broken.sum()) < 10
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_whole_standard_version_equals_the_library_bit_for_bit(kind: Any) -> None:
+def test_the_whole_standard_version_equals_the_library_bit_for_bit() -> None:
     module = network()
-    batch = batch_for(module, 4)
-    theirs = direct(kind(), module, batch, lambda adversary: None)
-    assert torch.equal(propose(kind(), module, batch).images, theirs)
+    batch = batch_for(module, 8)
+    theirs = direct(AutoAttackLinf(), module, batch, lambda adversary: None)
+    ours = propose(AutoAttackLinf(), module, batch).images
+    assert torch.equal(ours, theirs)
+    assert 0 < int((ours != batch.images).flatten(1).any(1).sum()) < 8
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,12 +98,12 @@ def test_every_version_runs_with_any_number_of_classes(kind: Any, version: str, 
     assert ("apgd-t needs 4 classes and there are 3" in text) == (classes == 3 and version != "rand")
 
 
-@pytest.mark.parametrize(("classes", "broken"), [(2, True), (3, True), (4, True), (10, True), (12, True)])
-def test_a_budget_beyond_every_margin_breaks_every_sample(classes: int, broken: bool) -> None:
+@pytest.mark.parametrize("classes", [2, 3, 4, 10, 12])
+def test_a_budget_beyond_every_margin_breaks_every_sample(classes: int) -> None:
     module = network(classes=classes)
     batch = batch_for(module, 6)
     images = AutoAttackLinf(**BRIEF).perturb(victim(module), batch, threat("linf", "0.9"), generator()).images
-    assert bool((module(images).argmax(1) != batch.labels).all()) == broken
+    assert bool((module(images).argmax(1) != batch.labels).all())
 
 
 def test_square_in_l2_is_left_out_of_images_too_small_for_it() -> None:
@@ -238,10 +239,12 @@ def test_standard_keeps_the_noise_of_a_random_defense_and_rand_draws_it_anew() -
     seeds.clear()
     attack = AutoAttackLinf(version="rand", n_iter=2, eot_iter=3)
     attack.perturb(Victim(Counting(module, 1.0), generator()), batch, budget, generator())
-    assert len(set(seeds)) == len(seeds) > 9
+    assert len(set(seeds)) == len(seeds) > 3
 
 
-@pytest.mark.parametrize("attack", [AutoAttackLinf(), AutoAttackLinf(version="plus", **BRIEF), AutoAttackL2(**BRIEF)])
+@pytest.mark.parametrize(
+    "attack", [AutoAttackLinf(**BRIEF), AutoAttackLinf(version="plus", **BRIEF), AutoAttackL2(**BRIEF)]
+)
 def test_progress_runs_to_its_total_and_names_the_attack(attack: Attack) -> None:
     seen: list[tuple[float, float, str]] = []
     module = network()

@@ -20,15 +20,15 @@ def threat(norm: str, epsilon: str) -> ThreatModel:
     return ThreatModel(norm, Fraction(epsilon))
 
 
-def network(classes: int = 10, channels: int = 1, seed: int = 0, gain: float = 4.0) -> nn.Module:
-    """An untrained convolutional net for images of any size; `gain` sharpens its logits."""
+def network(classes: int = 10, channels: int = 1, seed: int = 0) -> nn.Module:
+    """An untrained convolutional net for images of any size, centred so that random images fall into many classes."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        last = nn.Linear(8, classes)
-        last.weight.data.mul_(gain)
-        return nn.Sequential(
-            nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), last
-        ).eval()
+        features = nn.Sequential(nn.Conv2d(channels, 8, 3, padding=1), nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        last = nn.Linear(32, classes)
+        last.weight.data.mul_(10.0)
+        last.bias.data = -last.weight.data @ features(torch.rand(64, channels, 8, 8)).mean(0).detach()
+        return nn.Sequential(features, last).eval().requires_grad_(False)
 
 
 def victim(module: nn.Module, seed: int = 1) -> Victim:
