@@ -1,0 +1,67 @@
+"""The `bench` command: its verbs, and how deliberate errors reach a person."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any
+
+import typer
+from rich.markup import escape
+from typer.core import TyperGroup
+
+from bench.cli.console import stderr
+from bench.domain.errors import BenchError
+
+INTERRUPTED = 130  # what shells use for SIGINT
+
+
+class Verbs(TyperGroup):
+    """A group of commands in which a `BenchError` is one sentence and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb. Set BENCH_DEBUG=1 to see tracebacks."""
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            if os.environ.get("BENCH_DEBUG"):
+                traceback.print_exc()
+            stderr.print(f"[red bold]Error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            stderr.print("Interrupted. What was finished is stored; the same command goes on from there.")
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=Verbs,
+    help="Settle robustness claims: evaluate image classifiers under adversarial attack, sample by sample.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from bench import __version__
+
+        typer.echo(f"bench {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Settle robustness claims: evaluate image classifiers under adversarial attack, sample by sample."""
+
+
+def main() -> None:
+    """The console script."""
+    from bench.cli import evaluate, reading, train
+
+    evaluate.register(app)
+    train.register(app)
+    reading.register(app)
+    app()

@@ -1,0 +1,16 @@
+"""The two consoles: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+
+stdout = Console()
+stderr = Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout, never wrapped or coloured."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,183 @@
+"""`bench evaluate` and `bench verify`: run plans, and run stored numbers again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli import options, panels
+from bench.cli.console import print_json, stderr, stdout
+from bench.domain.errors import UsageError
+from bench.domain.threat import parse_epsilon
+
+if TYPE_CHECKING:
+    from bench.domain.plan import Plan
+    from bench.evaluation.evaluate import Evaluation
+    from bench.store.store import Store
+
+FAILED, BELOW = 1, 3
+
+
+def evaluate(
+    defense: Annotated[str, typer.Option("--defense", help="A name, package.module:Attr, or ./file.py:Attr.")],
+    attack: Annotated[str, typer.Option("--attack", help="A name, package.module:Attr, or ./file.py:Attr.")],
+    defense_settings: options.DefenseSettings = None,
+    attack_settings: options.AttackSettings = None,
+    dataset: options.Dataset = options.DEFAULT_DATASET,
+    dataset_settings: options.DatasetSettings = None,
+    data_dir: options.DataDir = None,
+    protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", envvar="BENCH_SOURCE", help="The defense that the attack sees; 'self' is white box."),
+    ] = None,
+    epsilon: Annotated[
+        str | None, typer.Option("--epsilon", envvar="BENCH_EPSILON", help="Budget in pixel units, exact: 8/255, 0.05.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option("--samples", envvar="BENCH_SAMPLES", help="How many samples.")] = None,
+    sampling: Annotated[
+        str | None, typer.Option("--sampling", envvar="BENCH_SAMPLING", help="How they are chosen: random or first.")
+    ] = None,
+    sample_seed: Annotated[
+        int | None, typer.Option("--sample-seed", envvar="BENCH_SAMPLE_SEED", help="Seed of the choice of samples.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the attack and the noise.")
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option("--draws", envvar="BENCH_DRAWS", help="Predictions an image of a random defense.")
+    ] = None,
+    shard_size: Annotated[
+        int | None, typer.Option("--shard-size", envvar="BENCH_SHARD_SIZE", help="Samples a shard: the batch.")
+    ] = None,
+    device: options.Device = "auto",
+    workers: Annotated[
+        int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
+    ] = None,
+    db: options.Database = options.DEFAULT_DATABASE,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan and what is left to do; run nothing.")
+    ] = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            "--fail-under", envvar="BENCH_FAIL_UNDER", min=0, max=1, help="Exit 3 below this robust accuracy."
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Measure one defense under one attack; a repeated command computes only what is missing."""
+    from bench.evaluation.planning import Request, make_plan
+    from bench.protocols import find_protocol
+    from bench.settings import parse_pairs
+    from bench.store.store import Store
+
+    if sampling not in (None, "random", "first"):
+        raise UsageError(f"--sampling must be random or first; got {sampling!r}.")
+    request = Request(
+        defense=defense,
+        attack=attack,
+        protocol=find_protocol(protocol),
+        defense_settings=parse_pairs(defense_settings or ()),
+        attack_settings=parse_pairs(attack_settings or ()),
+        dataset=dataset,
+        dataset_settings=parse_pairs(dataset_settings or ()),
+        data_dir=data_dir,
+        source=source,
+        epsilon=None if epsilon is None else parse_epsilon(epsilon),
+        samples=samples,
+        sampling=sampling,  # type: ignore[arg-type]  # checked above
+        sample_seed=sample_seed,
+        shard_size=shard_size,
+        seed=seed,
+        draws=draws,
+    )
+    plan = make_plan(request)
+    store = Store(db)
+    if dry_run:
+        _show_work(plan, store, as_json)
+        return
+    _finish(plan, store, _run(plan, store, device, data_dir, workers, as_json), fail_under, as_json)
+
+
+def verify(
+    plan: Annotated[str, typer.Argument(help="A plan's digest, or its beginning.")],
+    shards: Annotated[int | None, typer.Option("--shards", min=1, help="Only the first so many shards.")] = None,
+    device: options.Device = "auto",
+    data_dir: options.DataDir = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; changes no result.")] = None,
+    db: options.Database = options.DEFAULT_DATABASE,
+    as_json: options.Json = False,
+) -> None:
+    """Run a stored plan again and compare, sample by sample; exit 1 if anything differs."""
+    from bench.evaluation.environment import resolve_device
+    from bench.evaluation.verify import verify_plan
+    from bench.progress import EvaluationProgress
+    from bench.store.store import Store
+
+    store = Store(db, create=False)
+    with EvaluationProgress(stderr, quiet=as_json) as progress:
+        report = verify_plan(
+            store.find(plan), store, progress, lambda: resolve_device(device), data_dir, workers, shards
+        )
+    if as_json:
+        print_json({"plan": report.plan.digest, "samples": report.samples, "different": report.different})
+    else:
+        panels.show_verification(report.plan, report.samples, report.different)
+    if report.different:
+        raise typer.Exit(FAILED)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command()(evaluate)
+    app.command()(verify)
+
+
+def _run(plan: Plan, store: Store, device: str, data_dir: Path | None, workers: int | None, quiet: bool) -> Evaluation:
+    from bench.evaluation.environment import resolve_device
+    from bench.evaluation.evaluate import evaluate as evaluate_plan
+    from bench.progress import EvaluationProgress
+
+    with EvaluationProgress(stderr, quiet=quiet) as progress:
+        return evaluate_plan(plan, store, progress, lambda: resolve_device(device), data_dir, workers)
+
+
+def _finish(plan: Plan, store: Store, evaluation: Evaluation, fail_under: float | None, as_json: bool) -> None:
+    from bench.report.summary import summarise
+
+    panels.show_failures(evaluation.failures)
+    outcomes = store.outcomes(plan)
+    if not outcomes:
+        raise typer.Exit(FAILED)
+    summary = summarise(plan, outcomes, store.shards(plan))
+    if as_json:
+        print_json(panels.evaluation_document(summary, evaluation))
+    else:
+        panels.show_result(summary, evaluation, store.location)
+    if evaluation.failures or summary.assurance == "invalid":
+        raise typer.Exit(FAILED)
+    if fail_under is not None and summary.robust_accuracy < fail_under:
+        stderr.print(f"Robust accuracy {summary.robust_accuracy:.2%} is below --fail-under {fail_under:.2%}.")
+        raise typer.Exit(BELOW)
+
+
+def _show_work(plan: Plan, store: Store, as_json: bool) -> None:
+    from bench.evaluation.evaluate import remaining
+
+    work = remaining(plan, store)
+    counts: dict[str, Any] = {
+        "shards": len(plan.shards()),
+        "to_compute": len(work.ready) + len(work.to_craft),
+        "to_craft": len(work.to_craft),
+    }
+    if as_json:
+        print_json({"plan": plan.digest, **counts, "document": plan.document()})
+        return
+    panels.show_plan(plan)
+    stdout.print(
+        f"{counts['to_compute']} of {counts['shards']} shards are to be computed; images of {counts['to_craft']} are "
+        f"to be crafted first. Nothing was run."
+    )

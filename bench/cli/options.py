@@ -1,0 +1,45 @@
+"""Options that several verbs share, each with its environment variable."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Dataset = Annotated[
+    str, typer.Option("--dataset", "-d", envvar="BENCH_DATASET", help="Data set; see `bench list datasets`.")
+]
+DatasetSettings = Annotated[
+    list[str] | None, typer.Option("--dataset-setting", "-S", metavar="KEY=VALUE", help="A setting of the data set.")
+]
+DefenseSettings = Annotated[
+    list[str] | None, typer.Option("--defense-setting", "-D", metavar="KEY=VALUE", help="A setting of the defense.")
+]
+AttackSettings = Annotated[
+    list[str] | None, typer.Option("--attack-setting", "-A", metavar="KEY=VALUE", help="A setting of the attack.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir", envvar="BENCH_DATA_DIR", help="Where the data set's files are, if not in their usual place."
+    ),
+]
+Database = Annotated[
+    str, typer.Option("--db", envvar="BENCH_DB", help="The store: a SQLite file, or any SQLAlchemy URL.")
+]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", envvar="BENCH_DEVICE", help="auto, cpu, cuda, cuda:1, ...; auto takes a GPU if there is one."
+    ),
+]
+ProtocolName = Annotated[
+    str,
+    typer.Option("--protocol", "-p", envvar="BENCH_PROTOCOL", help="A protocol's name, or a .toml file of your own."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables and panels.")]
+
+DEFAULT_DATABASE = "results.db"
+DEFAULT_DATASET = "digits"
+DEFAULT_PROTOCOL = "transfer-1024"

@@ -1,0 +1,183 @@
+"""How results look in a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from bench.cli.console import stderr, stdout
+from bench.domain.threat import format_epsilon
+
+if TYPE_CHECKING:
+    from bench.domain.plan import Plan
+    from bench.evaluation.evaluate import Evaluation, Failure
+    from bench.report.summary import Result
+    from bench.stats import Interval
+
+ASSURANCE_COLOURS = {"invalid": "red", "transfer": "yellow", "black-box": "yellow", "white-box": "green"}
+_BAR = 40
+
+
+def evaluation_document(result: Result, evaluation: Evaluation) -> dict[str, Any]:
+    """The object that `evaluate --json` prints; `seconds` are those of this call."""
+    threat = result.plan.threat
+    return {
+        **result.document(),
+        "threat": {"norm": threat.norm, "epsilon": threat.radius, "exact": str(threat.epsilon)},
+        "shards": len(result.plan.shards()),
+        "computed": evaluation.computed,
+        "crafted": evaluation.crafted,
+        "failures": [{"shard": failure.shard, "error": failure.sentence} for failure in evaluation.failures],
+        "seconds": round(evaluation.seconds, 3),
+    }
+
+
+def show_result(result: Result, evaluation: Evaluation, location: str) -> None:
+    """The closing panel: the number, its interval, its assurance, and where to look next."""
+    plan = result.plan
+    lines = _figures(result)
+    if not result.complete:
+        lines.append(Text(f"incomplete: {result.n} of {plan.samples} samples; run the command again", style="red"))
+    lines.append(Text(_work_done(evaluation), style="dim"))
+    database = "" if location == "results.db" else f" --db {location}"
+    lines.append(
+        Text.assemble(
+            ("next: ", "dim"),
+            f"bench report{database}",
+            ("   or   ", "dim"),
+            f"bench show {plan.digest[:12]}{database}",
+        )
+    )
+    title = (
+        f"[bold]{escape(plan.defense.name)}[/] under [bold]{escape(plan.attack.name)}[/] on {escape(plan.dataset.name)}"
+    )
+    stdout.print(Panel(Group(*lines), title=title, title_align="left", border_style=_colour(result), expand=False))
+
+
+def show_figures(result: Result) -> None:
+    """What a plan found and cost, without the call that found it."""
+    cost = (
+        f"{result.forwards:.0f} forward and {result.backwards:.0f} backward passes a sample, {result.seconds:.1f} s in "
+        f"all, peak memory {result.peak_memory / 2**20:.0f} MiB"
+    )
+    machines = [Text(describe(facts.get("device", "?"), facts), style="dim") for facts in result.environments]
+    stdout.print(Panel(Group(*_figures(result), Text(cost, style="dim"), *machines), border_style=_colour(result)))
+
+
+def show_failures(failures: Sequence[Failure]) -> None:
+    """Every distinct failure once, with the shards that it hit; tracebacks under BENCH_DEBUG."""
+    import os
+
+    sentences: dict[str, list[int]] = {}
+    for failure in failures:
+        sentences.setdefault(failure.sentence, []).append(failure.shard)
+    for sentence, shards in sentences.items():
+        where = ", ".join(map(str, sorted(shards)))
+        stderr.print(f"[red bold]Failed[/] shard {where}: {escape(sentence)}", highlight=False, soft_wrap=True)
+    if failures and os.environ.get("BENCH_DEBUG"):
+        stderr.print(escape(failures[0].details), highlight=False)
+
+
+def show_plan(plan: Plan) -> None:
+    """A plan as a table of what it fixes."""
+    table = Table(
+        title=f"Plan {plan.digest[:12]}", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0)
+    )
+    for name, value in plan_facts(plan).items():
+        table.add_row(f"[dim]{name}[/]", escape(value))
+    stdout.print(table)
+
+
+def plan_facts(plan: Plan) -> dict[str, str]:
+    """What a plan fixes, as short texts under short names."""
+    return {
+        "defense": describe(plan.defense.name, plan.defense.params),
+        "attack": describe(plan.attack.name, plan.attack.params),
+        "source": "itself (white box)" if plan.source is None else describe(plan.source.name, plan.source.params),
+        "data set": plan.dataset.name,
+        "samples": f"{plan.samples} of {plan.size} ({plan.sampling}, seed {plan.sample_seed})",
+        "threat model": f"{plan.threat.norm}, epsilon {format_epsilon(plan.threat.epsilon)}",
+        "shards": f"{len(plan.shards())} of {plan.shard_size} samples",
+        "seed": str(plan.seed),
+        "draws": str(plan.draws),
+        "weights": ", ".join(f"{role} {digest[:12]}" for role, digest in plan.defense.weights.items()) or "none",
+    }
+
+
+def show_verification(plan: Plan, samples: int, different: Sequence[int]) -> None:
+    """Whether a stored plan came out the same again."""
+    if different:
+        shown = ", ".join(map(str, different[:10])) + (", ..." if len(different) > 10 else "")
+        stdout.print(f"[red bold]Different[/] {len(different)} of {samples} samples came out otherwise: {shown}.")
+    else:
+        stdout.print(f"[green bold]Equal[/] All {samples} samples of plan {plan.digest[:12]} came out as stored.")
+
+
+def describe(name: str, params: Any) -> str:
+    """A plugin with its settings, as one would type them."""
+    settings = ", ".join(f"{key}={value}" for key, value in params.items() if value is not None)
+    return f"{name} ({settings})" if settings else name
+
+
+def _figures(result: Result) -> list[Any]:
+    plan, colour = result.plan, _colour(result)
+    headline = Text.assemble(
+        ("robust accuracy  ", "dim"),
+        (f"{result.robust_accuracy:.2%}", f"bold {colour}"),
+        f"   95 % interval [{_percent(result.interval)}]",
+        ("   " + result.assurance, f"bold {colour}"),
+    )
+    clean = Text.assemble(
+        ("clean accuracy   ", "dim"),
+        f"{result.clean_accuracy:.2%}   95 % interval [{_percent(result.clean_interval)}]",
+    )
+    lines: list[Any] = [headline, _bar(result.interval, result.robust_accuracy, colour), clean]
+    if plan.draws > 1:
+        worst, vote = result.robust.worst.rate, result.robust.majority.rate
+        lines.append(Text(f"of {plan.draws} draws      worst {worst:.2%}, majority vote {vote:.2%}"))
+    lines += [Text(""), Text(_circumstances(result), style="dim")]
+    lines += [Text(f"remark: {remark}", style="yellow") for remark in result.remarks]
+    lines += [Text(f"invalid: {reason}", style="red") for reason in result.invalid]
+    return lines
+
+
+def _colour(result: Result) -> str:
+    return ASSURANCE_COLOURS.get(result.assurance, "cyan")
+
+
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.low:.2f}, {100 * interval.high:.2f}"
+
+
+def _bar(interval: Interval, rate: float, colour: str) -> Text:
+    """The number on a line from 0 to 100 %, its interval drawn thick."""
+    low, high, point = (round(value * (_BAR - 1)) for value in (interval.low, interval.high, rate))
+    cells = ["━" if low <= cell <= high else "─" for cell in range(_BAR)]
+    cells[point] = "●"
+    bar = Text("                 0 ", style="dim")
+    for cell in cells:
+        bar.append(cell, style="dim" if cell == "─" else colour)
+    return bar.append(" 100", style="dim")
+
+
+def _circumstances(result: Result) -> str:
+    plan = result.plan
+    source = "attacked itself" if plan.source is None else f"images crafted on {plan.source.name}"
+    return (
+        f"n {result.n}, {plan.threat.norm} epsilon {format_epsilon(plan.threat.epsilon)}, {source}, "
+        f"sample seed {plan.sample_seed}, seed {plan.seed}, {plan.draws} draw{'s' if plan.draws > 1 else ''}"
+    )
+
+
+def _work_done(evaluation: Evaluation) -> str:
+    total = len(evaluation.plan.shards())
+    if not evaluation.computed and not evaluation.crafted:
+        return f"all {total} shards were stored already; nothing was computed ({evaluation.seconds:.1f} s)"
+    crafted = f", images of {evaluation.crafted} shards crafted" if evaluation.crafted else ""
+    return f"{evaluation.computed} of {total} shards computed{crafted} in {evaluation.seconds:.1f} s"

@@ -1,0 +1,182 @@
+"""`bench list`, `bench show` and `bench report`: what there is, what a plan found, and the page."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from bench.cli import options, panels
+from bench.cli.console import print_json, stdout
+from bench.domain.threat import format_epsilon
+
+if TYPE_CHECKING:
+    from bench.registry import Listing
+    from bench.report.summary import Result
+
+
+class What(StrEnum):
+    """What `bench list` can list."""
+
+    DEFENSES = "defenses"
+    ATTACKS = "attacks"
+    DATASETS = "datasets"
+    PROTOCOLS = "protocols"
+    PLANS = "plans"
+
+
+def list_(
+    what: Annotated[What, typer.Argument(help="What to list.")],
+    db: options.Database = options.DEFAULT_DATABASE,
+    as_json: options.Json = False,
+) -> None:
+    """List defenses, attacks, datasets, protocols, or the plans in the store."""
+    if what is What.PLANS:
+        _list_plans(db, as_json)
+    elif what is What.PROTOCOLS:
+        _list_protocols(as_json)
+    else:
+        _list_plugins(what, as_json)
+
+
+def show(
+    plan: Annotated[str, typer.Argument(help="A plan's digest, or its beginning; `bench list plans` shows them.")],
+    db: options.Database = options.DEFAULT_DATABASE,
+    as_json: options.Json = False,
+) -> None:
+    """Show a plan: what it fixes, what it found, what it cost."""
+    from bench.report.summary import summarise
+    from bench.store.store import Store
+
+    store = Store(db, create=False)
+    found = store.find(plan)
+    result = summarise(found, store.outcomes(found), store.shards(found))
+    if as_json:
+        print_json({**result.document(), "document": found.document(), "environments": list(result.environments)})
+        return
+    panels.show_plan(found)
+    panels.show_figures(result)
+
+
+def report(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("reports/index.html"),
+    db: options.Database = options.DEFAULT_DATABASE,
+    as_json: options.Json = False,
+) -> None:
+    """Render the leaderboards as one self-contained HTML page."""
+    from bench.report.page import render
+    from bench.store.store import Store
+
+    path = render(Store(db, create=False), output)
+    if as_json:
+        print_json({"page": str(path)})
+    else:
+        stdout.print(f"The page is at {escape(str(path))}; open it in a browser.", soft_wrap=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this module."""
+    app.command("list")(list_)
+    app.command()(show)
+    app.command()(report)
+
+
+def _list_plugins(what: What, as_json: bool) -> None:
+    from bench import registry
+
+    kinds = {What.DEFENSES: registry.defenses, What.ATTACKS: registry.attacks, What.DATASETS: registry.datasets}
+    listings: list[Listing] = kinds[what].listings()  # type: ignore[attr-defined]  # the three share this method
+    if as_json:
+        print_json([_plugin_document(listing) for listing in listings])
+        return
+    table = Table(title=what.value, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for heading in ("name", *(("norm", "sees") if what is What.ATTACKS else ()), "what it is", "settings"):
+        table.add_column(heading, overflow="fold")
+    for listing in listings:
+        facts = [listing.facts.get(fact, "") for fact in ("norm", "knowledge")] if what is What.ATTACKS else []
+        about = f"[red]broken[/] {escape(listing.broken)}" if listing.broken else escape(listing.summary)
+        settings = "\n".join(f"{key}={value}" for key, value in listing.settings.items())
+        table.add_row(f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]")
+    stdout.print(table)
+
+
+def _plugin_document(listing: Listing) -> dict[str, Any]:
+    return {
+        "name": listing.name,
+        "target": listing.target,
+        "summary": listing.summary,
+        "settings": dict(listing.settings),
+        **listing.facts,
+        "broken": listing.broken,
+    }
+
+
+def _list_protocols(as_json: bool) -> None:
+    from bench.protocols import builtin_protocols
+
+    protocols = builtin_protocols().values()
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": protocol.name,
+                    "version": protocol.version,
+                    "description": protocol.description,
+                    "samples": protocol.samples,
+                    "sample_seed": protocol.sample_seed,
+                    "source": protocol.source,
+                    "epsilon": None if protocol.epsilon is None else float(protocol.epsilon),
+                    "attacks": [attack.name for attack in protocol.attacks],
+                }
+                for protocol in protocols
+            ]
+        )
+        return
+    table = Table(title="protocols", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for heading in ("name", "samples", "source", "epsilon", "attacks", "what it is"):
+        table.add_column(heading, overflow="fold")
+    for protocol in protocols:
+        epsilon = "customary" if protocol.epsilon is None else format_epsilon(protocol.epsilon)
+        attacks = "\n".join(attack.name for attack in protocol.attacks)
+        cells = (str(protocol.samples), protocol.source or "itself", epsilon, attacks, protocol.description)
+        table.add_row(f"[bold]{protocol.name}[/] [dim]{protocol.version}[/]", *cells)
+    stdout.print(table)
+
+
+def _list_plans(db: str, as_json: bool) -> None:
+    from bench.report.summary import summarise
+    from bench.store.store import Store
+
+    store = Store(db, create=False)
+    results = [summarise(plan, store.outcomes(plan), store.shards(plan)) for plan in store.plans()]
+    if as_json:
+        print_json([result.document() for result in results])
+        return
+    table = Table(title=f"plans in {db}", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for heading in ("plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance"):
+        table.add_column(heading, justify="right" if heading in ("n", "clean", "robust") else "left", overflow="fold")
+    for result in results:
+        table.add_row(*_plan_cells(result))
+    stdout.print(table)
+
+
+def _plan_cells(result: Result) -> list[str]:
+    plan = result.plan
+    interval = f"[dim]\\[{100 * result.interval.low:.1f}, {100 * result.interval.high:.1f}][/]"
+    colour = panels.ASSURANCE_COLOURS.get(result.assurance, "cyan")
+    return [
+        plan.digest[:12],
+        escape(plan.dataset.name),
+        f"[bold]{escape(plan.defense.name)}[/]",
+        escape(plan.attack.name),
+        str(plan.threat),
+        escape(plan.source.name) if plan.source else "itself",
+        str(result.n) if result.complete else f"{result.n} of {plan.samples}",
+        f"{result.clean_accuracy:.2%}",
+        f"[bold]{result.robust_accuracy:.2%}[/] {interval}",
+        f"[{colour}]{result.assurance}[/]",
+    ]

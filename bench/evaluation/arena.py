@@ -1,0 +1,189 @@
+"""Executes one shard: clean predictions, the attack, the harness's own judgement, predictions again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.domain.attack import Attack, Perturbed
+from bench.domain.dataset import Batch, ImageSet
+from bench.domain.defense import Classifier, Watch
+from bench.domain.errors import BenchError, DataError, PluginError, WeightsError
+from bench.domain.outcome import Outcome, ShardResult
+from bench.domain.plan import Plan, Purpose, Shard, Spec
+from bench.domain.victim import Victim, check_logits
+from bench.evaluation.determinism import exact, seeded
+from bench.evaluation.environment import environment, peak_memory, reset_peak_memory
+from bench.evaluation.planning import open_images
+from bench.registry import attacks, defenses
+from bench.store.artifacts import Artifacts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A plan's data, classifier and attack in memory, ready to run its shards."""
+
+    plan: Plan
+    device: str
+    data: ImageSet
+    classifier: Classifier
+    attack: Attack
+    artifacts: Artifacts
+
+    @classmethod
+    def load(cls, plan: Plan, device: str, data_dir: Path | None, artifacts: Artifacts) -> Arena:
+        """Everything a plan names, checked against the hashes that it holds.
+
+        Raises `DataError` or `WeightsError` where data or weights are not those of the plan.
+        """
+        data = open_images(plan.dataset, data_dir)
+        if data.fingerprint(plan.indices) != plan.images:
+            raise DataError(
+                f"The images of {plan.dataset.name} are not those this plan was made for; check --data-dir."
+            )
+        with exact(device):
+            classifier = load_defense(plan.defense, data, device)
+        attack = attacks.make(plan.attack.name, plan.attack.params)
+        return cls(plan, device, data, classifier, attack, artifacts)
+
+    def run(self, shard: Shard, watch: Watch, crafted: str | None = None) -> ShardResult:
+        """The shard's outcomes; `crafted` names the source's images where the plan has a source.
+
+        Out of memory, the shard starts again with smaller chunks, and says so in its remarks. Raises `PluginError`
+        where the defense or the attack fails.
+        """
+        remarks: list[str] = []
+        while True:
+            try:
+                with exact(self.device):
+                    result = self._run(shard, watch, crafted)
+                return replace(result, remarks=(*remarks, *result.remarks))
+            except (MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                smaller = self.classifier.shrink()
+                if smaller is None:
+                    raise PluginError(
+                        f"Shard {shard.index} does not fit into the memory of {self.device} even in the smallest "
+                        f"chunks; use a smaller --shard-size or another --device."
+                    ) from error
+                remarks.append(f"Out of memory on {self.device}: the shard was run again in {smaller}.")
+                watch(0, 1, remarks[-1])
+
+    def _run(self, shard: Shard, watch: Watch, crafted: str | None) -> ShardResult:
+        reset_peak_memory(self.device)
+        started = time.perf_counter()
+        batch = self.data.read(shard.indices).to(self.device)
+        watch(0, 1, "clean images")
+        clean = self._predict(batch.images, shard, "clean")
+        victim = Victim(self.classifier, shard.stream("victim", self.device), watch)
+        proposal = self._craft(victim, batch, shard) if crafted is None else self._read(crafted, batch)
+        invalid = self._judge(batch, proposal)
+        sha256 = crafted or self.artifacts.write(proposal.images.float().cpu().numpy())
+        watch(1, 1, "judging")
+        judged = self._predict(proposal.images.nan_to_num(0, 0, 0), shard, "judge")
+        distances = self.plan.threat.distance(batch.images.cpu(), proposal.images.nan_to_num(0, 0, 0).cpu()).tolist()
+        labels = batch.labels.tolist()
+        rows = zip(batch.indices, labels, clean, judged, distances, strict=True)
+        return ShardResult(
+            index=shard.index,
+            outcomes=tuple(Outcome(*row) for row in rows),
+            forwards=victim.forwards,
+            backwards=victim.backwards,
+            seconds=time.perf_counter() - started,
+            peak_memory=peak_memory(self.device),
+            perturbed_sha256=sha256,
+            invalid=invalid,
+            remarks=proposal.remarks,
+            environment=environment(self.device),
+        )
+
+    def _predict(self, images: Tensor, shard: Shard, purpose: Purpose) -> list[tuple[int, ...]]:
+        """For each image its predicted classes, one a draw (a deterministic classifier is asked once)."""
+        import torch
+
+        rng = shard.stream(purpose, self.device)
+        draws = 1 if self.classifier.deterministic else self.plan.draws
+        classes = len(self.data.task.classes)
+        predictions = []
+        with torch.no_grad(), blame(self.plan.defense):
+            for _ in range(draws):
+                logits = check_logits(self.classifier(images, rng), len(images), classes)
+                predictions.append(logits.argmax(1).tolist())
+        return list(zip(*predictions, strict=True))
+
+    def _craft(self, victim: Victim, batch: Batch, shard: Shard) -> Perturbed:
+        rng = shard.stream("attack", self.device)
+        with seeded(rng, self.device), blame(self.plan.attack):
+            proposal = self.attack.perturb(victim, batch, self.plan.threat, rng)
+            images = proposal.images.detach()
+            if images.shape != batch.images.shape:
+                raise PluginError(
+                    f"{self.plan.attack.name} returned images {tuple(images.shape)}; {tuple(batch.images.shape)} was "
+                    f"expected."
+                )
+            return replace(proposal, images=images)
+
+    def _read(self, sha256: str, batch: Batch) -> Perturbed:
+        import torch
+
+        return Perturbed(torch.from_numpy(self.artifacts.read(sha256)).to(batch.images.device))
+
+    def _judge(self, batch: Batch, proposal: Perturbed) -> str | None:
+        """Why the proposal is inadmissible; None when every image is within the threat model."""
+        threat, clean, images = self.plan.threat, batch.images.cpu(), proposal.images.cpu()
+        refused = ~threat.admits(clean, images, proposal.witness)
+        if not bool(refused.any()):
+            return None
+        worst = images[refused]
+        if not bool(worst.isfinite().all()):
+            detail = "some pixels are not finite"
+        elif bool(((worst < 0) | (worst > 1)).any()):
+            detail = f"pixels span [{float(worst.min()):.3g}, {float(worst.max()):.3g}] instead of [0, 1]"
+        else:
+            detail = f"the largest distance is {float(threat.distance(clean, images).max()):.4g}"
+        return (
+            f"{int(refused.sum())} of {len(images)} images that {self.plan.attack.name} proposed lie outside the "
+            f"threat model {threat}: {detail}."
+        )
+
+
+def load_defense(spec: Spec, data: ImageSet, device: str) -> Classifier:
+    """The classifier of a spec, its weights' hashes checked against the spec's."""
+    defense = defenses.make(spec.name, spec.params)
+    found = defenses.spec(spec.name, defense, data.task)
+    if found.weights != spec.weights or found.version != spec.version:
+        raise WeightsError(
+            f"The weights or the version of {spec.name} are not those this plan was made for; make the plan anew by "
+            f"running `bench evaluate` again."
+        )
+    with blame(spec):
+        return defense.load(data.task, device)
+
+
+@contextmanager
+def blame(spec: Spec) -> Iterator[None]:
+    """Turn whatever a plugin raises into a `PluginError` that names it; deliberate errors and lack of memory pass."""
+    try:
+        yield
+    except BenchError:
+        raise
+    except Exception as error:
+        if _is_out_of_memory(error):
+            raise
+        raise PluginError(f"{spec.name} failed with {type(error).__name__}: {error}") from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)

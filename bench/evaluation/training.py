@@ -1,0 +1,166 @@
+"""Trains a defense on a data set, measures it on the test images, and writes its weights with a card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.domain.attack import Attack
+from bench.domain.dataset import Batch, ImageSet
+from bench.domain.defense import Trainable, Training, Watch
+from bench.domain.errors import UsageError
+from bench.domain.plan import Shard, Spec
+from bench.domain.threat import ThreatModel
+from bench.domain.victim import Victim
+from bench.evaluation.arena import blame, load_defense
+from bench.evaluation.determinism import exact, seeded
+from bench.evaluation.environment import environment
+from bench.evaluation.planning import open_images
+from bench.registry import attacks, datasets, defenses
+from bench.settings import override, spell_out
+from bench.store.artifacts import Artifacts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What a person asked `bench train` for; the attack, its source and epsilon make the adversarial images."""
+
+    defense: str
+    threat: ThreatModel
+    attack: str
+    source: str
+    folder: Path
+    command: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    defense_settings: Mapping[str, Any] = field(default_factory=dict)
+    dataset: str = "digits"
+    dataset_settings: Mapping[str, Any] = field(default_factory=dict)
+    data_dir: Path | None = None
+    seed: int = 0
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What came out: where the weights and the card are, the test accuracy, and the training's own figures."""
+
+    weights: Path
+    card: Path
+    accuracy: float
+    metrics: Mapping[str, float]
+
+
+def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
+    """Train, or go on where an interrupted run of the same folder stopped.
+
+    Raises `UsageError` for a defense that has nothing to train and for settings its recipe does not have.
+    """
+    defense = defenses.make(request.defense, request.defense_settings)
+    if not isinstance(defense, Trainable):
+        raise UsageError(f"{request.defense} cannot be trained: it is not a bench.Trainable.")
+    dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
+    data = open_images(dataset, request.data_dir, "train")
+    recipe = override(defense.recipe(data.task), request.settings, f"The recipe of {request.defense}")
+    request.folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+
+    def adversarial() -> Batch:
+        return _adversarial(request, data, watch)
+
+    run = Training(data.task, data, request.device, request.seed, request.folder, watch, adversarial)
+    with exact(request.device), blame(Spec(request.defense)):
+        trained = defense.train(run, recipe)
+    test = open_images(dataset, request.data_dir, "test")
+    accuracy = _accuracy(replace_weights(defense, trained.weights), request, test, watch)
+    card = trained.weights.with_suffix(".json")
+    facts = {
+        "defense": request.defense,
+        "command": request.command,
+        "settings": spell_out(defense),
+        "recipe": spell_out(recipe),
+        "seed": request.seed,
+        "data": {"name": dataset.name, "training_images": len(data), "sha256": data.fingerprint(range(len(data)))},
+        "accuracy": {"clean": accuracy, "test_images": len(test)},
+        "metrics": dict(trained.metrics),
+        "sha256": hashlib.sha256(trained.weights.read_bytes()).hexdigest(),
+        "seconds": round(time.monotonic() - started, 1),
+        "environment": environment(request.device),
+    }
+    card.write_text(json.dumps(facts, indent=2) + "\n")
+    return TrainingReport(trained.weights, card, accuracy, trained.metrics)
+
+
+def replace_weights(defense: Trainable, weights: Path) -> Trainable:
+    """The defense with its `weights` setting pointing to what was just trained."""
+    return override(defense, {"weights": str(weights)}, type(defense).__name__)
+
+
+def _accuracy(defense: Trainable, request: TrainingRequest, test: ImageSet, watch: Watch) -> float:
+    import torch
+
+    correct = 0
+    with exact(request.device), blame(Spec(request.defense)):
+        classifier = defense.load(test.task, request.device)
+        for start in range(0, len(test), _BATCH):
+            watch(start, len(test), "test images")
+            indices = tuple(range(start, min(start + _BATCH, len(test))))
+            batch = test.read(indices).to(request.device)
+            rng = Shard(start // _BATCH, request.seed, indices).stream("clean", request.device)
+            with torch.no_grad():
+                correct += int((classifier(batch.images, rng).argmax(1) == batch.labels).sum())
+    return correct / len(test)
+
+
+def _adversarial(request: TrainingRequest, data: ImageSet, watch: Watch) -> Batch:
+    """The whole training set as the attack perturbs it on the source, crafted once and kept in the run's folder."""
+    import torch
+
+    attack = attacks.make(request.attack, {})
+    source = defenses.spec(request.source, defenses.make(request.source, {}), data.task)
+    artifacts, index = Artifacts(request.folder / "adversarial"), request.folder / "adversarial.json"
+    wanted = {
+        "attack": spell_out(attack),
+        "name": request.attack,
+        "source": [source.name, source.version, dict(source.weights)],
+        "threat": request.threat.document(),
+        "data": data.fingerprint(range(len(data))),
+        "seed": request.seed,
+    }
+    known = json.loads(index.read_text()) if index.is_file() else {}
+    parts: list[str] = known.get("parts", []) if known.get("of") == wanted else []
+    batches = []
+    for number, start in enumerate(range(0, len(data), _BATCH)):
+        batch = data.read(range(start, min(start + _BATCH, len(data))))
+        watch(start, len(data), f"{request.attack} on {request.source}")
+        if number >= len(parts) or not artifacts.holds(parts[number]):
+            images = _perturb(request, source, attack, Shard(number, request.seed, batch.indices), data)
+            parts[number:] = [artifacts.write(images.cpu().numpy())]
+            index.write_text(json.dumps({"of": wanted, "parts": parts}))
+        batches.append(replace(batch, images=torch.from_numpy(artifacts.read(parts[number]))))
+    return Batch(
+        tuple(range(len(data))),
+        torch.cat([batch.images for batch in batches]),
+        torch.cat([batch.labels for batch in batches]),
+    )
+
+
+def _perturb(request: TrainingRequest, source: Spec, attack: Attack, shard: Shard, data: ImageSet) -> Tensor:
+    device = request.device
+    batch = data.read(shard.indices).to(device)
+    victim = Victim(load_defense(source, data, device), shard.stream("victim", device))
+    rng = shard.stream("attack", device)
+    with seeded(rng, device), blame(Spec(request.attack)):
+        images = attack.perturb(victim, batch, request.threat, rng).images.detach()
+    if not bool(request.threat.admits(batch.images, images).all()):
+        raise UsageError(f"{request.attack} left the threat model {request.threat}; nothing was trained on its images.")
+    return images

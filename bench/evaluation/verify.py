@@ -1,0 +1,48 @@
+"""Runs a stored plan again, stores nothing, and compares sample by sample."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.domain.errors import UsageError
+from bench.domain.plan import Plan
+from bench.evaluation.evaluate import Observer, evaluate
+from bench.store.store import Store
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How many samples were compared, and the data set's indices of those that came out otherwise."""
+
+    plan: Plan
+    samples: int
+    different: list[int]
+
+
+def verify_plan(
+    plan: Plan,
+    store: Store,
+    observer: Observer,
+    device: Callable[[], str],
+    data_dir: Path | None = None,
+    workers: int | None = None,
+    shards: int | None = None,
+) -> Verification:
+    """Evaluate the plan in a store of its own, crafting included, and compare with what is stored.
+
+    `shards` limits the work to the first so many. Raises `UsageError` when a shard fails or none is stored.
+    """
+    stored = {outcome.index: outcome for outcome in store.outcomes(plan)}
+    numbers = [record.number for record in store.shards(plan)][:shards]
+    if not numbers:
+        raise UsageError(f"No shard of plan {plan.digest[:12]} is stored; evaluate it first.")
+    with tempfile.TemporaryDirectory() as folder:
+        again = Store(Path(folder) / "again.db")
+        evaluation = evaluate(plan, again, observer, device, data_dir, workers, only=frozenset(numbers))
+        fresh = again.outcomes(plan)
+    if evaluation.failures:
+        raise UsageError(f"The plan could not be run again: {evaluation.failures[0].sentence}")
+    return Verification(plan, len(fresh), [new.index for new in fresh if new != stored[new.index]])

@@ -1,0 +1,91 @@
+"""What a person sees while work goes on: bars on stderr, nothing where nobody looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+if TYPE_CHECKING:
+    from bench.domain.defense import Watch
+    from bench.domain.outcome import ShardResult
+    from bench.domain.plan import Plan
+
+
+class EvaluationProgress:
+    """One bar for the shards of each plan, and one inside every shard that is running."""
+
+    def __init__(self, console: Console, quiet: bool = False) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+            console=console,
+            disable=quiet,
+            transient=True,
+        )
+        self._console = console
+        self._quiet = quiet
+        self._plans: dict[str, tuple[TaskID, str]] = {}
+        self._shards: dict[tuple[str, int], TaskID] = {}
+
+    def __enter__(self) -> EvaluationProgress:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, plan: Plan, role: str, total: int, pending: int) -> None:
+        what = f"{plan.attack.name} on" if role == "crafting" or plan.source is None else "judging"
+        title = f"[bold]{what} {plan.defense.name}[/]"
+        task = self._progress.add_task(title, total=total, completed=total - pending, note="shards")
+        self._plans[plan.digest] = (task, plan.defense.name)
+
+    def progressed(self, digest: str, shard: int, done: float, total: float, note: str) -> None:
+        key = (digest, shard)
+        if key not in self._shards:
+            name = self._plans[digest][1]
+            self._shards[key] = self._progress.add_task(f"  {name}, shard {shard}", total=None, note="")
+        # Passes through a network say little to a reader; a share of 1000 does.
+        share = round(1000 * done / total) if total else 0
+        self._progress.update(self._shards[key], completed=share, total=1000, note=note)
+
+    def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
+        task = self._shards.pop((plan.digest, shard), None)
+        if task is not None:
+            self._progress.remove_task(task)
+        self._progress.advance(self._plans[plan.digest][0], 1 if result else 0)
+        if result is not None and result.invalid and not self._quiet:
+            self._progress.console.print(f"[red bold]invalid[/] {result.invalid}", highlight=False)
+
+
+@contextmanager
+def training_progress(console: Console, title: str, quiet: bool = False) -> Iterator[Watch]:
+    """A bar for a training run; the note (loss, accuracy) stands beside it."""
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(bar_width=36), MofNCompleteColumn()]
+    columns += [TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("[dim]{task.fields[note]}")]
+    with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
+        task = progress.add_task(title, total=None, note="")
+
+        def watch(done: float, total: float, note: str = "") -> None:
+            progress.update(task, completed=done, total=total, note=note)
+
+        yield watch

@@ -1,0 +1,157 @@
+"""Name -> plugin: entry points, `package.module:Attr` and `./file.py:Attr`, all found the same way."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from bench.domain.attack import Attack
+from bench.domain.dataset import Dataset, Task
+from bench.domain.defense import Defense
+from bench.domain.errors import BenchError, PluginError, UsageError, closest
+from bench.domain.plan import Spec
+from bench.settings import configure, describe, spell_out
+
+P = TypeVar("P", Defense, Attack, Dataset)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One registered plugin as `bench list` shows it; `broken` says why it cannot be loaded."""
+
+    name: str
+    target: str
+    summary: str
+    settings: Mapping[str, str]
+    facts: Mapping[str, str]
+    broken: str | None = None
+
+
+@dataclass(frozen=True)
+class Registry(Generic[P]):
+    """The plugins of one kind ('defense'), registered under one entry-point group."""
+
+    kind: str
+    group: str
+    base: type[P]
+
+    def find(self, reference: str) -> type[P]:
+        """The plugin class behind a name, `package.module:Attr` or `./file.py:Attr`.
+
+        Raises `UsageError` for an unknown name, `PluginError` where the plugin cannot be imported or is another kind.
+        """
+        found = self._from_target(reference) if ":" in reference else self._from_entry_point(reference)
+        if not (inspect.isclass(found) and issubclass(found, self.base)):
+            raise PluginError(f"{reference} is not a {self.kind}: it must be a subclass of bench.{self.base.__name__}.")
+        if inspect.isabstract(found):
+            missing = ", ".join(sorted(found.__abstractmethods__))
+            raise PluginError(f"{reference} does not define {missing}, which every {self.kind} needs.")
+        return found
+
+    def make(self, reference: str, settings: Mapping[str, Any]) -> P:
+        """An instance with these settings (text or plain data)."""
+        return configure(self.find(reference), settings, reference)
+
+    def spec(self, reference: str, plugin: P, task: Task | None = None) -> Spec:
+        """The plugin as data; for a defense with its weights' hashes for the task."""
+        version = plugin.revision
+        if _is_file(reference):
+            version += "+" + _sha256(_file_of(reference))[:12]
+        hashes: dict[str, str] = {}
+        if isinstance(plugin, Defense) and task is not None:
+            hashes = {role: _sha256(path) for role, path in sorted(plugin.files(task).items())}
+        return Spec(reference, spell_out(plugin), version, hashes)
+
+    def listings(self) -> list[Listing]:
+        """Every registered plugin, the broken ones with their reason."""
+        return [self._listing(entry) for entry in sorted(self._entries(), key=lambda entry: entry.name)]
+
+    def _listing(self, entry: EntryPoint) -> Listing:
+        try:
+            plugin = self.find(entry.name)
+        except BenchError as error:
+            return Listing(entry.name, entry.value, "", {}, {}, broken=str(error))
+        summary = (inspect.getdoc(plugin) or "").partition("\n\n")[0].replace("\n", " ")
+        facts = {fact: str(getattr(plugin, fact)) for fact in ("norm", "knowledge") if hasattr(plugin, fact)}
+        return Listing(entry.name, entry.value, summary, describe(plugin), facts)
+
+    def _entries(self) -> list[EntryPoint]:
+        return list({(entry.name, entry.value): entry for entry in entry_points(group=self.group)}.values())
+
+    def _from_entry_point(self, name: str) -> object:
+        matches = [entry for entry in self._entries() if entry.name == name]
+        if not matches:
+            names = [entry.name for entry in self._entries()]
+            raise UsageError(f"No {self.kind} is called {name!r}.{closest(name, names)}")
+        if len(matches) > 1:
+            targets = " and ".join(entry.value for entry in matches)
+            raise PluginError(
+                f"The {self.kind} name {name!r} is registered twice, by {targets}; uninstall one of them."
+            )
+        try:
+            return matches[0].load()
+        except Exception as error:
+            raise PluginError(
+                f"The {self.kind} {name!r} ({matches[0].value}) cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
+
+    def _from_target(self, reference: str) -> object:
+        place, _, attribute = reference.rpartition(":")
+        try:
+            module = _load_file(_file_of(reference)) if _is_file(reference) else importlib.import_module(place)
+        except BenchError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{place} cannot be loaded: {type(error).__name__}: {error}") from error
+        if not hasattr(module, attribute):
+            names = [name for name, value in vars(module).items() if inspect.isclass(value)]
+            raise UsageError(f"{place} has no {attribute!r}.{closest(attribute, names)}")
+        found: object = getattr(module, attribute)
+        return found
+
+
+defenses = Registry[Defense]("defense", "bench.defenses", Defense)  # type: ignore[type-abstract]
+attacks = Registry[Attack]("attack", "bench.attacks", Attack)  # type: ignore[type-abstract]
+datasets = Registry[Dataset]("data set", "bench.datasets", Dataset)  # type: ignore[type-abstract]
+
+
+def _is_file(reference: str) -> bool:
+    return reference.rpartition(":")[0].endswith(".py")
+
+
+def _file_of(reference: str) -> Path:
+    path = Path(reference.rpartition(":")[0])
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}; the part before ':' must be a Python file.")
+    return path
+
+
+@cache
+def _load_file(path: Path) -> ModuleType:
+    """The module in a file, imported once under a name of its own."""
+    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # a path that ends in .py always has a loader
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"The weights file {path} cannot be read ({error.strerror}); check the path.") from None

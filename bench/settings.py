@@ -1,0 +1,139 @@
+"""A plugin's settings: text from the command line or data from a plan, checked against the fields of its dataclass."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+from bench.domain.errors import BenchError, UsageError, closest
+
+T = TypeVar("T")
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", Fraction: "a number such as 8/255"}
+
+
+def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
+    """Settings from `key=value` words; `UsageError` for a word without '=' or a key given twice."""
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"The setting {pair!r} has no value; write it as key=value.")
+        if key in settings:
+            raise UsageError(f"The setting {key!r} is given twice.")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def configure(plugin: type[T], settings: Mapping[str, Any], name: str) -> T:
+    """An instance with these settings, each converted to its field's type.
+
+    Raises `UsageError` for an unknown setting, a value of another type, or one that the plugin itself refuses.
+    """
+    try:
+        return plugin(**_converted(plugin, settings, name))
+    except BenchError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{name} does not accept these settings: {error}.") from None
+
+
+def override(instance: T, settings: Mapping[str, Any], name: str) -> T:
+    """The dataclass with some fields replaced, converted and checked like `configure` does."""
+    try:
+        replaced = dataclasses.replace(instance, **_converted(type(instance), settings, name))  # type: ignore[type-var]
+    except ValueError as error:
+        raise UsageError(f"{name} does not accept these settings: {error}.") from None
+    return replaced
+
+
+def spell_out(instance: object) -> dict[str, Any]:
+    """All settings of a plugin as plain JSON data, defaults included."""
+    if not dataclasses.is_dataclass(instance):
+        return {}
+    return {field.name: _plain(getattr(instance, field.name)) for field in dataclasses.fields(instance) if field.init}
+
+
+def describe(plugin: type) -> dict[str, str]:
+    """Each setting of a plugin with its default as text ('required' where it has none)."""
+    if not dataclasses.is_dataclass(plugin):
+        return {}
+    described = {}
+    for field in dataclasses.fields(plugin):
+        if field.default is not dataclasses.MISSING:
+            described[field.name] = str(_plain(field.default))
+        elif field.default_factory is not dataclasses.MISSING:
+            described[field.name] = str(_plain(field.default_factory()))
+        else:
+            described[field.name] = "required"
+    return described
+
+
+def _converted(plugin: type, settings: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if settings and not dataclasses.is_dataclass(plugin):
+        raise UsageError(f"{name} has no settings; {', '.join(settings)} cannot be set.")
+    types_of = typing.get_type_hints(plugin) if settings else {}
+    known = [field.name for field in dataclasses.fields(plugin) if field.init] if settings else []
+    for key in settings:
+        if key not in known:
+            raise UsageError(f"{name} has no setting {key!r}.{closest(key, known)}")
+    return {key: _convert(value, types_of[key], f"{name}: {key}") for key, value in settings.items()}
+
+
+def _convert(value: Any, wanted: Any, label: str) -> Any:
+    """`value` (text, or JSON data) as the annotated type."""
+    origin = typing.get_origin(wanted)
+    if origin in (Union, types.UnionType):
+        return _convert_optional(value, typing.get_args(wanted), label)
+    if origin is Literal:
+        choices = typing.get_args(wanted)
+        match = [choice for choice in choices if str(choice) == str(value)]
+        if match:
+            return match[0]
+        raise UsageError(f"{label} must be one of {', '.join(map(str, choices))}; got {value!r}.")
+    if origin is tuple:
+        items = value.split(",") if isinstance(value, str) else list(value)
+        inner = typing.get_args(wanted)[0]
+        return tuple(_convert(item, inner, label) for item in items if item != "")
+    if wanted is bool:
+        return _convert_bool(value, label)
+    if wanted in (int, float, Fraction, str, Path):
+        try:
+            return wanted(value)
+        except (TypeError, ValueError, ZeroDivisionError):
+            raise UsageError(f"{label} must be {_WORDS.get(wanted, wanted.__name__)}; got {value!r}.") from None
+    return value
+
+
+def _convert_optional(value: Any, choices: tuple[Any, ...], label: str) -> Any:
+    if value is None or (isinstance(value, str) and value.lower() == "none" and type(None) in choices):
+        return None
+    complaint: UsageError | None = None
+    for choice in choices:
+        if choice is not type(None):
+            try:
+                return _convert(value, choice, label)
+            except UsageError as error:
+                complaint = error
+    raise complaint or UsageError(f"{label} cannot be {value!r}.")
+
+
+def _convert_bool(value: Any, label: str) -> bool:
+    word = str(value).lower()
+    if word in _TRUE or word in _FALSE:
+        return word in _TRUE
+    raise UsageError(f"{label} must be {_WORDS[bool]}; got {value!r}.")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fraction | Path):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
