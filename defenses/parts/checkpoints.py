@@ -1,0 +1,158 @@
+"""Where weights lie (packaged, local, hub) and how they are read without ever executing what is in them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import Task, WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+PACKAGED = Path(__file__).resolve().parents[1] / "weights"
+SINGLE_FILES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.bin")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
+_PICKLES = (".pt", ".pth", ".bin")
+
+
+def locate(defense: str, weights: str | None, task: Task, hub: Mapping[str, str], files: Sequence[str]) -> Path:
+    """The file or folder that holds a defense's weights: the user's, else the packaged ones, else the hub's.
+
+    `weights` is a local path or a hub id ('owner/name' or 'owner/name@revision'); `hub` gives the default id by data
+    set; `files` are the patterns to fetch from a hub repository.
+    Raises `WeightsError` where nothing is found, with what to do.
+    """
+    if weights is not None:
+        path = Path(weights).expanduser()
+        if path.exists():
+            return path
+        if _HUB_ID.fullmatch(weights) and path.suffix not in (".safetensors", *_PICKLES):
+            return download(weights, files)
+        raise WeightsError(f"The weights {weights!r} of {defense} do not exist; give a file, a folder or a hub id.")
+    packaged = PACKAGED / task.dataset / f"{defense}.safetensors"
+    if packaged.exists():
+        return packaged
+    if task.dataset in hub:
+        return download(hub[task.dataset], files)
+    raise WeightsError(
+        f"No weights of {defense} are known for {task.dataset}; pass -D weights=FILE, or make some with "
+        f"'bench train {defense} --dataset {task.dataset}'."
+    )
+
+
+def network_file(defense: str, weights: str | None, task: Task, hub: Mapping[str, str]) -> Path:
+    """The one file that holds a plain network's weights: `locate`, then look inside a folder."""
+    return single_file(locate(defense, weights, task, hub, SINGLE_FILES), defense)
+
+
+def download(name: str, files: Sequence[str]) -> Path:
+    """The local snapshot of a hub repository ('owner/name' or 'owner/name@revision'), fetched where it is missing."""
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = name.partition("@")
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(files)))
+    except Exception as error:  # the hub's client lets its transport's errors through, whatever the transport is
+        raise WeightsError(
+            f"The weights {repository} could not be fetched from the hub ({type(error).__name__}); "
+            f"download them where there is a network and pass -D weights=FOLDER."
+        ) from error
+
+
+def single_file(path: Path, defense: str) -> Path:
+    """The one file of weights that `path` is or, as a folder, holds under a customary name."""
+    if path.is_file():
+        return path
+    names = (f"{defense}.safetensors", *SINGLE_FILES)
+    for name in names:
+        if (path / name).is_file():
+            return path / name
+    raise WeightsError(f"The folder {path} holds no weights of {defense}; looked for {', '.join(names)}.")
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """A checkpoint's tensors by name, and its metadata (safetensors only).
+
+    Of pickles (.pt, .pth, .bin) only tensors and plain containers are read (`weights_only`).
+    Raises `WeightsError` where the file is missing, corrupt or of another kind.
+    """
+    if not path.is_file():
+        raise WeightsError(f"The weights {path} do not exist.")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    if path.suffix in _PICKLES:
+        return _read_pickle(path), {}
+    raise WeightsError(f"The weights {path} are of an unknown kind; expected .safetensors, .pt, .pth or .bin.")
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Load a state dict strictly; `WeightsError` names the file and the first key that does not fit."""
+    wanted = module.state_dict()
+    for key, value in wanted.items():
+        if key not in state:
+            raise WeightsError(f"The weights {path} are of another architecture: {key!r} is missing.")
+        if state[key].shape != value.shape:
+            found, expected = tuple(state[key].shape), tuple(value.shape)
+            raise WeightsError(
+                f"The weights {path} are of another architecture: {key!r} has shape {found}; {expected} was expected."
+            )
+    for key in state:
+        if key not in wanted:
+            raise WeightsError(f"The weights {path} are of another architecture: {key!r} is unexpected.")
+    module.load_state_dict(dict(state))
+
+
+def save(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
+    """Write tensors as safetensors, whole or not at all, on the CPU; equal tensors give equal bytes."""
+    from safetensors.torch import save_file
+
+    part = path.with_name(path.name + ".part")
+    save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, part, metadata=metadata)
+    part.replace(path)
+    return path
+
+
+def configuration(path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
+    """An architecture's configuration: from the file's own metadata, else from `config.json` beside it."""
+    beside = path.with_name("config.json")
+    try:
+        text = metadata["config"] if "config" in metadata else beside.read_text(encoding="utf-8")
+        found = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"The weights {path} come without a configuration; {beside} is missing or no JSON."
+        ) from error
+    if not isinstance(found, dict):
+        raise WeightsError(f"The configuration of {path} should be a JSON object; found {type(found).__name__}.")
+    return found
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118 no iterator
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"The weights {path} are corrupt: {error}.") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    import torch
+
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged archive raises whatever the unpickler stumbles over
+        raise WeightsError(
+            f"The weights {path} are corrupt or hold more than tensors; convert them to safetensors."
+        ) from error
+    for key in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            found = found[key]
+    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+        raise WeightsError(f"The weights {path} should hold a state dict: tensors by name.")
+    return {key.removeprefix("module."): value for key, value in found.items()}

@@ -1,0 +1,89 @@
+"""How standard nets learn to classify: the recipe's settings and the loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from bench import Network, Trained, Training
+from defenses.parts.augmentation import augment
+from defenses.parts.checkpoints import save
+from defenses.parts.training import Course, finish, fit, shuffled, stream
+
+
+@dataclass(frozen=True)
+class ClassifierRecipe:
+    """Hyperparameters of a standard net's training; `optimizer` is 'sgd' (Nesterov) or 'adamw'."""
+
+    epochs: int
+    batch: int
+    optimizer: str
+    learning_rate: float
+    weight_decay: float
+    warmup: int
+    label_smoothing: float
+    averaging: float
+    augmentation: str
+    clip: float = 0.0
+    precision: str = "float32"
+
+
+DIGITS = ClassifierRecipe(100, 64, "sgd", 0.1, 5e-4, 0, 0.1, 0.998, "affine")
+CIFAR = ClassifierRecipe(200, 128, "sgd", 0.1, 5e-4, 0, 0.0, 0.0, "crop-flip")
+
+
+def learn(
+    run: Training,
+    recipe: ClassifierRecipe,
+    name: str,
+    module: nn.Module,
+    normalisation: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
+    metadata: dict[str, str] | None = None,
+) -> Trained:
+    """Train `module` on normalised, augmented images by cross-entropy and write its weights as NAME.safetensors."""
+    data = run.data.read(range(len(run.data))).to(run.device)
+    module = module.to(run.device)
+    mean, std = (None if values is None else _channels(values, run.device) for values in normalisation)
+    course = Course(
+        steps=recipe.epochs * (len(data) // min(recipe.batch, len(data))),
+        warmup=recipe.warmup,
+        averaging=recipe.averaging,
+        clip=recipe.clip,
+        precision=recipe.precision,
+    )
+
+    def loss(step: int, rng: Generator) -> Tensor:
+        chosen = shuffled(len(data), recipe.batch, run.seed, step).to(run.device)
+        images = augment(data.images[chosen], recipe.augmentation, 1.0, rng)
+        images = images if mean is None else images - mean
+        images = images if std is None else images / std
+        logits = module(images).float()
+        return functional.cross_entropy(logits, data.labels[chosen], label_smoothing=recipe.label_smoothing)
+
+    learned = fit(run, name, module, _optimizer(module, recipe), course, loss, recipe)
+    weights = save(run.folder / f"{name}.safetensors", learned.module.state_dict(), metadata)
+    finish(run, name)
+    accuracy = _accuracy(Network(learned.module, *normalisation), data.images, data.labels)
+    return Trained(weights, {"loss": learned.loss, "train_accuracy": accuracy, "seconds": learned.seconds})
+
+
+def _optimizer(module: nn.Module, recipe: ClassifierRecipe) -> torch.optim.Optimizer:
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(module.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        module.parameters(), recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
+    )
+
+
+@torch.no_grad()
+def _accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
+    rng = stream(0, "accuracy")
+    predicted = torch.cat([network(part, rng).argmax(1) for part in torch.split(images, 512)])
+    return float((predicted == labels).double().mean())
+
+
+def _channels(values: tuple[float, ...], device: str) -> Tensor:
+    return torch.tensor(values, device=device).view(1, -1, 1, 1)

@@ -1,0 +1,198 @@
+"""One seeded, resumable training loop for every network: averaged weights, progress, checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+
+from bench import Training, UsageError, WeightsError
+
+CHECKPOINTS_A_RUN = 20
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long and how fast a network learns: settings of the loop that every recipe has in some form.
+
+    `warmup` steps rise linearly, then the rate is constant or falls as a cosine; `averaging` is the decay of the
+    weights' exponential average (0 keeps the last weights); `clip` bounds the gradient's norm (0: no bound).
+    """
+
+    steps: int
+    warmup: int
+    decay: str = "cosine"
+    averaging: float = 0.0
+    clip: float = 0.0
+    precision: str = "float32"
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step (from 0) as a share of the largest one."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        if self.decay == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a loop gives: the averaged network, its last losses' mean, and how long this call took."""
+
+    module: nn.Module
+    loss: float
+    seconds: float
+
+
+def stream(seed: int, purpose: str, number: int = 0) -> Generator:
+    """A CPU generator that is a function of (seed, purpose, number), so that a resumed run draws the same numbers."""
+    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def shuffled(size: int, batch: int, seed: int, step: int) -> Tensor:
+    """The indices of a step's batch: every sample once an epoch in fresh order, remainder left out."""
+    batch = min(batch, size)
+    epoch, place = divmod(step, size // batch)
+    order = torch.randperm(size, generator=stream(seed, "order", epoch))
+    return order[place * batch : (place + 1) * batch]
+
+
+def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
+    """A module whose initial weights are a function of the seed; torch's global generator is left as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build()
+
+
+def fit(
+    run: Training,
+    name: str,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    course: Course,
+    loss: Callable[[int, Generator], Tensor],
+    identity: object,
+    keep: Callable[[int], None] | None = None,
+) -> Learned:
+    """Train `module` by `loss(step, rng)` for `course.steps` steps, from the last checkpoint in `run.folder` if any.
+
+    `keep(step)` is called after every step (counted from 1). `identity` is what the run is: a checkpoint of another
+    one is refused with `UsageError`. Every step's randomness derives from (seed, step), the global generator's too.
+    """
+    started = time.monotonic()
+    average = copy.deepcopy(module).requires_grad_(False) if course.averaging else module
+    path = run.folder / f"{name}.checkpoint.pt"
+    label = f"{name} seed {run.seed} {identity!r}"
+    first, recent = _resume(path, label, module, average, optimizer)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    module.train()
+    every = max(1, course.steps // CHECKPOINTS_A_RUN)
+    for step in range(first, course.steps):
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * course.rate(step)
+        value = _step(run, module, optimizer, course, loss, step)
+        recent = value if step == 0 else 0.98 * recent + 0.02 * value
+        if course.averaging:
+            _follow(average, module, min(course.averaging, (step + 1) / (step + 10)))
+        if keep is not None:
+            keep(step + 1)
+        if (step + 1) % every == 0 and step + 1 < course.steps:
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+            _checkpoint(path, label, step + 1, float(recent), module, average, optimizer)
+            run.watch(step + 1, course.steps, f"loss {float(recent):.4f}")
+    run.watch(course.steps, course.steps, f"loss {float(recent):.4f}")
+    return Learned(average.eval(), float(recent), time.monotonic() - started)
+
+
+def finish(run: Training, name: str) -> None:
+    """Drop the checkpoint of a run whose weights have been written."""
+    (run.folder / f"{name}.checkpoint.pt").unlink(missing_ok=True)
+
+
+def _step(
+    run: Training,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    course: Course,
+    loss: Callable[[int, Generator], Tensor],
+    step: int,
+) -> Tensor:
+    rng = stream(run.seed, "step", step)
+    kind = torch.device(run.device).type
+    with torch.random.fork_rng(devices=[run.device] if kind == "cuda" else []):
+        torch.manual_seed(rng.initial_seed())
+        with torch.autocast(kind, torch.bfloat16, enabled=course.precision == "bfloat16"):
+            value = loss(step, rng)
+        optimizer.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        if course.clip:
+            trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
+            nn.utils.clip_grad_norm_(trainable, course.clip)
+        optimizer.step()
+    return value.detach()
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, module: nn.Module, decay: float) -> None:
+    """Move the average towards the module; integer buffers (batch counters) are copied."""
+    kept, current = list(average.state_dict().values()), list(module.state_dict().values())
+    floats = [(a, b) for a, b in zip(kept, current, strict=True) if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
+    for a, b in zip(kept, current, strict=True):
+        if not a.is_floating_point():
+            a.copy_(b)
+
+
+def _checkpoint(
+    path: Path,
+    label: str,
+    step: int,
+    recent: float,
+    module: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    state = {
+        "label": label,
+        "step": step,
+        "loss": recent,
+        "module": module.state_dict(),
+        "average": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def _resume(
+    path: Path, label: str, module: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[int, Tensor | float]:
+    if not path.exists():
+        return 0, 0.0
+    try:
+        state: Mapping[str, object] = torch.load(path, map_location="cpu", weights_only=True)
+        found, step, recent = state["label"], state["step"], state["loss"]
+    except Exception as error:  # a damaged archive raises whatever the unpickler stumbles over
+        raise WeightsError(f"The training checkpoint {path} cannot be read; delete it to start afresh.") from error
+    if found != label:
+        raise UsageError(
+            f"The folder holds a checkpoint of another run ({found}); this one is {label}. "
+            f"Choose another --output or delete {path}."
+        )
+    module.load_state_dict(state["module"])  # type: ignore[arg-type]  # written by _checkpoint
+    average.load_state_dict(state["average"])  # type: ignore[arg-type]
+    optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+    assert isinstance(step, int)
+    assert isinstance(recent, float)
+    return step, recent

@@ -1,0 +1,55 @@
+"""The standard residual network: ResNet-50 for photographs, a small and fast one for tiny images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import Network, Task, Trainable, Trained, Training
+
+if TYPE_CHECKING:
+    from defenses.parts.classification import ClassifierRecipe
+    from defenses.parts.standard import Family
+
+NAME = "resnet"
+HUB = {"cifar10": "edadaltocg/resnet50_cifar10"}
+
+
+@dataclass(frozen=True)
+class ResNet(Trainable):
+    """ResNet-50; on images of at most 16 pixels a small residual network of the same family.
+
+    He et al. 2015, 1512.03385, in torchvision's and timm's parameter names. `weights` is a file, a folder or a hub id
+    (default for cifar10: edadaltocg/resnet50_cifar10); the stem, 3x3 without pooling or 7x7, is the one that the
+    weights have. Colour images are normalised with CIFAR-10's mean and deviation.
+    """
+
+    weights: str | None = None
+
+    def load(self, task: Task, device: str) -> Network:
+        """The network with its normalisation inside and batch norm folded."""
+        return _family().load(self.files(task)["network"], task, device)
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The one checkpoint."""
+        from defenses.parts.checkpoints import network_file
+
+        return {"network": network_file(NAME, self.weights, task, HUB)}
+
+    def recipe(self, task: Task) -> ClassifierRecipe:
+        """SGD with momentum and a cosine; 200 epochs on photographs."""
+        return _family().recipe(task)
+
+    def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
+        """Train from scratch."""
+        return _family().train(run, recipe)
+
+
+def _family() -> Family:
+    from defenses.parts.residual import Shape
+    from defenses.parts.standard import Family
+
+    tiny = Shape(stem=(32, 3, 2), pool=False, stages=((32, 1, 1),))
+    return Family(NAME, tiny, inner=1)

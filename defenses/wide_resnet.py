@@ -1,0 +1,55 @@
+"""The wide residual network: WideResNet-50-2 for photographs, a small one for tiny images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import Network, Task, Trainable, Trained, Training
+
+if TYPE_CHECKING:
+    from defenses.parts.classification import ClassifierRecipe
+    from defenses.parts.standard import Family
+
+NAME = "wide-resnet"
+HUB: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class WideResNet(Trainable):
+    """WideResNet-50-2; on images of at most 16 pixels a small, wide residual network.
+
+    Zagoruyko and Komodakis 2016, 1605.07146, in torchvision's parameter names: ResNet-50 whose bottlenecks are twice
+    as wide inside. No public CIFAR-10 weights are known: pass `weights` (a file, a folder or a hub id) or train some.
+    The stem, 3x3 without pooling or 7x7, is the one that the weights have.
+    """
+
+    weights: str | None = None
+
+    def load(self, task: Task, device: str) -> Network:
+        """The network with its normalisation inside and batch norm folded."""
+        return _family().load(self.files(task)["network"], task, device)
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The one checkpoint."""
+        from defenses.parts.checkpoints import network_file
+
+        return {"network": network_file(NAME, self.weights, task, HUB)}
+
+    def recipe(self, task: Task) -> ClassifierRecipe:
+        """SGD with momentum and a cosine; 200 epochs on photographs."""
+        return _family().recipe(task)
+
+    def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
+        """Train from scratch."""
+        return _family().train(run, recipe)
+
+
+def _family() -> Family:
+    from defenses.parts.residual import Shape
+    from defenses.parts.standard import Family
+
+    tiny = Shape(stem=(32, 3, 1), pool=False, stages=((64, 1, 2), (128, 1, 2)))
+    return Family(NAME, tiny, inner=2)
