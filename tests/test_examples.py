@@ -1,0 +1,51 @@
+"""The examples run as they stand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+
+from attacks.gradient import PgdLinf
+from bench import Task, ThreatModel, UsageError, Victim
+from bench.datasets.cifar10 import TASK as CIFAR10
+from bench.datasets.digits import TASK as DIGITS
+from bench.datasets.digits import Digits
+from bench.domain.defense import Defense
+from bench.registry import defenses
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def example(reference: str) -> Defense:
+    """A defense from the folder of examples, found as the command line finds it."""
+    return defenses.make(f"{EXAMPLES}/{reference}", {})
+
+
+def test_the_resnet18_of_pyautoattack_loads_its_weights_and_classifies() -> None:
+    defense = example("autoattack_resnet18.py:AutoAttackResNet18")
+    assert all(path.is_file() for path in defense.files(CIFAR10).values())
+    with torch.no_grad():
+        logits = defense.load(CIFAR10, "cpu")(torch.full((2, 3, 32, 32), 0.5), torch.Generator())
+    assert logits.shape == (2, 10)
+
+
+@pytest.mark.parametrize("reference", ["autoattack_resnet18.py:AutoAttackResNet18", "my_defense.py:FewGreys"])
+def test_an_example_refuses_other_data_sets(reference: str) -> None:
+    with pytest.raises(UsageError, match="instead of folder"):
+        example(reference).load(Task("folder", ("a", "b"), (1, 8, 8)), "cpu")
+
+
+def test_the_example_of_a_defense_of_ones_own_is_attacked_through_its_stand_in() -> None:
+    classifier = example("my_defense.py:FewGreys").load(DIGITS, "cpu")
+    batch = Digits().load("test", None).read(range(200))
+    rng = torch.Generator().manual_seed(0)
+    clean = (classifier(batch.images, rng).argmax(1) == batch.labels).float().mean()
+    perturbed = (
+        PgdLinf(steps=10).perturb(Victim(classifier, rng), batch, ThreatModel("linf", Fraction("0.2")), rng).images
+    )
+    robust = (classifier(perturbed, rng).argmax(1) == batch.labels).float().mean()
+    assert clean > 0.85
+    assert robust < clean - 0.2
