@@ -57,11 +57,16 @@ def options(
     """Settle robustness claims: evaluate image classifiers under adversarial attack, sample by sample."""
 
 
-def main() -> None:
-    """The console script."""
+def build() -> typer.Typer:
+    """The application with all its verbs."""
     from bench.cli import evaluate, reading, train
 
-    evaluate.register(app)
-    train.register(app)
-    reading.register(app)
-    app()
+    if not app.registered_commands:
+        for module in (evaluate, train, reading):
+            module.register(app)
+    return app
+
+
+def main() -> None:
+    """The console script."""
+    build()()

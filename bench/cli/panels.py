@@ -127,17 +127,26 @@ def describe(name: str, params: Any) -> str:
 
 def _figures(result: Result) -> list[Any]:
     plan, colour = result.plan, _colour(result)
-    headline = Text.assemble(
-        ("robust accuracy  ", "dim"),
-        (f"{result.robust_accuracy:.2%}", f"bold {colour}"),
-        f"   95 % interval [{_percent(result.interval)}]",
-        ("   " + result.assurance, f"bold {colour}"),
-    )
+    if result.invalid:
+        headline = Text.assemble(
+            ("refused          ", "dim"),
+            (f"{result.robust_accuracy:.2%}", "strike"),
+            ("   invalid", f"bold {colour}"),
+            ": not a robustness number, kept off every leaderboard",
+        )
+    else:
+        headline = Text.assemble(
+            ("robust accuracy  ", "dim"),
+            (f"{result.robust_accuracy:.2%}", f"bold {colour}"),
+            f"   95 % interval [{_percent(result.interval)}]",
+            ("   " + result.assurance, f"bold {colour}"),
+        )
     clean = Text.assemble(
         ("clean accuracy   ", "dim"),
         f"{result.clean_accuracy:.2%}   95 % interval [{_percent(result.clean_interval)}]",
     )
-    lines: list[Any] = [headline, _bar(result.interval, result.robust_accuracy, colour), clean]
+    bar = [] if result.invalid else [_bar(result.interval, result.robust_accuracy, colour)]
+    lines: list[Any] = [headline, *bar, clean]
     if plan.draws > 1:
         worst, vote = result.robust.worst.rate, result.robust.majority.rate
         lines.append(Text(f"of {plan.draws} draws      worst {worst:.2%}, majority vote {vote:.2%}"))

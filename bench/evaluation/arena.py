@@ -157,6 +157,8 @@ class Arena:
 
 def load_defense(spec: Spec, data: ImageSet, device: str) -> Classifier:
     """The classifier of a spec, its weights' hashes checked against the spec's."""
+    import torch
+
     defense = defenses.make(spec.name, spec.params)
     found = defenses.spec(spec.name, defense, data.task)
     if found.weights != spec.weights or found.version != spec.version:
@@ -164,7 +166,8 @@ def load_defense(spec: Spec, data: ImageSet, device: str) -> Classifier:
             f"The weights or the version of {spec.name} are not those this plan was made for; make the plan anew by "
             f"running `bench evaluate` again."
         )
-    with blame(spec):
+    rng = torch.Generator(device).manual_seed(0)  # layers that are initialised before they are loaded draw from it
+    with seeded(rng, device), blame(spec):
         return defense.load(data.task, device)
 
 

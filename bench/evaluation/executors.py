@@ -101,6 +101,7 @@ class Runner:
         self._site = site
         self._watch = watch
         self._arenas: dict[str, Arena] = {}
+        self._unusable: dict[str, ShardError] = {}
 
     def run(self, job: Job) -> ShardResult:
         """The job's result; `ShardError` says why there is none."""
@@ -112,21 +113,37 @@ class Runner:
                 last = time.monotonic()
                 self._watch(job.plan.digest, job.shard.index, done, total, note)
 
-        try:
-            return self._arena(job.plan).run(job.shard, watch, job.crafted)
-        except BenchError as error:
-            raise ShardError(str(error), traceback.format_exc()) from None
-        except Exception as error:
-            sentence = f"Shard {job.shard.index} failed with {type(error).__name__}: {error}"
-            raise ShardError(sentence, traceback.format_exc()) from None
+        arena = self._arena(job.plan)
+        with _as_shard_error(f"Shard {job.shard.index}"):
+            return arena.run(job.shard, watch, job.crafted)
 
     def _arena(self, plan: Plan) -> Arena:
+        """The plan's arena; what cannot be loaded once is not tried for every shard."""
+        if plan.digest in self._unusable:
+            raise self._unusable[plan.digest]
         if plan.digest not in self._arenas:
-            site = self._site
             while len(self._arenas) >= _ARENAS_KEPT:
                 self._arenas.pop(next(iter(self._arenas)))
-            self._arenas[plan.digest] = Arena.load(plan, site.device, site.data_dir, Artifacts(site.artifacts))
+            try:
+                with _as_shard_error(f"Loading {plan.defense.name}"):
+                    self._arenas[plan.digest] = self._load(plan)
+            except ShardError as error:
+                self._unusable[plan.digest] = error
+                raise
         return self._arenas[plan.digest]
+
+    def _load(self, plan: Plan) -> Arena:
+        return Arena.load(plan, self._site.device, self._site.data_dir, Artifacts(self._site.artifacts))
+
+
+@contextmanager
+def _as_shard_error(what: str) -> Iterator[None]:
+    try:
+        yield
+    except BenchError as error:
+        raise ShardError(str(error), traceback.format_exc()) from None
+    except Exception as error:
+        raise ShardError(f"{what} failed with {type(error).__name__}: {error}", traceback.format_exc()) from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
 from bench.domain.errors import StoreError
@@ -36,6 +36,7 @@ def connect(location: str | Path, *, create: bool = True) -> Engine:
         ) from None
     if is_sqlite:
         event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
     _check_schema(engine, str(location))
     return engine
 
@@ -49,7 +50,13 @@ def _check_place(path: Path, create: bool) -> None:
         raise StoreError(f"The folder {path.absolute().parent} does not exist; make it first, or name another --db.")
 
 
+def writing(engine: Engine) -> Engine:
+    """The same database for transactions that will write: they queue up instead of failing half-way."""
+    return engine.execution_options(bench_writes=True)
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where SQLAlchemy says so, DDL included
     cursor = connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     # A reader (a report) never waits for the writer (a run), and a kill loses nothing that was committed.
@@ -58,13 +65,23 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     cursor.close()
 
 
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("bench_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _version(connection: Connection) -> str | None:
+    if "bench_schema" not in inspect(connection).get_table_names():
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM bench_schema")).scalar()
+    return found
+
+
 def _check_schema(engine: Engine, location: str) -> None:
     try:
         with engine.connect() as connection:
             tables = set(inspect(connection).get_table_names())
-            found = None
-            if "bench_schema" in tables:
-                found = connection.execute(text("SELECT version_num FROM bench_schema")).scalar()
+            found = _version(connection)
     except OperationalError as error:
         raise StoreError(f"The database {location} cannot be opened: {error.orig}.") from None
     except DBAPIError as error:
@@ -88,6 +105,8 @@ def _migrate(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with engine.begin() as connection:
+    with writing(engine).begin() as connection:
+        if _version(connection) is not None:
+            return  # another process made the schema while this one waited
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

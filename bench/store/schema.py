@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, ForeignKey, MetaData, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, Double, ForeignKey, MetaData, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING = {
@@ -58,10 +58,10 @@ class ShardRow(Table):
     perturbed_sha256: Mapped[str] = mapped_column(Text)
     invalid: Mapped[str | None] = mapped_column(Text)
     remarks: Mapped[list[str]] = mapped_column(JSON)
-    forwards: Mapped[int]
-    backwards: Mapped[int]
-    seconds: Mapped[float]
-    peak_memory: Mapped[int]
+    forwards: Mapped[int] = mapped_column(BigInteger)
+    backwards: Mapped[int] = mapped_column(BigInteger)
+    seconds: Mapped[float] = mapped_column(Double)
+    peak_memory: Mapped[int] = mapped_column(BigInteger)
     finished: Mapped[datetime] = mapped_column(DateTime)
 
 
@@ -76,5 +76,5 @@ class OutcomeRow(Table):
     label: Mapped[int]
     clean: Mapped[list[int]] = mapped_column(JSON)
     perturbed: Mapped[list[int]] = mapped_column(JSON)
-    distance: Mapped[float]
-    radius: Mapped[float | None]
+    distance: Mapped[float] = mapped_column(Double)
+    radius: Mapped[float | None] = mapped_column(Double)

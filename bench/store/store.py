@@ -19,7 +19,7 @@ from bench.domain.errors import StoreError, UsageError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Shard
 from bench.store.artifacts import Artifacts
-from bench.store.connect import connect
+from bench.store.connect import connect, writing
 from bench.store.schema import EnvironmentRow, OutcomeRow, PlanRow, ShardRow
 
 
@@ -73,7 +73,7 @@ class Store:
 
     def add(self, plan: Plan, result: ShardResult) -> None:
         """Commit a finished shard, whole; an earlier result of the same shard is replaced."""
-        with self._session() as session, session.begin():
+        with self._session(writes=True) as session, session.begin():
             self._add_plan(session, plan)
             environment = self._add_environment(session, result.environment)
             session.execute(delete(ShardRow).where(ShardRow.plan == plan.digest, ShardRow.number == result.index))
@@ -133,9 +133,9 @@ class Store:
         return f"Store({self.location!r}: {plans} plans)"
 
     @contextmanager
-    def _session(self) -> Iterator[Session]:
+    def _session(self, writes: bool = False) -> Iterator[Session]:
         try:
-            with Session(self._engine) as session:
+            with Session(writing(self._engine) if writes else self._engine) as session:
                 yield session
         except DBAPIError as error:
             raise StoreError(

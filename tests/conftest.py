@@ -1,0 +1,25 @@
+"""Fixtures that several folders share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.evaluation.planning import Request
+from bench.protocols import find_protocol
+from bench.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "results.db")
+
+
+@pytest.fixture
+def request_of_halves() -> Request:
+    """PGD on the hyperplane, white box, in three shards."""
+    protocol = replace(find_protocol("transfer-1024"), samples=40, shard_size=16, source=None)
+    return Request("tests.plugins:Hyperplane", "pgd-linf", protocol, dataset="tests.plugins:Halves")

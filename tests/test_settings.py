@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from bench import UsageError
+from bench.settings import configure, describe, override, parse_pairs, spell_out
+
+
+@dataclass(frozen=True)
+class Example:
+    steps: int = 10
+    step_size: Fraction = Fraction(2, 255)
+    rate: float = 0.5
+    restart: bool = True
+    loss: Literal["l1", "l2"] = "l1"
+    names: tuple[str, ...] = ()
+    stages: tuple[int, ...] | None = None
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError("steps must be at least 1")
+
+
+def test_text_becomes_the_type_of_the_field() -> None:
+    texts = [
+        "steps=3",
+        "step_size=1/255",
+        "rate=0.1",
+        "restart=off",
+        "loss=l2",
+        "names=a,b",
+        "stages=1,2",
+        "weights=x.bin",
+    ]
+    example = configure(Example, parse_pairs(texts), "example")
+    assert example == Example(3, Fraction(1, 255), 0.1, False, "l2", ("a", "b"), (1, 2), Path("x.bin"))
+
+
+def test_settings_that_were_spelled_out_build_an_equal_plugin() -> None:
+    example = Example(step_size=Fraction(1, 3), names=("a",), weights=Path("x"))
+    assert configure(Example, spell_out(example), "example") == example
+    assert describe(Example)["step_size"] == "2/255"
+
+
+def test_none_is_a_value_where_the_field_admits_it() -> None:
+    assert configure(Example, {"weights": "none"}, "example").weights is None
+
+
+@pytest.mark.parametrize(
+    ("pair", "hint"),
+    [
+        ("stepz=3", "Did you mean 'steps'"),
+        ("steps=many", "whole number"),
+        ("restart=perhaps", "true or false"),
+        ("loss=l3", "one of l1, l2"),
+        ("step_size=x", "8/255"),
+        ("steps=0", "at least 1"),
+        ("steps", "key=value"),
+    ],
+)
+def test_a_setting_that_does_not_fit_says_what_would(pair: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=hint):
+        configure(Example, parse_pairs([pair]), "example")
+
+
+def test_a_setting_given_twice_is_refused() -> None:
+    with pytest.raises(UsageError, match="twice"):
+        parse_pairs(["a=1", "a=2"])
+
+
+def test_override_keeps_what_is_not_named() -> None:
+    assert override(Example(rate=0.25), {"steps": "4"}, "example") == Example(steps=4, rate=0.25)
