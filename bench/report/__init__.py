@@ -1,0 +1,1 @@
+"""Outcomes to rows to pages; everything is computed when it is read."""

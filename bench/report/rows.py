@@ -1,0 +1,156 @@
+"""One defense's row: a result an attack, the worst case over them, and what keeps it off the ranking."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bench.domain.plan import Plan, Spec
+from bench.domain.threat import ThreatModel
+from bench.report.summary import Accuracy, Result, summarise
+from bench.stats import Proportion
+
+if TYPE_CHECKING:
+    from bench.store.store import Store
+
+
+DISAGREEMENT = (
+    "Its clean predictions differ from attack to attack, which equal settings on one kind of machine never give; "
+    "compare the environments below."
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One attack at one budget."""
+
+    attack: Spec
+    threat: ThreatModel
+
+
+@dataclass(frozen=True)
+class Row:
+    """One defense on a leaderboard; `results` has one entry a column, None where nothing was run.
+
+    `worst` is the share of samples that survive everything on the leaderboard, the clean image included: per sample
+    the lowest rate over the plans. It is there only where every column is complete and valid, and only then is there
+    a `rank`; otherwise `gaps` says what is missing. `notes` are doubts about the row as a whole.
+    """
+
+    defense: Spec
+    results: tuple[Result | None, ...]
+    clean: Accuracy
+    worst: Proportion | None
+    gaps: tuple[str, ...]
+    notes: tuple[str, ...]
+    rank: int | None = None
+
+    @property
+    def found(self) -> tuple[Result, ...]:
+        """The results there are, in the order of the columns."""
+        return tuple(result for result in self.results if result is not None)
+
+    @property
+    def environments(self) -> tuple[Mapping[str, Any], ...]:
+        """The distinct environments of the results."""
+        distinct = {str(sorted(found.items())): found for result in self.found for found in result.environments}
+        return tuple(distinct.values())
+
+    @property
+    def mean(self) -> float:
+        """Mean robust accuracy over the valid results, for the order of rows without a worst case; -1 without any."""
+        rates = [result.robust_accuracy for result in self.found if not result.invalid]
+        return sum(rates) / len(rates) if rates else -1.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A plan's result with what comparing it needs: per sample the lowest rate, and the clean predictions."""
+
+    result: Result
+    lowest: Mapping[int, float]
+    clean: Mapping[int, tuple[int, ...]]
+
+    @property
+    def column(self) -> Column:
+        """Where it stands on a leaderboard."""
+        return Column(self.result.plan.attack, self.result.plan.threat)
+
+
+def identity(thing: Spec | Column | None) -> str:
+    """A text that is equal exactly for equal specs or columns, although these hold unhashable settings."""
+    return "" if thing is None else json.dumps(asdict(thing), sort_keys=True, default=str)
+
+
+def differences(spec: Spec, others: Iterable[Spec]) -> tuple[str, ...]:
+    """The settings, version and weights in which a plugin differs from others of its name: 'width=64'."""
+    namesakes = [other for other in others if other.name == spec.name]
+    found = [
+        f"{key}={value}"
+        for key, value in spec.params.items()
+        if any(other.params.get(key) != value for other in namesakes)
+    ]
+    if any(other.version != spec.version for other in namesakes):
+        found.append(f"version {spec.version}")
+    if any(other.weights != spec.weights for other in namesakes):
+        found.extend(f"{role} {sha256[:8]}" for role, sha256 in spec.weights.items())
+    return tuple(found)
+
+
+def read_entry(store: Store, plan: Plan) -> Entry:
+    """The entry of a plan with at least one finished shard."""
+    outcomes = store.outcomes(plan)
+    return Entry(
+        result=summarise(plan, outcomes, store.shards(plan)),
+        lowest={outcome.index: min(outcome.clean_rate, outcome.robust_rate) for outcome in outcomes},
+        clean={outcome.index: outcome.clean for outcome in outcomes},
+    )
+
+
+def make_row(entries: Sequence[Entry], columns: Sequence[Column]) -> Row:
+    """The row of one defense's entries, unranked; every entry stands in one of the columns."""
+    by_column = {identity(entry.column): entry.result for entry in entries}
+    results = tuple(by_column.get(identity(column)) for column in columns)
+    gaps = [_gap(column, result) for column, result in zip(columns, results, strict=True)]
+    fullest = max(entries, key=lambda entry: entry.result.n)
+    worst = None
+    if not any(gaps):
+        survivors = sum(min(entry.lowest[sample] for entry in entries) for sample in fullest.lowest)
+        worst = Proportion(survivors, fullest.result.n)
+    return Row(
+        defense=fullest.result.plan.defense,
+        results=results,
+        clean=fullest.result.clean,
+        worst=worst,
+        gaps=tuple(gap for gap in gaps if gap),
+        notes=() if _agree(entries, fullest) else (DISAGREEMENT,),
+    )
+
+
+def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows in order, with ranks: by worst case, where equal ones share a rank, then the unranked by their mean."""
+    ordered = sorted(
+        rows,
+        key=lambda row: (row.worst is None, -row.worst.rate if row.worst else -row.mean, identity(row.defense)),
+    )
+    rates = [row.worst.rate for row in ordered if row.worst]
+    return tuple(replace(row, rank=rates.index(row.worst.rate) + 1 if row.worst else None) for row in ordered)
+
+
+def _gap(column: Column, result: Result | None) -> str | None:
+    """Why this column keeps a row off the ranking; None where it does not."""
+    label = f"{column.attack.name} at {column.threat}"
+    if result is None:
+        return f"{label} was not run"
+    if result.invalid:
+        return f"{label} is invalid: {' '.join(result.invalid).rstrip('.')}"
+    if not result.complete:
+        return f"{label} is incomplete: {result.n} of {result.plan.samples} samples"
+    return None
+
+
+def _agree(entries: Sequence[Entry], fullest: Entry) -> bool:
+    """Whether the clean predictions are the same in every plan, wherever they were made so far."""
+    return all(fullest.clean.get(sample, seen) == seen for entry in entries for sample, seen in entry.clean.items())

@@ -1,0 +1,170 @@
+"""One plan's outcomes as figures: what a panel, a table, JSON and a page all say of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from bench.domain.errors import UsageError
+from bench.domain.plan import Assurance, Plan
+from bench.stats import Interval, Proportion
+
+if TYPE_CHECKING:
+    from bench.domain.outcome import Outcome
+    from bench.store.store import ShardRecord
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often predictions were right, in the four ways in which several draws of a sample can be counted.
+
+    `mean` is what is reported: each sample counts by its share of right draws. `first` counts the first draw alone,
+    `worst` the samples that every draw gets right, `majority` those whose label has more votes than any other class.
+    With one draw all four are equal.
+    """
+
+    mean: Proportion
+    first: Proportion
+    worst: Proportion
+    majority: Proportion
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the store holds of one plan, summed up; proportions in [0, 1], seconds, bytes.
+
+    `invalid` and `remarks` are the distinct ones, in the order of the shards. `forwards` and `backwards` are passes
+    a sample; `seconds` is the sum over shards, `peak_memory` the largest, `finished` (UTC) the newest.
+    """
+
+    plan: Plan
+    clean: Accuracy
+    robust: Accuracy
+    shards: int
+    invalid: tuple[str, ...]
+    remarks: tuple[str, ...]
+    largest_distance: float
+    forwards: float
+    backwards: float
+    seconds: float
+    peak_memory: int
+    finished: datetime
+    environments: tuple[Mapping[str, Any], ...]
+
+    @property
+    def n(self) -> int:
+        """Samples judged so far."""
+        return self.robust.mean.n
+
+    @property
+    def complete(self) -> bool:
+        """Whether every sample of the plan has been judged."""
+        return self.n == self.plan.samples
+
+    @property
+    def assurance(self) -> Assurance:
+        """How strong the evidence is; 'invalid' as soon as one shard left the threat model."""
+        return "invalid" if self.invalid else self.plan.assurance
+
+    @property
+    def clean_accuracy(self) -> float:
+        """Share of clean images classified correctly, averaged over draws."""
+        return self.clean.mean.rate
+
+    @property
+    def robust_accuracy(self) -> float:
+        """Share of perturbed images classified correctly, averaged over draws."""
+        return self.robust.mean.rate
+
+    @property
+    def clean_interval(self) -> Interval:
+        """The 95 % Wilson interval of `clean_accuracy` over samples."""
+        return self.clean.mean.interval
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % Wilson interval of `robust_accuracy` over samples."""
+        return self.robust.mean.interval
+
+    def document(self) -> dict[str, Any]:
+        """The result as plain JSON data."""
+        plan = self.plan
+        return {
+            "plan": plan.digest,
+            "defense": plan.defense.name,
+            "attack": plan.attack.name,
+            "dataset": plan.dataset.name,
+            "source": plan.source.name if plan.source else None,
+            "threat": plan.threat.document(),
+            "samples": plan.samples,
+            "judged": self.n,
+            "complete": self.complete,
+            "sample_seed": plan.sample_seed,
+            "seed": plan.seed,
+            "draws": plan.draws,
+            "clean_accuracy": self.clean_accuracy,
+            "clean_interval": [self.clean_interval.low, self.clean_interval.high],
+            "robust_accuracy": self.robust_accuracy,
+            "interval": [self.interval.low, self.interval.high],
+            "worst_of_draws": self.robust.worst.rate,
+            "majority_vote": self.robust.majority.rate,
+            "assurance": self.assurance,
+            "invalid": list(self.invalid),
+            "remarks": list(self.remarks),
+            "shards": self.shards,
+            "forwards_per_sample": self.forwards,
+            "backwards_per_sample": self.backwards,
+            "seconds": self.seconds,
+            "peak_memory": self.peak_memory,
+        }
+
+
+def summarise(plan: Plan, outcomes: Sequence[Outcome], shards: Sequence[ShardRecord]) -> Result:
+    """The figures of a plan from all of its finished shards; `UsageError` where none is finished."""
+    if not outcomes or not shards:
+        raise UsageError(f"No shard of plan {plan.digest[:12]} is finished; evaluate it first.")
+    labels = [outcome.label for outcome in outcomes]
+    environments = {json.dumps(shard.environment, sort_keys=True): shard.environment for shard in shards}
+    return Result(
+        plan=plan,
+        clean=_accuracy(labels, [outcome.clean for outcome in outcomes]),
+        robust=_accuracy(labels, [outcome.perturbed for outcome in outcomes]),
+        shards=len(shards),
+        invalid=_distinct(shard.invalid for shard in shards if shard.invalid),
+        remarks=_distinct(remark for shard in shards for remark in shard.remarks),
+        largest_distance=max(outcome.distance for outcome in outcomes),
+        forwards=sum(shard.forwards for shard in shards) / len(outcomes),
+        backwards=sum(shard.backwards for shard in shards) / len(outcomes),
+        seconds=sum(shard.seconds for shard in shards),
+        peak_memory=max(shard.peak_memory for shard in shards),
+        finished=max(shard.finished for shard in shards),
+        environments=tuple(environments.values()),
+    )
+
+
+def _accuracy(labels: Sequence[int], predictions: Sequence[Sequence[int]]) -> Accuracy:
+    judged = list(zip(labels, predictions, strict=True))
+
+    def share(right: Iterable[float]) -> Proportion:
+        return Proportion(sum(right), len(judged))
+
+    return Accuracy(
+        mean=share(list(draws).count(label) / len(draws) for label, draws in judged),
+        first=share(draws[0] == label for label, draws in judged),
+        worst=share(all(draw == label for draw in draws) for label, draws in judged),
+        majority=share(_elects(draws, label) for label, draws in judged),
+    )
+
+
+def _elects(draws: Sequence[int], label: int) -> bool:
+    """Whether the label has more votes than any other class; a tie is an error."""
+    votes = Counter(draws)
+    return all(votes[label] > count for other, count in votes.items() if other != label)
+
+
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(texts))

@@ -1,0 +1,94 @@
+"""Plans and outcomes made up for the report's tests, written through the real store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from bench.domain.outcome import Outcome, ShardResult
+from bench.domain.plan import Plan, Spec
+from bench.domain.threat import ThreatModel
+from bench.registry import attacks
+from bench.settings import spell_out
+from bench.store.store import Store
+
+ENVIRONMENT = {"device": "CPU of the tests", "torch": "2.0"}
+
+
+def attack_spec(name: str, params: Mapping[str, Any]) -> Spec:
+    """A registered attack as `bench evaluate` would store it."""
+    return Spec(name, spell_out(attacks.make(name, params)))
+
+
+def make_plan(
+    defense: str = "tmdc", attack: str = "aa-linf", *, params: Mapping[str, Any] | None = None, **changes: Any
+) -> Plan:
+    """A plan of transfer-1024; the source's own is white box."""
+    plan = Plan(
+        defense=Spec(defense, {"width": 32}, "1", {"network": "ab" * 32}),
+        attack=attack_spec(attack, params or {}),
+        source=None if defense == "resnet" else Spec("resnet", {"width": 32}, "1", {"network": "ab" * 32}),
+        dataset=Spec("digits"),
+        size=1024,
+        images="f00d" * 16,
+        threat=ThreatModel("l2" if attack.endswith("l2") else "linf", Fraction("0.05")),
+        knowledge="white-box",
+        samples=1024,
+        sampling="random",
+        sample_seed=2024,
+        shard_size=128,
+        seed=0,
+        draws=1,
+    )
+    return replace(plan, **changes)
+
+
+def small_plan(defense: str = "tmdc", attack: str = "aa-linf", **changes: Any) -> Plan:
+    """A plan of 8 samples in 2 shards, which no protocol covers."""
+    return make_plan(defense, attack, **{"samples": 8, "shard_size": 4, **changes})
+
+
+def add(
+    store: Store,
+    plan: Plan,
+    clean: Sequence[bool | Sequence[int]],
+    perturbed: Sequence[bool | Sequence[int]],
+    *,
+    shards: Sequence[int] | None = None,
+    invalid: str | None = None,
+    remarks: tuple[str, ...] = (),
+    environment: Mapping[str, Any] = ENVIRONMENT,
+    seconds: float = 2.0,
+    passes: tuple[int, int] = (0, 0),
+) -> None:
+    """Fill shards (all by default) of a plan whose every label is 1.
+
+    `clean` and `perturbed` say for each of the plan's samples, in its order, whether the prediction is right, or give
+    the predicted class of each draw. Only the first of the shards becomes `invalid`.
+    """
+    rows = dict(zip(plan.indices, zip(clean, perturbed, strict=True), strict=True))
+    for shard in plan.shards():
+        if shards is None or shard.index in shards:
+            outcomes = tuple(
+                Outcome(index, 1, _predictions(rows[index][0]), _predictions(rows[index][1]), plan.threat.radius)
+                for index in shard.indices
+            )
+            result = ShardResult(
+                index=shard.index,
+                outcomes=outcomes,
+                forwards=passes[0] * len(outcomes),
+                backwards=passes[1] * len(outcomes),
+                seconds=seconds,
+                peak_memory=300 * 2**20,
+                perturbed_sha256="c0" * 32,
+                invalid=invalid if shard.index == 0 else None,
+                remarks=remarks,
+                environment=environment,
+            )
+            store.add(plan, result)
+
+
+def _predictions(row: bool | Sequence[int]) -> tuple[int, ...]:
+    return (int(row),) if isinstance(row, bool) else tuple(row)

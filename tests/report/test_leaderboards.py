@@ -1,0 +1,176 @@
+"""Which plans stand side by side, worst cases, ranks and gaps, all through a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.domain.plan import Plan, Spec
+from bench.domain.threat import ThreatModel
+from bench.report.leaderboards import Leaderboard, leaderboards
+from bench.report.rows import differences
+from bench.store.store import Store
+from tests.report.made import add, make_plan, small_plan
+
+ATTACKS = ("fgsm-linf", "pgd-linf", "aa-linf", "aa-l2")
+RIGHT = [True] * 8
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results.db")
+
+
+def add_constant(store: Store, plan: Plan, right: int, clean: int | None = None) -> None:
+    """All shards of a plan: the first `right` perturbed samples and the first `clean` clean ones are right."""
+    clean = plan.samples if clean is None else clean
+    add(store, plan, [i < clean for i in range(plan.samples)], [i < right for i in range(plan.samples)])
+
+
+def summary(board: Leaderboard) -> tuple[str | None, list[str], list[str]]:
+    protocol = board.protocol.name if board.protocol else None
+    return protocol, [c.attack.name for c in board.columns], [row.defense.name for row in board.rows]
+
+
+def test_an_empty_store_has_no_leaderboard(store: Store) -> None:
+    assert leaderboards(store) == ()
+
+
+def test_a_protocols_plans_stand_together_in_its_order_with_the_sources_white_box_row(store: Store) -> None:
+    for attack in reversed(ATTACKS):
+        add_constant(store, make_plan("resnet", attack), 700)
+        add_constant(store, make_plan("tmdc", attack), 900)
+    (board,) = leaderboards(store)
+    assert summary(board) == ("transfer-1024", list(ATTACKS), ["tmdc", "resnet"])
+    assert [row.rank for row in board.rows] == [1, 2]
+    assert [row.found[0].assurance for row in board.rows] == ["transfer", "white-box"]
+    assert board.source is not None
+    assert (board.source.name, board.missing) == ("resnet", ())
+
+
+def test_an_attack_that_no_row_has_is_named(store: Store) -> None:
+    add_constant(store, make_plan(), 900)
+    (board,) = leaderboards(store)
+    assert board.missing == ("fgsm-linf", "pgd-linf", "aa-l2")
+    assert board.rows[0].rank == 1
+
+
+@pytest.mark.parametrize("params", [{"steps": 1}, {"restarts": 2}, {"random_start": False}])
+def test_an_attack_with_another_setting_never_counts_for_a_protocol(
+    store: Store, params: dict[str, int | bool]
+) -> None:
+    add_constant(store, make_plan(attack="pgd-linf", params=params), 900)
+    (board,) = leaderboards(store)
+    assert board.protocol is None
+
+
+def test_plans_of_two_protocols_make_two_leaderboards_that_share_what_both_ask_for(store: Store) -> None:
+    add_constant(store, make_plan(attack="fgsm-linf"), 950)
+    add_constant(store, make_plan(attack="aa-linf"), 900)
+    add_constant(store, make_plan(attack="aa-linf", params={"version": "plus"}), 890)
+    boards = leaderboards(store)
+    assert [summary(board)[:2] for board in boards] == [
+        ("transfer-1024", ["fgsm-linf", "aa-linf"]),
+        ("tmdc-2024", ["fgsm-linf", "aa-linf"]),
+    ]
+
+
+def test_white_box_plans_count_at_the_customary_budget_alone(store: Store) -> None:
+    white_box = make_plan(source=None, threat=ThreatModel("linf", Fraction("0.1")))
+    add_constant(store, white_box, 500)
+    add_constant(store, replace(white_box, threat=ThreatModel("linf", Fraction("0.2"))), 100)
+    boards = leaderboards(store)
+    assert [board.protocol and board.protocol.name for board in boards] == ["white-box-1024", None]
+
+
+def test_other_settings_make_a_leaderboard_with_the_sources_row(store: Store) -> None:
+    for defense, right in (("resnet", 3), ("tmdc", 6)):
+        add_constant(store, small_plan(defense), right)
+    (board,) = leaderboards(store)
+    assert summary(board) == (None, ["aa-linf"], ["tmdc", "resnet"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"sample_seed": 1}, {"draws": 2}, {"shard_size": 8}, {"images": "beef" * 16}, {"source": None}],
+)
+def test_plans_that_cannot_be_compared_stand_apart(store: Store, change: dict[str, Any]) -> None:
+    add_constant(store, small_plan(), 6)
+    other = small_plan("vit", **change)
+    add(store, other, [(1,) * other.draws] * 8, [(1,) * other.draws] * 8)
+    assert [len(board.rows) for board in leaderboards(store)] == [1, 1]
+
+
+def test_the_worst_case_is_the_and_over_clean_image_and_attacks_on_each_sample(store: Store) -> None:
+    clean = [True, True, True, True, True, True, True, False]
+    rows: dict[str, Sequence[bool]] = {
+        "fgsm-linf": [True, True, False, True, True, True, True, True],
+        "aa-linf": [True, False, True, True, True, True, True, True],
+        "aa-l2": [False, True, True, True, True, True, True, True],
+    }
+    for attack, perturbed in rows.items():
+        add(store, small_plan(attack=attack), clean, perturbed)
+    ((row,),) = (board.rows for board in leaderboards(store))
+    assert row.worst is not None
+    assert (row.worst.successes, row.worst.n) == (4, 8)
+    assert [result.robust.mean.successes for result in row.found] == [7, 7, 7]
+
+
+def test_with_several_draws_the_worst_case_takes_each_samples_lowest_rate(store: Store) -> None:
+    half, most = (1, 1, 0, 0), (1, 1, 1, 0)
+    add(store, small_plan(attack="fgsm-linf", draws=4), [most] * 8, [half, most] * 4)
+    add(store, small_plan(attack="aa-linf", draws=4), [most] * 8, [most, half] * 4)
+    ((row,),) = (board.rows for board in leaderboards(store))
+    assert row.worst is not None
+    assert row.worst.rate == 0.5
+
+
+def test_incomplete_invalid_and_missing_results_keep_a_row_unranked_and_say_why(store: Store) -> None:
+    for defense in ("vit", "tmdc", "wide-resnet", "diffusion-classifier"):
+        add_constant(store, small_plan(defense, "fgsm-linf"), 5)
+    add_constant(store, small_plan("vit"), 2)
+    add(store, small_plan("tmdc"), RIGHT, RIGHT, shards=[0])
+    add(store, small_plan("wide-resnet"), RIGHT, RIGHT, invalid="One image left the budget.")
+    (board,) = leaderboards(store)
+    rows = {row.defense.name: row for row in board.rows}
+    assert (board.rows[0].defense.name, rows["vit"].rank, rows["vit"].gaps) == ("vit", 1, ())
+    assert rows["tmdc"].gaps == ("aa-linf at linf 0.05 is incomplete: 4 of 8 samples",)
+    assert rows["wide-resnet"].gaps == ("aa-linf at linf 0.05 is invalid: One image left the budget",)
+    assert rows["diffusion-classifier"].gaps == ("aa-linf at linf 0.05 was not run",)
+    assert all(row.rank is None and row.worst is None for name, row in rows.items() if name != "vit")
+
+
+def test_rows_without_a_worst_case_are_in_the_order_of_their_mean_over_valid_results(store: Store) -> None:
+    add_constant(store, small_plan("vit", "fgsm-linf"), 3)
+    add_constant(store, small_plan("tmdc", "aa-linf"), 6)
+    add(store, small_plan("wide-resnet", "aa-l2"), RIGHT, RIGHT, invalid="One image left the budget.")
+    (board,) = leaderboards(store)
+    assert [row.defense.name for row in board.rows] == ["tmdc", "vit", "wide-resnet"]
+
+
+def test_equal_worst_cases_share_a_rank(store: Store) -> None:
+    for defense, right in (("vit", 5), ("tmdc", 5), ("wide-resnet", 4)):
+        add_constant(store, small_plan(defense), right)
+    (board,) = leaderboards(store)
+    assert [(row.defense.name, row.rank) for row in board.rows] == [("tmdc", 1), ("vit", 1), ("wide-resnet", 3)]
+
+
+def test_clean_predictions_that_differ_between_attacks_are_noted(store: Store) -> None:
+    add_constant(store, small_plan(attack="fgsm-linf"), 5, clean=8)
+    add_constant(store, small_plan(attack="aa-linf"), 5, clean=7)
+    ((row,),) = (board.rows for board in leaderboards(store))
+    assert len(row.notes) == 1
+    assert "clean predictions differ" in row.notes[0]
+
+
+def test_two_rows_of_one_defense_are_told_apart_by_what_differs() -> None:
+    small, large = Spec("net", {"width": 32, "depth": 2}), Spec("net", {"width": 64, "depth": 2}, "2")
+    assert differences(small, [small, large, Spec("other", {"depth": 9})]) == ("width=32", "version 1")
+    trained = replace(large, weights={"network": "0123456789"})
+    assert differences(trained, [large, trained]) == ("network 01234567",)
+    assert differences(small, [small]) == ()

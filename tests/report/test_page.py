@@ -1,0 +1,186 @@
+"""The page: self-contained, harmless, deterministic, and saying what it must."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from bench.domain.errors import BenchError
+from bench.domain.plan import Spec
+from bench.report.page import render
+from bench.store.store import Store
+from tests.report.made import add, make_plan, small_plan
+
+VOID = {"meta", "link"}
+EVIL = '<script>alert("1")</script>\'&{{ 7 * 7 }}'
+
+
+class Reader(HTMLParser):
+    """Reads a page strictly: every element is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def values(self, name: str) -> list[str]:
+        return [value or "" for key, value in self.attributes if key == name]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results.db")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Three defenses under two attacks: one complete, one incomplete, one invalid; and a random one apart."""
+    store = Store(tmp_path_factory.mktemp("filled") / "results.db")
+    right, half = [True] * 1024, [i % 2 == 0 for i in range(1024)]
+    for defense in ("resnet", "tmdc", "vit"):
+        add(store, make_plan(defense, "fgsm-linf"), right, half, passes=(7852, 1910) if defense == "resnet" else (0, 0))
+    add(store, make_plan("resnet"), right, [i % 4 == 0 for i in range(1024)], remarks=("Square found more.",))
+    add(store, make_plan("tmdc"), right, right, shards=[0, 1, 2])
+    add(store, make_plan("vit"), right, half, invalid="2 images left the budget.")
+    add(store, small_plan(draws=4), [(1, 1, 1, 1)] * 8, [(1, 1, 1, 0)] * 8)
+    return store
+
+
+def page(store: Store, folder: Path) -> tuple[str, Reader]:
+    text = render(store, folder / "reports" / "index.html").read_text(encoding="utf-8")
+    return text, Reader(text)
+
+
+def test_the_page_asks_no_host_for_anything_and_runs_nothing(filled: Store, tmp_path: Path) -> None:
+    text, reader = page(filled, tmp_path)
+    assert not re.search(r"https?:|//|@import|url\(", text)
+    assert reader.tags["script"] == reader.tags["img"] == reader.tags["iframe"] == 0
+    assert reader.tags["link"] == 1
+    assert not [key for key, _ in reader.attributes if key == "style" or key.startswith("on") or key == "src"]
+    assert all(href.startswith("#") or href == "data:," for href in reader.values("href"))
+
+
+def test_its_policy_allows_its_own_style_and_nothing_else(filled: Store, tmp_path: Path) -> None:
+    text, reader = page(filled, tmp_path)
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    (policy,) = [value for value in reader.values("content") if "default-src" in value]
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_every_link_has_its_target_and_every_name_is_unique(filled: Store, tmp_path: Path) -> None:
+    _, reader = page(filled, tmp_path)
+    names = reader.values("id")
+    assert len(names) == len(set(names))
+    assert {href[1:] for href in reader.values("href") if href.startswith("#")} <= set(names)
+    assert set(reader.values("aria-labelledby")) <= set(names)
+
+
+def test_equal_stores_give_equal_bytes(filled: Store, tmp_path: Path) -> None:
+    first = render(filled, tmp_path / "a.html").read_bytes()
+    again = Store(filled.location, create=False)
+    assert render(again, tmp_path / "b.html").read_bytes() == first
+
+
+def test_no_number_stands_alone(filled: Store, tmp_path: Path) -> None:
+    _, reader = page(filled, tmp_path)
+    text = reader.text
+    assert "50.0 46.9–53.1" in text
+    assert "Samples 1024 of 1024" in text
+    assert "Drawn seed 2024" in text
+    assert "Budget ℓ∞ ≤ 0.05" in text
+    assert "Source of the images resnet" in text
+    assert "Attack seed 0" in text
+    assert {"badge transfer", "badge white-box", "badge invalid"} <= set(reader.values("class"))
+
+
+def test_tables_can_be_read_by_ear(filled: Store, tmp_path: Path) -> None:
+    _, reader = page(filled, tmp_path)
+    assert reader.tags["table"] == reader.tags["caption"] == 2
+    assert Counter(reader.values("scope")) == {"col": 5 + 2 + 4, "row": 4}
+    assert reader.values("role").count("region") == 2
+
+
+def test_incomplete_and_invalid_results_are_shown_as_such(filled: Store, tmp_path: Path) -> None:
+    text, reader = page(filled, tmp_path)
+    assert "384 of 1024" in reader.text
+    assert "tmdc is not ranked: aa-linf at linf 0.05 is incomplete: 384 of 1024 samples." in reader.text
+    assert "vit is not ranked: aa-linf at linf 0.05 is invalid: 2 images left the budget." in reader.text
+    assert re.search(r'<td class="invalid"><s>.*50\.0.*</s>', text)
+    assert "No row has been run under pgd-linf, aa-l2 yet" in reader.text
+
+
+def test_the_details_hold_draws_remarks_cost_environment_and_command(filled: Store, tmp_path: Path) -> None:
+    _, reader = page(filled, tmp_path)
+    assert "perturbed: first 100.0, worst 0.0, majority vote 100.0" in reader.text
+    assert "Remark Square found more." in reader.text
+    assert "7,852 forward and 1,910 backward passes a sample, 16.0 s, 300 MiB at most, 8 shards" in reader.text
+    assert "device CPU of the tests" in reader.text
+    assert "bench evaluate \\ --defense tmdc -D width=32 \\ --attack fgsm-linf" in reader.text
+
+
+def test_a_defense_judged_on_two_machines_shows_which_result_came_from_which(store: Store, tmp_path: Path) -> None:
+    for attack, device in (("fgsm-linf", "one machine"), ("aa-linf", "another machine")):
+        add(store, small_plan(attack=attack), [True] * 8, [True] * 8, environment={"device": device})
+    _, reader = page(store, tmp_path)
+    assert reader.text.count("another machine") == 2
+
+
+def test_names_settings_and_remarks_with_markup_are_harmless(store: Store, tmp_path: Path) -> None:
+    hostile = Spec(EVIL, {EVIL: EVIL}, EVIL, {EVIL: EVIL})
+    plan = replace(small_plan(), defense=hostile, source=hostile, dataset=hostile, attack=hostile, images=EVIL)
+    twin = replace(plan, defense=replace(hostile, params={EVIL: 1}, version="2", weights={EVIL: "0" * 64}))
+    for each in (plan, twin):
+        add(store, each, [True] * 8, [True] * 8, invalid=EVIL, remarks=(EVIL,), environment={EVIL: EVIL})
+    path = render(store, tmp_path / "index.html", title=EVIL)
+    reader = Reader(path.read_text(encoding="utf-8"))
+    assert reader.tags["script"] == 0
+    assert EVIL in reader.text
+    assert "49" not in re.findall(r"\b49\b", reader.text)
+
+
+def test_an_empty_store_says_what_to_do(store: Store, tmp_path: Path) -> None:
+    _, reader = page(store, tmp_path)
+    assert "Nothing has been evaluated yet" in reader.text
+    assert "bench evaluate --defense tmdc --attack aa-linf" in reader.text
+
+
+def test_a_place_that_cannot_be_written_is_named(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BenchError, match="could not be written"):
+        render(store, tmp_path / "file" / "index.html")

@@ -1,0 +1,98 @@
+"""One plan's figures, counted by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.domain.errors import UsageError
+from bench.report.summary import Result, summarise
+from bench.stats import wilson
+from bench.store.store import Store
+from tests.report.made import add, small_plan
+
+CLEAN = [True] * 7 + [False]
+PERTURBED = [True, True, True, False, True, False, False, True]
+
+
+def summary(store: Store, **changes: object) -> Result:
+    plan = small_plan(**changes)  # type: ignore[arg-type]
+    return summarise(plan, store.outcomes(plan), store.shards(plan))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results.db")
+
+
+def test_accuracies_and_intervals_are_those_of_the_counts(store: Store) -> None:
+    add(store, small_plan(), CLEAN, PERTURBED)
+    result = summary(store)
+    assert (result.clean_accuracy, result.robust_accuracy) == (7 / 8, 5 / 8)
+    assert (result.clean_interval, result.interval) == (wilson(7, 8), wilson(5, 8))
+    assert (result.n, result.complete, result.shards) == (8, True, 2)
+
+
+def test_an_unfinished_plan_counts_its_finished_shards(store: Store) -> None:
+    add(store, small_plan(), CLEAN, PERTURBED, shards=[1])
+    result = summary(store)
+    assert (result.n, result.complete, result.robust_accuracy) == (4, False, 2 / 4)
+
+
+def test_draws_are_counted_in_four_ways_and_never_as_further_samples(store: Store) -> None:
+    always, mostly, tied, first_only = (1, 1, 1, 1), (1, 1, 0, 1), (0, 1, 1, 0), (1, 0, 2, 3)
+    plan = small_plan(draws=4)
+    add(store, plan, [always] * 8, [always, mostly, tied, first_only] * 2)
+    robust = summary(store, draws=4).robust
+    assert robust.mean.rate == (4 + 3 + 2 + 1) / 16
+    assert robust.mean.interval == wilson(8 * 10 / 16, 8)
+    assert (robust.first.rate, robust.worst.rate, robust.majority.rate) == (3 / 4, 1 / 4, 2 / 4)
+
+
+def test_one_invalid_shard_makes_the_plan_invalid(store: Store) -> None:
+    add(store, small_plan(), CLEAN, PERTURBED, invalid="One image left the budget.")
+    result = summary(store)
+    assert result.assurance == "invalid"
+    assert result.invalid == ("One image left the budget.",)
+
+
+def test_assurance_follows_the_source(store: Store) -> None:
+    add(store, small_plan(), CLEAN, PERTURBED)
+    add(store, small_plan("resnet"), CLEAN, PERTURBED)
+    assert summary(store).assurance == "transfer"
+    assert summary(store, defense="resnet").assurance == "white-box"
+
+
+def test_costs_are_a_sample_and_remarks_are_told_once(store: Store) -> None:
+    add(store, small_plan(), CLEAN, PERTURBED, passes=(100, 40), seconds=1.5, remarks=("odd", "odder"))
+    result = summary(store)
+    assert (result.forwards, result.backwards, result.seconds) == (100, 40, 3.0)
+    assert (result.remarks, len(result.environments)) == (("odd", "odder"), 1)
+    assert result.largest_distance == 0.05
+
+
+def test_the_document_is_json_with_what_evaluate_promises(store: Store) -> None:
+    add(store, small_plan("resnet"), CLEAN, PERTURBED)
+    document = json.loads(json.dumps(summary(store, defense="resnet").document()))
+    promised = (
+        "plan defense attack dataset source threat samples seed clean_accuracy robust_accuracy interval assurance"
+    )
+    assert set(promised.split()) <= set(document)
+    assert document["source"] is None
+    assert document["threat"] == {"norm": "linf", "epsilon": "1/20"}
+    assert document["interval"] == [wilson(5, 8).low, wilson(5, 8).high]
+
+
+def test_a_plan_without_a_finished_shard_has_no_figures(store: Store) -> None:
+    with pytest.raises(UsageError, match="No shard"):
+        summary(store)
+
+
+def test_summaries_need_neither_a_template_engine_nor_a_database_nor_torch() -> None:
+    code = "import bench.report.summary, sys; print([m for m in ('jinja2', 'sqlalchemy', 'torch') if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"
