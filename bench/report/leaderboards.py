@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.domain.errors import BenchError
-from bench.domain.plan import Plan, Spec
+from bench.domain.plan import Assurance, Plan, Spec
 from bench.protocols import Protocol, builtin_protocols, covers
 from bench.protocols.protocol import SETTINGS
 from bench.registry import attacks, datasets
@@ -32,6 +32,12 @@ class Leaderboard:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     missing: tuple[str, ...]
+
+    @property
+    def assurances(self) -> tuple[Assurance, ...]:
+        """The kinds of evidence behind its valid results, each once."""
+        found = {result.assurance for row in self.rows for result in row.found if not result.invalid}
+        return tuple(sorted(found))
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,12 @@ def test_incomplete_and_invalid_results_are_shown_as_such(filled: Store, tmp_pat
     assert "tmdc is not ranked: aa-linf at linf 0.05 is incomplete: 384 of 1024 samples." in reader.text
     assert "vit is not ranked: aa-linf at linf 0.05 is invalid: 2 images left the budget." in reader.text
     assert re.search(r'<td class="invalid"><s>.*50\.0.*</s>', text)
-    assert "No row has been run under pgd-linf, aa-l2 yet" in reader.text
+    assert "The protocol also asks for pgd-linf, aa-l2, which no row has been run under yet" in reader.text
+
+
+def test_ranks_across_evidence_of_different_strength_carry_a_warning(filled: Store, tmp_path: Path) -> None:
+    _, reader = page(filled, tmp_path)
+    assert reader.text.count("evidence of different strength (transfer, white-box)") == 1
 
 
 def test_the_details_hold_draws_remarks_cost_environment_and_command(filled: Store, tmp_path: Path) -> None:
