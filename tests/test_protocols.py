@@ -12,6 +12,7 @@ from bench.domain.errors import UsageError
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.protocols import ProtocolAttack, builtin_protocols, covers, find_protocol, read
+from bench.registry import attacks, defenses
 
 TEXT = """
 name = "mine"
@@ -76,6 +77,14 @@ def test_the_default_protocol_is_first_and_what_the_field_expects() -> None:
     assert default.epsilon == Fraction(1, 20)
     assert [attack.name for attack in default.attacks] == ["fgsm-linf", "pgd-linf", "aa-linf", "aa-l2"]
     assert find_protocol("white-box-1024").source is None
+
+
+def test_the_built_in_protocols_ask_for_nothing_that_their_plugins_do_not_have() -> None:
+    for protocol in builtin_protocols().values():
+        for attack in protocol.attacks:
+            attacks.make(attack.name, attack.params)
+        if protocol.source:
+            defenses.find(protocol.source)
 
 
 def test_a_protocol_is_found_by_path(tmp_path: Path) -> None:
