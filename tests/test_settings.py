@@ -28,17 +28,9 @@ class Example:
 
 
 def test_text_becomes_the_type_of_the_field() -> None:
-    texts = [
-        "steps=3",
-        "step_size=1/255",
-        "rate=0.1",
-        "restart=off",
-        "loss=l2",
-        "names=a,b",
-        "stages=1,2",
-        "weights=x.bin",
-    ]
-    example = configure(Example, parse_pairs(texts), "example")
+    numbers = ["steps=3", "step_size=1/255", "rate=0.1", "stages=1,2"]
+    words = ["restart=off", "loss=l2", "names=a,b", "weights=x.bin"]
+    example = configure(Example, parse_pairs([*numbers, *words]), "example")
     assert example == Example(3, Fraction(1, 255), 0.1, False, "l2", ("a", "b"), (1, 2), Path("x.bin"))
 
 

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench import Store
+from bench.cli.app import build
+
+ROOT = Path(__file__).parents[2]
+HALVES = ["--dataset", "tests.plugins:Halves", "--samples", "40", "--shard-size", "8", "--workers", "1"]
+WHITE_BOX = ["evaluate", "--defense", "tests.plugins:Hyperplane", "--source", "self", *HALVES]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command runs in an empty folder, with a terminal wide enough for whole sentences."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def bench(*words: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(build(), list(words))
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_evaluate_prints_one_json_object_with_everything_a_number_needs() -> None:
+    code, out, _ = bench(*WHITE_BOX, "--attack", "pgd-linf", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["defense"] == "tests.plugins:Hyperplane"
+    assert found["attack"] == "pgd-linf"
+    assert found["dataset"] == "tests.plugins:Halves"
+    assert found["source"] is None
+    assert found["threat"]["norm"] == "linf"
+    assert found["threat"]["epsilon"] == 0.05
+    assert (found["samples"], found["seed"], found["shards"], found["computed"]) == (40, 0, 5, 5)
+    assert found["clean_accuracy"] == 1.0
+    assert found["interval"][0] <= found["robust_accuracy"] <= found["interval"][1]
+    assert found["assurance"] == "white-box"
+    assert found["seconds"] > 0
+    assert Store("results.db").find(found["plan"]).digest == found["plan"]
+
+
+def test_the_same_command_again_computes_nothing() -> None:
+    _, first, _ = bench(*WHITE_BOX, "--attack", "pgd-linf", "--json")
+    code, second, _ = bench(*WHITE_BOX, "--attack", "pgd-linf", "--json")
+    assert (code, json.loads(second)["computed"]) == (0, 0)
+    assert json.loads(first)["robust_accuracy"] == json.loads(second)["robust_accuracy"]
+
+
+def test_a_transfer_says_whose_images_it_judged() -> None:
+    words = ["evaluate", "--defense", "tests.plugins:Rounded", "--source", "tests.plugins:Hyperplane", *HALVES]
+    _, out, _ = bench(*words, "--attack", "pgd-linf", "--json")
+    assert json.loads(out)["source"] == "tests.plugins:Hyperplane"
+    assert json.loads(out)["assurance"] == "transfer"
+    assert json.loads(out)["crafted"] == 5
+
+
+def test_the_panel_shows_number_interval_assurance_and_what_is_next() -> None:
+    code, out, _ = bench(*WHITE_BOX, "--attack", "pgd-linf")
+    assert code == 0
+    for word in ("robust accuracy", "95 % interval", "white-box", "n 40", "epsilon 0.05", "bench report"):
+        assert word in out
+
+
+def test_dry_run_runs_and_stores_nothing() -> None:
+    code, out, _ = bench(*WHITE_BOX, "--attack", "pgd-linf", "--dry-run")
+    assert code == 0
+    assert "5 of 5 shards are to be computed" in out
+    assert Store("results.db").plans() == []
+
+
+def test_fail_under_exits_with_three_below_and_zero_above() -> None:
+    words = [*WHITE_BOX, "--attack", "pgd-linf", "--epsilon", "0.15"]
+    assert bench(*words, "--fail-under", "0.0")[0] == 0
+    code, _, err = bench(*words, "--fail-under", "1.0")
+    assert code == 3
+    assert "below" in err
+
+
+def test_options_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BENCH_DB", "mine.db")
+    monkeypatch.setenv("BENCH_SEED", "5")
+    monkeypatch.setenv("BENCH_EPSILON", "8/255")
+    _, out, _ = bench(*WHITE_BOX, "--attack", "pgd-linf", "--json")
+    assert Path("mine.db").is_file()
+    assert json.loads(out)["seed"] == 5
+    assert json.loads(out)["threat"]["exact"] == "8/255"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (["--attack", "pgd-lin"], 2, "Did you mean 'pgd-linf'"),
+        (["--attack", "pgd-linf", "-A", "step=3"], 2, "Did you mean 'steps'"),
+        (["--attack", "pgd-linf", "-A", "steps=x"], 2, "whole number"),
+        (["--attack", "pgd-linf", "-D", "scale"], 2, "key=value"),
+        (["--attack", "pgd-linf", "--epsilon", "8"], 2, "out of range"),
+        (["--attack", "pgd-linf", "--epsilon", "tiny"], 2, "8/255"),
+        (["--attack", "pgd-linf", "--samples", "97"], 2, "holds 96"),
+        (["--attack", "pgd-linf", "--sampling", "last"], 2, "random or first"),
+        (["--attack", "pgd-linf", "--protocol", "transfer-1025"], 2, "Did you mean 'transfer-1024'"),
+        (["--attack", "pgd-linf", "--source", "resnett"], 2, "Did you mean 'resnet'"),
+        (["--attack", "pgd-linf", "--device", "tpu"], 2, "--device auto"),
+        (["--attack", "pgd-linf", "--db", "no/such/folder.db"], 1, "does not exist"),
+        (["--attack", "tests.plugins:Cheat", "-A", "how=raise"], 1, "KeyError"),
+        (["--attack", "tests.plugins:Cheat", "-A", "how=far"], 1, "invalid"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_its_exit_code(words: list[str], code: int, hint: str) -> None:
+    found, out, err = bench(*WHITE_BOX, *words)
+    assert found == code
+    assert hint in out + err
+    assert "Traceback" not in err
+
+
+def test_an_invalid_number_is_never_shown_as_robust() -> None:
+    _, out, _ = bench(*WHITE_BOX, "--attack", "tests.plugins:Cheat")
+    assert "robust accuracy" not in out
+    assert "kept off every leaderboard" in out
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is() -> None:
+    Path("results.db").write_text("these are my notes, not a database")
+    code, _, err = bench(*WHITE_BOX, "--attack", "pgd-linf")
+    assert code == 1
+    assert "not a results database" in err
+    assert Path("results.db").read_text().startswith("these")
+
+
+def test_verify_finds_equal_outcomes_and_exits_with_zero() -> None:
+    _, out, _ = bench(*WHITE_BOX, "--attack", "pgd-linf", "--json")
+    code, out, _ = bench("verify", json.loads(out)["plan"][:12], "--workers", "1")
+    assert code == 0
+    assert "All 40 samples" in out
+
+
+def _start(*words: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    program = [sys.executable, "-c", "from bench.cli import main; main()", *words]
+    return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _wait_for_shards(count: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if Path("results.db").is_file():
+            plans = Store("results.db").plans()
+            if plans and len(Store("results.db").shards(plans[0])) >= count:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"{count} shards were not stored in time")
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_that_is_stopped_keeps_its_shards_and_goes_on_to_the_same_outcomes(
+    sent: signal.Signals, code: int, workers: str
+) -> None:
+    words = [*WHITE_BOX, "--workers", workers, "--attack", "tests.plugins:Still", "-A", "seconds=0.7"]
+    running = _start(*words)
+    _wait_for_shards(2)
+    running.send_signal(sent)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == code
+    if sent is signal.SIGINT:
+        assert "goes on from there" in err
+    stored = len(Store("results.db").shards(Store("results.db").plans()[0]))
+    assert 2 <= stored < 5
+    code, out, _ = bench(*words, "--json")
+    resumed = json.loads(out)
+    assert (code, resumed["computed"]) == (0, 5 - stored)
+    plan = Store("results.db").plans()[0]
+    bench(*words, "--db", "whole.db")
+    assert Store("results.db").outcomes(plan) == Store("whole.db").outcomes(plan)
