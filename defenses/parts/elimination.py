@@ -1,0 +1,132 @@
+"""Staged elimination: many timesteps only for the classes that few timesteps could not rule out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from bench import Classifier, UsageError
+from defenses.parts.denoiser import Denoiser
+from defenses.parts.noise_errors import Chunks, Rows, error_table
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which timesteps are looked at when.
+
+    The grid is `timesteps` evenly spaced steps of [lowest, highest); stage i has looked at `seen[i]` of them, evenly
+    spaced too, and then keeps the `kept[i]` classes of the smallest mean error. Published for CIFAR-10 (Li et al.
+    2023, 2303.16203): 500 of [0, 1000), seen (50, 500), kept (5, 1).
+    """
+
+    timesteps: int
+    lowest: int
+    highest: int
+    seen: tuple[int, ...]
+    kept: tuple[int, ...]
+    loss: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest < self.highest or not 1 <= self.timesteps <= self.highest - self.lowest:
+            raise UsageError(
+                f"The grid needs 0 <= lowest < highest and at most one timestep a step; got {self.timesteps} timesteps "
+                f"in [{self.lowest}, {self.highest})."
+            )
+        falling = all(a > b for a, b in zip(self.kept, self.kept[1:], strict=False))
+        rising = all(a < b for a, b in zip(self.seen, self.seen[1:], strict=False))
+        ends = self.seen[-1:] == (self.timesteps,) and self.kept[-1:] == (1,)
+        if len(self.seen) != len(self.kept) or not (rising and falling and ends) or self.seen[0] < 1:
+            raise UsageError(
+                f"The stages must see ever more timesteps, up to {self.timesteps}, and keep ever fewer classes, down "
+                f"to 1; got seen={self.seen}, kept={self.kept}."
+            )
+
+    def grid(self) -> tuple[int, ...]:
+        """All timesteps, ascending: for 500 of [0, 1000) these are 1, 3, ..., 999."""
+        spacing = (self.highest - self.lowest) // self.timesteps
+        return tuple(range(self.lowest + spacing // 2, self.highest, spacing))[: self.timesteps]
+
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        """For each stage the places on the grid that it adds."""
+        looked: set[int] = set()
+        stages = []
+        for count in self.seen:
+            spacing = self.timesteps // count
+            places = tuple(range(spacing // 2, self.timesteps, spacing))[:count]
+            stages.append(tuple(place for place in places if place not in looked))
+            looked.update(places)
+        return tuple(stages)
+
+
+class DiffusionClassification(Classifier):
+    """The class under which the denoiser predicts the noise best.
+
+    Logits are minus the mean error over all timesteps seen, times the number of values in a code, for the classes
+    that survive every stage. A class eliminated at a stage gets the lowest logit of those that survived it, minus its
+    own excess error over the worst of them at that stage, so that it never ranks above one. Deviation from the
+    published code: one noise a timestep is shared not only by the classes but by the images of a call, so that an
+    attack that regroups its samples still sees one function.
+    """
+
+    deterministic = False
+    differentiable = True
+
+    def __init__(self, denoiser: Denoiser, search: Search, classes: int, chunks: Chunks) -> None:
+        self.denoiser = denoiser
+        self._search = search
+        self._classes = classes
+        self._chunks = chunks
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        """Logits (N, K), differentiable in the images; the noise of the whole grid is drawn from `rng` first."""
+        codes = self.denoiser.encode(images)
+        grid = torch.tensor(self._search.grid(), device=codes.device)
+        noise = torch.randn((len(grid), *codes.shape[1:]), generator=rng, device=rng.device).to(codes)
+        classes = torch.arange(self._classes, device=codes.device).expand(len(codes), -1)
+        total = torch.zeros(classes.shape, device=codes.device)
+        cuts: list[_Cut] = []
+        seen = 0
+        for places, kept in zip(self._search.stages(), self._search.kept, strict=True):
+            where = torch.tensor(places, device=codes.device)
+            rows = Rows(classes, grid[where], noise[where])
+            table = error_table(self.denoiser, codes, rows, self._search.loss, self._chunks)
+            seen += len(places)
+            total = total + table.sum(2)
+            if kept > 1 and kept < classes.shape[1]:
+                order = (total / seen).argsort(dim=1, stable=True)
+                cuts.append(_Cut.of(classes, total / seen, order, kept))
+                best = order[:, :kept].sort(1).values
+                classes, total = classes.gather(1, best), total.gather(1, best)
+        logits = total.new_zeros(len(codes), self._classes).scatter(1, classes, -total / seen * codes[0].numel())
+        for cut in reversed(cuts):
+            logits = cut.below(logits, codes[0].numel())
+        return logits
+
+    def shrink(self) -> str | None:
+        """Half as many rows a network call."""
+        return f"chunks of {self._chunks.plain} rows" if self._chunks.halve() else None
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One elimination: who stayed (N, k), who left (N, m), and by how much more error than the worst who stayed."""
+
+    stayed: Tensor
+    left: Tensor
+    excess: Tensor
+
+    @classmethod
+    def of(cls, classes: Tensor, mean: Tensor, order: Tensor, kept: int) -> _Cut:
+        worst = mean.gather(1, order[:, kept - 1 : kept])
+        return cls(
+            classes.gather(1, order[:, :kept]),
+            classes.gather(1, order[:, kept:]),
+            mean.gather(1, order[:, kept:]) - worst,
+        )
+
+    def below(self, logits: Tensor, scale: int) -> Tensor:
+        """Logits in which those who left rank below those who stayed."""
+        lowest = logits.gather(1, self.stayed).amin(1, keepdim=True)
+        return logits.scatter(1, self.left, lowest - scale * self.excess)

@@ -1,0 +1,88 @@
+"""Truth Maximization: a denoiser learns that adversarial images belong to their true class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor, nn
+
+from bench import Task, Trained, Training, UsageError
+from defenses.parts import lora
+from defenses.parts.denoiser import Denoiser
+from defenses.parts.denoising import noise_loss
+from defenses.parts.training import Course, finish, fit, shuffled
+
+
+@dataclass(frozen=True)
+class TruthRecipe:
+    """Hyperparameters of Truth Maximization; `evaluated` is the step whose weights the defense takes.
+
+    Checkpoints are kept every `early_every` steps up to `early`, then every `late_every`, and at the end.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    evaluated: int
+    rank: int = 4
+    alpha: float = 4.0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 1e-2
+    epsilon: float = 1e-8
+    clip: float = 1.0
+    warmup: int = 100
+    early_every: int = 100
+    early: int = 500
+    late_every: int = 1000
+    precision: str = "float32"
+
+    def keeps(self, step: int) -> bool:
+        """Whether the weights after this step are kept."""
+        regular = step % (self.early_every if step <= self.early else self.late_every) == 0
+        return regular or step in (self.evaluated, self.steps)
+
+
+PUBLISHED = TruthRecipe(steps=3000, batch=4, learning_rate=1e-6, evaluated=200)
+DIGITS = TruthRecipe(steps=1000, batch=64, learning_rate=1e-3, evaluated=1000, late_every=100)
+
+
+def recipe_for(task: Task) -> TruthRecipe:
+    """As published on photographs; faster on tiny images, whose denoiser is a thousandth of the size."""
+    return DIGITS if max(task.shape[1:]) <= 16 else PUBLISHED
+
+
+def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> Trained:
+    """Adapt the denoiser to the run's adversarial images under their true classes, and write NAME.safetensors."""
+    if not 1 <= recipe.evaluated <= recipe.steps:
+        raise UsageError(f"evaluated must lie between 1 and steps ({recipe.steps}); got {recipe.evaluated}.")
+    data = run.adversarial().to(run.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(run.seed)
+        trainable = nn.ParameterList(lora.adapt(denoiser.network, recipe.rank, recipe.alpha))
+    optimizer = torch.optim.AdamW(
+        trainable.parameters(),
+        recipe.learning_rate,
+        betas=(recipe.beta1, recipe.beta2),
+        eps=recipe.epsilon,
+        weight_decay=recipe.weight_decay,
+    )
+    course = Course(recipe.steps, recipe.warmup, "constant", clip=recipe.clip, precision=recipe.precision)
+
+    def loss(step: int, rng: Generator) -> Tensor:
+        chosen = shuffled(len(data), recipe.batch, run.seed, step).to(run.device)
+        with torch.no_grad():
+            codes = denoiser.sample(data.images[chosen], rng)
+        return noise_loss(denoiser, codes, data.labels[chosen], rng)
+
+    def keep(step: int) -> None:
+        if recipe.keeps(step):
+            lora.store(denoiser.network, recipe.rank, recipe.alpha, run.folder / f"step-{step:06d}.safetensors")
+
+    learned = fit(run, name, trainable, optimizer, course, loss, recipe, keep)
+    weights = run.folder / f"{name}.safetensors"
+    weights.write_bytes((run.folder / f"step-{recipe.evaluated:06d}.safetensors").read_bytes())
+    finish(run, name)
+    parameters = float(sum(parameter.numel() for parameter in trainable))
+    return Trained(weights, {"loss": learned.loss, "parameters": parameters, "seconds": learned.seconds})

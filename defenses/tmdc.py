@@ -1,0 +1,82 @@
+"""Truth Maximized Diffusion Classifier: the diffusion classifier adapted to adversarial images of known class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench import Classifier, Task, Trainable, Trained, Training, WeightsError
+from defenses.diffusion_classifier import DiffusionClassifier
+
+if TYPE_CHECKING:
+    from defenses.parts.truth_maximization import TruthRecipe
+
+NAME = "tmdc"
+
+
+@dataclass(frozen=True)
+class TMDC(Trainable):
+    """The diffusion classifier with low-rank weights learnt on adversarial images of known class, merged.
+
+    "Struggle with Adversarial Defense? Try Diffusion" (TMDC). `weights` is a file of low-rank weights or the folder of
+    a training run, of which `step` picks a checkpoint; `base` is the denoiser that they adapt. The other settings are
+    those of diffusion-classifier.
+    """
+
+    weights: str | None = None
+    step: int | None = None
+    base: str | None = None
+    loss: Literal["l1", "l2"] = "l1"
+    timesteps: int | None = None
+    lowest: int | None = None
+    highest: int | None = None
+    seen: tuple[int, ...] | None = None
+    kept: tuple[int, ...] | None = None
+    prompt: str = "a blurry photo of a {class}."
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    rows: int | None = None
+
+    def load(self, task: Task, device: str) -> Classifier:
+        """The classifier with the low-rank weights merged into its denoiser."""
+        from defenses.parts import lora
+        from defenses.parts.diffusion import classifier, denoiser_for
+
+        lora_file = self._lora(task)
+        denoiser = denoiser_for(self._base().path(task), self, task, device)
+        lora.merge(denoiser.network, lora_file)
+        return classifier(denoiser, self, task, device)
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The denoiser's files and the low-rank weights."""
+        return {**self._base().files(task), "lora": self._lora(task)}
+
+    def recipe(self, task: Task) -> TruthRecipe:
+        """The published optimiser and schedule; larger steps for tiny images."""
+        from defenses.parts.truth_maximization import recipe_for
+
+        return recipe_for(task)
+
+    def train(self, run: Training, recipe: TruthRecipe) -> Trained:
+        """Learn low-rank weights on the run's adversarial images; checkpoints stay in its folder."""
+        from defenses.parts.diffusion import denoiser_for
+        from defenses.parts.truth_maximization import learn
+
+        return learn(run, recipe, NAME, denoiser_for(self._base().path(run.task), self, run.task, run.device))
+
+    def _base(self) -> DiffusionClassifier:
+        return DiffusionClassifier(weights=self.base)
+
+    def _lora(self, task: Task) -> Path:
+        from defenses.parts.checkpoints import locate, single_file
+
+        path = locate(NAME, self.weights, task, {}, ("*.safetensors",))
+        if self.step is None:
+            return single_file(path, NAME)
+        folder = path if path.is_dir() else path.parent
+        file = folder / f"step-{self.step:06d}.safetensors"
+        if not file.is_file():
+            kept = ", ".join(str(int(found.stem[5:])) for found in sorted(folder.glob("step-*.safetensors")))
+            raise WeightsError(f"{folder} keeps no checkpoint of step {self.step}; it keeps {kept or 'none'}.")
+        return file
