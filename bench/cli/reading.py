@@ -64,14 +64,20 @@ def show(
 
 def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("reports/index.html"),
+    protocols: Annotated[
+        list[Path] | None,
+        typer.Option("--protocol", "-p", help="A .toml protocol of your own, beside the built-in ones."),
+    ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
     """Render the leaderboards as one self-contained HTML page."""
+    from bench.protocols import builtin_protocols, read
     from bench.report.page import render
     from bench.store.store import Store
 
-    path = render(Store(db, create=False), output)
+    known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
+    path = render(Store(db, create=False), output, protocols=known.values())
     if as_json:
         print_json({"page": str(path)})
     else:
