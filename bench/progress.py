@@ -12,16 +12,28 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 if TYPE_CHECKING:
     from bench.domain.defense import Watch
     from bench.domain.outcome import ShardResult
     from bench.domain.plan import Plan
+
+
+class _Amount(ProgressColumn):
+    """Shards as '3/8'; the way through one shard, whose passes say little to a reader, as '38 %'."""
+
+    def render(self, task: Task) -> Text:
+        if task.fields["whole"]:
+            return Text(f"{task.completed:.0f}/{task.total or 0:.0f}", style="progress.download", justify="right")
+        return Text(f"{task.percentage:.0f} %", style="progress.percentage", justify="right")
 
 
 class EvaluationProgress:
@@ -31,7 +43,7 @@ class EvaluationProgress:
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),
-            MofNCompleteColumn(),
+            _Amount(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("[dim]{task.fields[note]}"),
@@ -43,6 +55,7 @@ class EvaluationProgress:
         self._quiet = quiet
         self._plans: dict[str, tuple[TaskID, str]] = {}
         self._shards: dict[tuple[str, int], TaskID] = {}
+        self._finished: set[tuple[str, int]] = set()
 
     def __enter__(self) -> EvaluationProgress:
         self._progress.start()
@@ -56,19 +69,20 @@ class EvaluationProgress:
     def started(self, plan: Plan, role: str, total: int, pending: int) -> None:
         what = f"{plan.attack.name} on" if role == "crafting" or plan.source is None else "judging"
         title = f"[bold]{what} {plan.defense.name}[/]"
-        task = self._progress.add_task(title, total=total, completed=total - pending, note="shards")
+        task = self._progress.add_task(title, total=total, completed=total - pending, note="shards", whole=True)
         self._plans[plan.digest] = (task, plan.defense.name)
 
     def progressed(self, digest: str, shard: int, done: float, total: float, note: str) -> None:
         key = (digest, shard)
+        if key in self._finished:
+            return  # a worker's last report may arrive after its result
         if key not in self._shards:
             name = self._plans[digest][1]
-            self._shards[key] = self._progress.add_task(f"  {name}, shard {shard}", total=None, note="")
-        # Passes through a network say little to a reader; a share of 1000 does.
-        share = round(1000 * done / total) if total else 0
-        self._progress.update(self._shards[key], completed=share, total=1000, note=note)
+            self._shards[key] = self._progress.add_task(f"  {name}, shard {shard}", total=None, note="", whole=False)
+        self._progress.update(self._shards[key], completed=done, total=total, note=note)
 
     def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
+        self._finished.add((plan.digest, shard))
         task = self._shards.pop((plan.digest, shard), None)
         if task is not None:
             self._progress.remove_task(task)
