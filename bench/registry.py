@@ -94,7 +94,7 @@ class Registry(Generic[P]):
             names = [entry.name for entry in self._entries()]
             raise UsageError(f"No {self.kind} is called {name!r}.{closest(name, names)}")
         if len(matches) > 1:
-            targets = " and ".join(entry.value for entry in matches)
+            targets = " and ".join(sorted(entry.value for entry in matches))
             raise PluginError(
                 f"The {self.kind} name {name!r} is registered twice, by {targets}; uninstall one of them."
             )

@@ -46,7 +46,7 @@ class ViT(Trainable):
         from defenses.parts.classification import ClassifierRecipe
 
         if max(task.shape[1:]) <= 16:
-            return ClassifierRecipe(400, 64, "adamw", 2e-3, 0.05, 200, 0.1, 0.998, "affine", clip=1.0)
+            return ClassifierRecipe(150, 64, "adamw", 2e-3, 0.05, 200, 0.1, 0.998, "affine", clip=1.0)
         return ClassifierRecipe(200, 128, "adamw", 5e-4, 0.05, 2000, 0.1, 0.9999, "crop-flip", clip=1.0)
 
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:

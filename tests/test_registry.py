@@ -79,3 +79,29 @@ def test_a_file_with_a_syntax_error_says_so(tmp_path: Path) -> None:
     path.write_text("def (:\n")
     with pytest.raises(PluginError, match="SyntaxError"):
         defenses.find(f"{path}:Mine")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A distribution whose defenses are broken, or take a name that is taken."""
+    folder = tmp_path / "other-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    lines = ["[bench.defenses]", "shattered = nowhere_at_all:Net", "resnet = tests.plugins:Hyperplane"]
+    (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_broken_plugin_is_listed_with_its_reason_and_fails_only_when_asked_for() -> None:
+    listed = {listing.name: listing for listing in defenses.listings()}
+    assert "nowhere_at_all" in str(listed["shattered"].broken)
+    assert listed["vit"].broken is None
+    with pytest.raises(PluginError, match="nowhere_at_all"):
+        defenses.find("shattered")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_name_that_two_packages_claim_is_refused_with_both() -> None:
+    with pytest.raises(PluginError, match=r"registered twice.*defenses.resnet:ResNet.*tests.plugins:Hyperplane"):
+        defenses.find("resnet")

@@ -31,7 +31,7 @@ class DenoiserRecipe:
     precision: str = "float32"
 
 
-DIGITS = DenoiserRecipe(3000, 128, 3e-3, 1e-4, 100, 0.998, 1.0, "affine", 0.5)
+DIGITS = DenoiserRecipe(2000, 128, 3e-3, 1e-4, 100, 0.998, 1.0, "affine", 0.5)
 CIFAR = DenoiserRecipe(200_000, 128, 2e-4, 1e-4, 1000, 0.9999, 1.0, "flip", 1.0)
 
 

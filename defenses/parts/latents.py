@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def load(path: Path, task: Task, device: str, dtype: torch.dtype, prompt: str) -
         raise UsageError(f"Stable Diffusion reads colour images (3 channels); {task.dataset} has {task.shape[0]}.")
     prompts = [prompt.replace("{class}", name) for name in task.classes]
     embeddings = _embed(path, prompts).to(device, dtype)
-    autoencoder = _model(path / "vae", AutoencoderKL.from_pretrained).to(device, dtype)
-    network = _model(path / "unet", UNet2DConditionModel.from_pretrained).to(device, dtype)
+    autoencoder = _model(path / "vae", partial(AutoencoderKL.from_pretrained, torch_dtype=dtype)).to(device)
+    network = _model(path / "unet", partial(UNet2DConditionModel.from_pretrained, torch_dtype=dtype)).to(device)
     schedule = json.loads((path / "scheduler" / "scheduler_config.json").read_text("utf-8"))
     return LatentDenoiser(network, autoencoder, embeddings, schedule, path)
 

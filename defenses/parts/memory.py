@@ -18,7 +18,7 @@ def chunks_for(denoiser: Denoiser, task: Task, device: str, rows: int | None) ->
     if rows is not None:
         return Chunks(rows, rows)
     if not device.startswith("cuda"):
-        return Chunks(256, 128) if denoiser.pixels else Chunks(8, 1)
+        return Chunks(512, 256) if denoiser.pixels else Chunks(8, 1)
     codes = denoiser.encode(torch.zeros(1, *task.shape, device=device))
     return Chunks(_rows(denoiser, codes, False), _rows(denoiser, codes, True))
 

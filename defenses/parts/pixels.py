@@ -50,12 +50,12 @@ class PixelDenoiser(Denoiser):
 
 
 def build(task: Task) -> nn.Module:
-    """A fresh network for a task: 0.18 M parameters for tiny images, 36 M (as for CIFAR-10 in Ho et al.) otherwise."""
+    """A fresh network for a task: 0.65 M parameters for tiny images, 36 M (as for CIFAR-10 in Ho et al.) otherwise."""
     if max(task.shape[1:]) <= 16:
         shape: dict[str, Any] = {
-            "block_out_channels": (16, 32),
-            "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
-            "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+            "block_out_channels": (16, 32, 64),
+            "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
             "layers_per_block": 1,
             "norm_num_groups": 8,
         }
@@ -99,10 +99,11 @@ def load(path: Path, task: Task, device: str, dtype: torch.dtype) -> PixelDenois
             raise WeightsError(
                 f"The denoiser {path} does not fit {task.dataset}: {key} is {config.get(key)}; {value} is needed."
             )
-    with torch.device("cpu"):
-        network = UNet2DModel.from_config(config)
+    network: nn.Module = UNet2DModel.from_config(config)
     fill(network, state, path)
-    return PixelDenoiser(network.eval().requires_grad_(False).to(device, dtype), _schedule(path, metadata), path)
+    # diffusers' own `to` warns about every change of type
+    nn.Module.to(network.eval().requires_grad_(False), device=torch.device(device), dtype=dtype)
+    return PixelDenoiser(network, _schedule(path, metadata), path)
 
 
 def _schedule(path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
