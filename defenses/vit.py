@@ -52,10 +52,11 @@ class ViT(Trainable):
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
         """Train from scratch."""
         from defenses.parts.classification import learn
-        from defenses.parts.training import seeded
+        from defenses.parts.randomness import ambient
         from defenses.parts.transformer import build, store
 
-        module = seeded(run.seed, lambda: build(run.task))
+        with ambient(run.seed):
+            module = build(run.task)
         return learn(run, recipe, NAME, module, _half(run.task), store)
 
 

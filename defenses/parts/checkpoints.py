@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import Task, WeightsError
 
@@ -107,7 +107,10 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
 
 
 def save(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> Path:
-    """Write tensors as safetensors, whole or not at all, on the CPU; equal tensors give equal bytes."""
+    """Write tensors as safetensors, whole or not at all; equal tensors give equal bytes.
+
+    At most one entry of metadata: the format writes several in any order.
+    """
     from safetensors.torch import save_file
 
     part = path.with_name(path.name + ".part")
@@ -116,7 +119,7 @@ def save(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | Non
     return path
 
 
-def configuration(path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
+def configuration(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """An architecture's configuration: from the file's own metadata, else from `config.json` beside it."""
     beside = path.with_name("config.json")
     try:

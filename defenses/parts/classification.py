@@ -14,7 +14,8 @@ from torch.nn import functional
 from bench import Network, Trained, Training
 from defenses.parts.augmentation import augment
 from defenses.parts.checkpoints import save
-from defenses.parts.training import Course, finish, fit, shuffled, stream
+from defenses.parts.randomness import stream
+from defenses.parts.training import Course, finish, fit, shuffled
 
 
 @dataclass(frozen=True)

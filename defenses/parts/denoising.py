@@ -12,7 +12,8 @@ from bench import Task, Trained, Training
 from defenses.parts import pixels
 from defenses.parts.augmentation import augment
 from defenses.parts.denoiser import Denoiser
-from defenses.parts.training import Course, finish, fit, seeded, shuffled
+from defenses.parts.randomness import ambient
+from defenses.parts.training import Course, finish, fit, shuffled
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,9 @@ def recipe_for(task: Task) -> DenoiserRecipe:
 def learn(run: Training, recipe: DenoiserRecipe, name: str) -> Trained:
     """Train a pixel denoiser from scratch and write it as NAME.safetensors."""
     data = run.data.read(range(len(run.data))).to(run.device)
-    network = seeded(run.seed, lambda: pixels.build(run.task)).to(run.device)
+    with ambient(run.seed):
+        network = pixels.build(run.task)
+    network = network.to(run.device)
     path = run.folder / f"{name}.safetensors"
     denoiser = pixels.PixelDenoiser(network, pixels.SCHEDULE, path)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)

@@ -18,6 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from bench import Task, UsageError, WeightsError
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.hub_models import checked, quiet
+from defenses.parts.randomness import ambient
 
 
 class LatentDenoiser(Denoiser):
@@ -98,7 +99,7 @@ def _embed(path: Path, prompts: list[str]) -> Tensor:
 def _model(folder: Path, read: Callable[..., Any]) -> Any:
     """A model from its folder, frozen; no weight may be missing, left over or of another shape."""
     try:
-        with quiet():
+        with quiet(), ambient():
             loaded = read(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
     except Exception as error:  # both libraries raise whatever a damaged file makes them stumble over
         raise WeightsError(f"The model in {folder} cannot be read: {error}") from error

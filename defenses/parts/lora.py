@@ -11,6 +11,7 @@ from torch import nn
 
 from bench import WeightsError
 from defenses.parts.checkpoints import read, save
+from defenses.parts.randomness import ambient
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 PREFIX = "unet."
@@ -20,7 +21,7 @@ _METADATA = "lora_adapter_metadata"
 def adapt(network: nn.Module, rank: int, alpha: float) -> list[nn.Parameter]:
     """Freeze a network and add fresh low-rank weights, which change nothing yet; gives the trainable parameters.
 
-    The first factor is Gaussian (drawn from torch's global generator, so call it in a seeded scope), the second zero.
+    The first factor is Gaussian (from torch's global generator: call it in a seeded scope), the second zero.
     """
     network.requires_grad_(False)
     inject_adapter_in_model(_config(rank, alpha), network)
@@ -31,7 +32,7 @@ def store(network: nn.Module, rank: int, alpha: float, path: Path) -> Path:
     """Write an adapted network's low-rank weights alone."""
     state = {PREFIX + key: value for key, value in get_peft_model_state_dict(network).items()}
     settings = {PREFIX + "r": rank, PREFIX + "lora_alpha": alpha, PREFIX + "target_modules": sorted(TARGETS)}
-    return save(path, state, {"format": "pt", _METADATA: json.dumps(settings, sort_keys=True)})
+    return save(path, state, {_METADATA: json.dumps(settings, sort_keys=True)})
 
 
 def merge(network: nn.Module, path: Path) -> None:
@@ -56,7 +57,8 @@ def load(network: nn.Module, path: Path) -> None:
     if len(ranks) != 1:
         raise WeightsError(f"The weights {path} are no low-rank weights of one rank: found the ranks {sorted(ranks)}.")
     rank = ranks.pop()
-    adapt(network, rank, settings.get(PREFIX + "lora_alpha", rank))
+    with ambient():
+        adapt(network, rank, settings.get(PREFIX + "lora_alpha", rank))
     state = {key.removeprefix(PREFIX): value for key, value in state.items()}
     wanted = get_peft_model_state_dict(network)
     for key in sorted(wanted.keys() ^ state.keys()):

@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from bench import Task, WeightsError
 from defenses.parts.checkpoints import configuration, fill, read, save
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
+from defenses.parts.randomness import ambient
 
 SCHEDULE = {
     "num_train_timesteps": 1000,
@@ -82,8 +83,7 @@ def build(task: Task) -> nn.Module:
 def store(network: nn.Module, path: Path) -> Path:
     """Write a network with its configuration and schedule as one safetensors file."""
     config = {key: value for key, value in dict(network.config).items() if not key.startswith("_")}  # type: ignore[arg-type]
-    metadata = {"config": json.dumps(config, sort_keys=True), "schedule": json.dumps(SCHEDULE, sort_keys=True)}
-    return save(path, network.state_dict(), metadata)
+    return save(path, network.state_dict(), {"config": json.dumps(config | {"schedule": SCHEDULE}, sort_keys=True)})
 
 
 def load(path: Path, task: Task, device: str, dtype: torch.dtype) -> PixelDenoiser:
@@ -93,22 +93,24 @@ def load(path: Path, task: Task, device: str, dtype: torch.dtype) -> PixelDenois
     """
     state, metadata = read(path)
     config = configuration(path, metadata)
+    schedule = config.pop("schedule", None) or _schedule(path)
     expected = {"in_channels": task.shape[0], "num_class_embeds": len(task.classes)}
     for key, value in expected.items():
         if config.get(key) != value:
             raise WeightsError(
                 f"The denoiser {path} does not fit {task.dataset}: {key} is {config.get(key)}; {value} is needed."
             )
-    network: nn.Module = UNet2DModel.from_config(config)
+    with ambient():
+        network: nn.Module = UNet2DModel.from_config(config)
     fill(network, state, path)
     # diffusers' own `to` warns about every change of type
     nn.Module.to(network.eval().requires_grad_(False), device=torch.device(device), dtype=dtype)
-    return PixelDenoiser(network, _schedule(path, metadata), path)
+    return PixelDenoiser(network, schedule, path)
 
 
-def _schedule(path: Path, metadata: Mapping[str, str]) -> dict[str, object]:
-    """The schedule in the file, beside it (`scheduler_config.json`), or the usual one."""
+def _schedule(path: Path) -> dict[str, object]:
+    """The schedule beside a network of diffusers' layout (`scheduler_config.json`), or else the usual one."""
     beside = [path.with_name("scheduler_config.json"), path.parent.parent / "scheduler" / "scheduler_config.json"]
-    texts = [metadata["schedule"]] if "schedule" in metadata else [p.read_text("utf-8") for p in beside if p.is_file()]
+    texts = [file.read_text("utf-8") for file in beside if file.is_file()]
     found: dict[str, object] = json.loads(texts[0]) if texts else SCHEDULE
     return found

@@ -8,8 +8,8 @@ from pathlib import Path
 from bench import Network, Task, Trained, Training
 from defenses.parts.checkpoints import fill, read
 from defenses.parts.classification import CIFAR, DIGITS, ClassifierRecipe, learn
+from defenses.parts.randomness import ambient
 from defenses.parts.residual import ResidualNet, Shape, fifty_layers, fold_batch_norm, stem_kernel
-from defenses.parts.training import seeded
 
 TINY = 16
 """Images of at most this many pixels a side get a small network."""
@@ -28,7 +28,8 @@ class Family:
         """The network with its normalisation inside and batch norm folded."""
         state, _ = read(path)
         kernel = stem_kernel(state["conv1.weight"].shape) if "conv1.weight" in state else 3
-        module = self._build(task, kernel)
+        with ambient():
+            module = self._build(task, kernel)
         fill(module, state, path)
         return Network(fold_batch_norm(module).to(device), *normalisation(task))
 
@@ -39,7 +40,8 @@ class Family:
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
         """Train from scratch; a small image that is not tiny gets the 3x3 stem."""
         kernel = 3 if run.task.shape[1] <= 64 else 7
-        module = seeded(run.seed, lambda: self._build(run.task, kernel))
+        with ambient(run.seed):
+            module = self._build(run.task, kernel)
         return learn(run, recipe, self.name, module, normalisation(run.task))
 
     def _build(self, task: Task, kernel: int) -> ResidualNet:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from bench import Training, UsageError, WeightsError
+from defenses.parts.randomness import ambient, stream
 
 CHECKPOINTS_A_RUN = 20
 
@@ -51,25 +51,12 @@ class Learned:
     seconds: float
 
 
-def stream(seed: int, purpose: str, number: int = 0) -> Generator:
-    """A CPU generator that is a function of (seed, purpose, number), so that a resumed run draws the same numbers."""
-    digest = hashlib.sha256(f"{seed}/{purpose}/{number}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-
-
 def shuffled(size: int, batch: int, seed: int, step: int) -> Tensor:
     """The indices of a step's batch: every sample once an epoch in fresh order, remainder left out."""
     batch = min(batch, size)
     epoch, place = divmod(step, size // batch)
     order = torch.randperm(size, generator=stream(seed, "order", epoch))
     return order[place * batch : (place + 1) * batch]
-
-
-def seeded(seed: int, build: Callable[[], nn.Module]) -> nn.Module:
-    """A module whose initial weights are a function of the seed; torch's global generator is left as it was."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build()
 
 
 def fit(
@@ -128,8 +115,7 @@ def _step(
 ) -> Tensor:
     rng = stream(run.seed, "step", step)
     kind = torch.device(run.device).type
-    with torch.random.fork_rng(devices=[run.device] if kind == "cuda" else []):
-        torch.manual_seed(rng.initial_seed())
+    with ambient(rng.initial_seed(), run.device):
         with torch.autocast(kind, torch.bfloat16, enabled=course.precision == "bfloat16"):
             value = loss(step, rng)
         optimizer.zero_grad()

@@ -13,6 +13,7 @@ from transformers import ViTConfig, ViTForImageClassification
 from bench import Task, WeightsError
 from defenses.parts.checkpoints import configuration, read, save
 from defenses.parts.hub_models import checked, quiet
+from defenses.parts.randomness import ambient
 
 
 class Transformer(nn.Module):
@@ -73,7 +74,7 @@ def load(path: Path, task: Task) -> Transformer:
     ):
         if found != wanted:
             raise WeightsError(f"The transformer {path} has {found} {name}; {task.dataset} has {wanted}.")
-    with quiet():
+    with quiet(), ambient():
         loaded = ViTForImageClassification.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
         )

@@ -11,6 +11,7 @@ from bench import Task, Trained, Training, UsageError
 from defenses.parts import lora
 from defenses.parts.denoiser import Denoiser
 from defenses.parts.denoising import noise_loss
+from defenses.parts.randomness import ambient
 from defenses.parts.training import Course, finish, fit, shuffled
 
 
@@ -58,8 +59,7 @@ def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> 
     if not 1 <= recipe.evaluated <= recipe.steps:
         raise UsageError(f"evaluated must lie between 1 and steps ({recipe.steps}); got {recipe.evaluated}.")
     data = run.adversarial().to(run.device)
-    with torch.random.fork_rng():
-        torch.manual_seed(run.seed)
+    with ambient(run.seed):
         trainable = nn.ParameterList(lora.adapt(denoiser.network, recipe.rank, recipe.alpha))
     optimizer = torch.optim.AdamW(
         trainable.parameters(),

@@ -1,0 +1,112 @@
+"""Tasks, tiny Stable Diffusions and plain loops that the tests of the diffusion defenses share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench import Task
+
+COLOURS = Task("colours", ("red", "green", "blue", "grey"), (3, 8, 8))
+GREYS = Task("greys", ("dark", "light", "mixed"), (1, 8, 8))
+
+
+def stable_diffusion(folder: Path, prediction: str = "epsilon") -> Path:
+    """A Stable Diffusion of a few thousand parameters, saved in diffusers' layout."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    from defenses.parts.hub_models import quiet
+
+    with torch.random.fork_rng(), quiet():
+        torch.manual_seed(0)
+        AutoencoderKL(
+            block_out_channels=(8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 2,
+            up_block_types=("UpDecoderBlock2D",) * 2,
+            latent_channels=4,
+            norm_num_groups=4,
+            scaling_factor=0.18215,
+        ).save_pretrained(folder / "vae")
+        UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            cross_attention_dim=16,
+            attention_head_dim=4,
+            norm_num_groups=4,
+        ).save_pretrained(folder / "unet")
+        letters = _tokenizer(folder / "tokenizer")
+        CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=letters,
+                hidden_size=16,
+                intermediate_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                max_position_embeddings=77,
+            )
+        ).save_pretrained(folder / "text_encoder")
+        DDPMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction
+        ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def _tokenizer(folder: Path) -> int:
+    """CLIP's own tokenizer with letters for a vocabulary; gives its size."""
+    from transformers import CLIPTokenizer
+
+    letters = "abcdefghijklmnopqrstuvwxyz."
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": "<|endoftext|>"})
+    )
+    assert len(CLIPTokenizer.from_pretrained(folder, local_files_only=True)) == len(words)
+    return len(words)
+
+
+def plain_errors(folder: Path, images: Tensor, noise: Tensor, steps: list[int], loss: str, prompt: str) -> Tensor:
+    """Errors (N, K, T) by a loop over images, classes and timesteps, with the libraries' own models and scheduler."""
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    from defenses.parts.hub_models import quiet
+
+    with quiet():
+        autoencoder = AutoencoderKL.from_pretrained(folder / "vae").requires_grad_(False)
+        network = UNet2DConditionModel.from_pretrained(folder / "unet").requires_grad_(False)
+        encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").requires_grad_(False)
+        scheduler = DDPMScheduler.from_pretrained(folder / "scheduler")
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    errors = []
+    for image in images:
+        enlarged = torch.nn.functional.interpolate(image[None], (16, 16), mode="bicubic").clamp(0, 1)
+        latent = autoencoder.encode(2 * enlarged - 1).latent_dist.mean * 0.18215
+        for name in COLOURS.classes:
+            tokens = tokenizer(
+                prompt.replace("{class}", name), padding="max_length", max_length=77, return_tensors="pt"
+            )
+            embedding = encoder(tokens.input_ids)[0]
+            for step, drawn in zip(steps, noise, strict=True):
+                time = torch.tensor([step])
+                noisy = scheduler.add_noise(latent, drawn[None], time)
+                predicted = network(noisy, time, encoder_hidden_states=embedding).sample
+                if scheduler.config.prediction_type == "v_prediction":
+                    share = scheduler.alphas_cumprod[step]
+                    predicted = share.sqrt() * predicted + (1 - share).sqrt() * noisy
+                difference = predicted - drawn[None]
+                errors.append(difference.abs().mean() if loss == "l1" else difference.square().mean())
+    return torch.stack(errors).view(len(images), len(COLOURS.classes), len(steps))
