@@ -51,16 +51,27 @@ def network_file(defense: str, weights: str | None, task: Task, hub: Mapping[str
 
 def download(name: str, files: Sequence[str]) -> Path:
     """The local snapshot of a hub repository ('owner/name' or 'owner/name@revision'), fetched where it is missing."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     repository, _, revision = name.partition("@")
-    try:
-        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=list(files)))
+    unreachable: Exception | None = None
+    try:  # asked first because a download without a network tries again and again
+        HfApi().model_info(repository, revision=revision or None, timeout=10)
     except Exception as error:  # the hub's client lets its transport's errors through, whatever the transport is
+        unreachable = error
+    try:
+        folder = snapshot_download(
+            repository,
+            revision=revision or None,
+            allow_patterns=list(files),
+            local_files_only=unreachable is not None,
+        )
+    except Exception as error:  # as above
         raise WeightsError(
-            f"The weights {repository} could not be fetched from the hub ({type(error).__name__}); "
+            f"The weights {repository} could not be fetched from the hub ({type(unreachable or error).__name__}); "
             f"download them where there is a network and pass -D weights=FOLDER."
         ) from error
+    return Path(folder)
 
 
 def single_file(path: Path, defense: str) -> Path:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+from torch.utils.checkpoint import checkpoint
 
 from bench import Classifier, UsageError
 from defenses.parts.denoiser import Denoiser
@@ -81,7 +82,7 @@ class DiffusionClassification(Classifier):
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Logits (N, K), differentiable in the images; the noise of the whole grid is drawn from `rng` first."""
-        codes = self.denoiser.encode(images)
+        codes = self._encode(images)
         grid = torch.tensor(self._search.grid(), device=codes.device)
         noise = torch.randn((len(grid), *codes.shape[1:]), generator=rng, device=rng.device).to(codes)
         classes = torch.arange(self._classes, device=codes.device).expand(len(codes), -1)
@@ -103,6 +104,14 @@ class DiffusionClassification(Classifier):
         for cut in reversed(cuts):
             logits = cut.below(logits, codes[0].numel())
         return logits
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Codes of the images, encoded again for the gradient so that one part's graph is in memory at a time."""
+        parts = torch.split(images, self._chunks.images)
+        if not (images.requires_grad and torch.is_grad_enabled()):
+            return torch.cat([self.denoiser.encode(part) for part in parts])
+        encode = self.denoiser.encode
+        return torch.cat([checkpoint(encode, part, use_reentrant=False, preserve_rng_state=False) for part in parts])
 
     def shrink(self) -> str | None:
         """Half as many rows a network call."""

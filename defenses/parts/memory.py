@@ -15,12 +15,14 @@ MOST_ROWS = 4096
 
 def chunks_for(denoiser: Denoiser, task: Task, device: str, rows: int | None) -> Chunks:
     """Rows a network call: the user's, else what the device holds (a power of two), else what is fastest on a CPU."""
+    cuda = device.startswith("cuda")
+    images = MOST_ROWS if denoiser.pixels else (8 if cuda else 1)
     if rows is not None:
-        return Chunks(rows, rows)
-    if not device.startswith("cuda"):
-        return Chunks(512, 256) if denoiser.pixels else Chunks(8, 1)
+        return Chunks(rows, rows, images)
+    if not cuda:
+        return Chunks(512, 256, images) if denoiser.pixels else Chunks(8, 1, images)
     codes = denoiser.encode(torch.zeros(1, *task.shape, device=device))
-    return Chunks(_rows(denoiser, codes, False), _rows(denoiser, codes, True))
+    return Chunks(_rows(denoiser, codes, False), _rows(denoiser, codes, True), images)
 
 
 def _rows(denoiser: Denoiser, codes: torch.Tensor, graph: bool) -> int:

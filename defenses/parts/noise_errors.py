@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +16,18 @@ from defenses.parts.denoiser import Denoiser
 
 @dataclass
 class Chunks:
-    """How many rows (image x class x timestep) go through the network at once: plainly, and with a graph."""
+    """How many rows (image x class x timestep) go through the network at once, plainly and with a graph, and how many
+    images through the encoder."""
 
     plain: int
     graph: int
+    images: int
 
     def halve(self) -> bool:
         """Half as many from now on; False where nothing is left to halve."""
-        if self.plain == 1:
+        if self.plain == self.graph == self.images == 1:
             return False
-        self.plain = max(1, self.plain // 2)
-        self.graph = max(1, min(self.graph, self.plain))
+        self.plain, self.graph, self.images = (max(1, size // 2) for size in (self.plain, self.graph, self.images))
         return True
 
 
@@ -71,16 +73,25 @@ class _ErrorTable(torch.autograd.Function):
         flat = gradient.flatten()
         chosen = flat.nonzero().flatten()
         total = torch.zeros_like(codes, dtype=torch.promote_types(codes.dtype, torch.float32))
+        scale = _scale(flat, codes)
         places = torch.split(chosen, ctx.chunks.graph)
         for place, (image, kind, step, noise) in zip(places, _cut(ctx.rows, chosen, ctx.chunks.graph), strict=True):
             with torch.enable_grad():
                 leaf = codes[image].detach().requires_grad_(True)
                 errors = ctx.denoiser.errors(leaf, noise, step, kind, ctx.loss)
-                (slope,) = torch.autograd.grad(errors, leaf, flat[place].to(errors.dtype))
+                (slope,) = torch.autograd.grad(errors, leaf, flat[place].to(errors.dtype) * scale)
             owners = torch.unique(image)  # a product, not index_add: that one adds in any order on CUDA
             share = (owners[:, None] == image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
             total[owners] += share.view(-1, *total.shape[1:])
-        return total.to(codes.dtype), None, None, None, None
+        return (total / scale).to(codes.dtype), None, None, None, None
+
+
+def _scale(gradient: Tensor, codes: Tensor) -> float:
+    """A power of two that keeps a half-precision network's small gradients from vanishing; 1 in full precision."""
+    largest = float(gradient.abs().max())
+    if codes.dtype.itemsize > 2 or largest == 0:
+        return 1.0
+    return 2.0 ** min(60, math.floor(math.log2(codes[0].numel() / largest)))
 
 
 def _count(rows: Rows) -> int:

@@ -71,7 +71,7 @@ def test_errors_by_class_equal_a_plain_loop_over_images_classes_and_timesteps(fo
     with torch.no_grad():
         codes = denoiser.encode(images(3))
         rows = Rows(torch.arange(4).expand(3, -1), torch.tensor(grid), noise)
-        table = error_table(denoiser, codes, rows, loss, Chunks(5, 2))
+        table = error_table(denoiser, codes, rows, loss, Chunks(5, 2, 2))
     torch.testing.assert_close(table, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -137,7 +137,7 @@ class KnownErrors(Denoiser):
 
 
 def known_logits(table: Tensor, search: Search) -> list[float]:
-    model = DiffusionClassification(KnownErrors(table), search, len(table), Chunks(4, 4))
+    model = DiffusionClassification(KnownErrors(table), search, len(table), Chunks(4, 4, 4))
     found: list[float] = model(torch.zeros(1, 1, 2, 2), rng())[0].tolist()
     return found
 
@@ -196,8 +196,11 @@ def test_an_image_gets_the_same_logits_alone_and_in_company() -> None:
 def test_shrinking_halves_the_rows_until_one_is_left_and_changes_no_prediction() -> None:
     model = pixel_classifier(DiffusionClassifier(rows=6))
     before = model(images(2, GREYS.shape), rng())
-    assert [model.shrink(), model.shrink(), model.shrink()] == ["chunks of 3 rows", "chunks of 1 rows", None]
+    assert [model.shrink(), model.shrink()] == ["chunks of 3 rows", "chunks of 1 rows"]
     torch.testing.assert_close(model(images(2, GREYS.shape), rng()), before, rtol=1e-4, atol=1e-4)
+    for _ in range(20):
+        model.shrink()
+    assert model.shrink() is None
 
 
 def test_the_gradient_keeps_a_graph_for_one_chunk_only_however_many_timesteps_there_are() -> None:
@@ -219,6 +222,26 @@ def test_the_gradient_keeps_a_graph_for_one_chunk_only_however_many_timesteps_th
     assert len(kept_by_forward) == 1
 
 
+def test_images_are_encoded_one_part_at_a_time_and_again_for_the_gradient(tmp_path: Path) -> None:
+    model = unstaged(stable_diffusion(tmp_path / "tiny")).load(COLOURS, "cpu")
+    encoded: list[int] = []
+    model.denoiser._autoencoder.encoder.register_forward_pre_hook(partial(_note_images, encoded))  # type: ignore[attr-defined]
+    leaf = images(3).requires_grad_(True)
+    torch.autograd.grad(model(leaf, rng()).sum(), leaf)
+    assert encoded == [1] * 6
+
+
+def test_a_half_precision_network_keeps_a_small_gradient(tmp_path: Path) -> None:
+    folder = stable_diffusion(tmp_path / "tiny")
+    gradients = []
+    for precision in ("float32", "bfloat16"):
+        model = replace(unstaged(folder), precision=precision).load(COLOURS, "cpu")  # type: ignore[arg-type]
+        leaf = images(1).requires_grad_(True)
+        (gradient,) = torch.autograd.grad(1e-20 * model(leaf, rng())[0, 1], leaf)
+        gradients.append(gradient.flatten() * 1e20)
+    assert float(torch.nn.functional.cosine_similarity(*gradients, dim=0)) > 0.9
+
+
 def test_the_gradient_recomputes_only_the_rows_that_matter() -> None:
     model = pixel_classifier(DiffusionClassifier(timesteps=4, rows=100))
     under_graph: list[int] = []
@@ -231,6 +254,10 @@ def test_the_gradient_recomputes_only_the_rows_that_matter() -> None:
 def _note_rows(seen: list[int], module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
     if torch.is_grad_enabled() and arguments[0].requires_grad:
         seen.append(len(arguments[0]))
+
+
+def _note_images(seen: list[int], module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+    seen.append(len(arguments[0]))
 
 
 def _note_size(seen: list[int], saved: Tensor) -> Tensor:
