@@ -13,7 +13,7 @@ from defenses.parts.elimination import DiffusionClassification, Search
 from defenses.parts.layout import files, is_latent
 from defenses.parts.memory import chunks_for
 
-PIXEL_SEARCH = Search(15, 0, 300, (5, 15), (3, 1), "l1")
+PIXEL_SEARCH = Search(30, 0, 300, (6, 30), (3, 1), "l1")
 LATENT_SEARCH = Search(500, 0, 1000, (50, 500), (5, 1), "l1")
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 

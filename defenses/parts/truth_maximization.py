@@ -46,7 +46,7 @@ class TruthRecipe:
 
 
 PUBLISHED = TruthRecipe(steps=3000, batch=4, learning_rate=1e-6, evaluated=200)
-DIGITS = TruthRecipe(steps=1000, batch=64, learning_rate=1e-3, evaluated=1000, late_every=100)
+DIGITS = TruthRecipe(steps=500, batch=64, learning_rate=3e-4, evaluated=200)
 
 
 def recipe_for(task: Task) -> TruthRecipe:

@@ -171,8 +171,8 @@ def test_the_published_search_looks_at_the_published_timesteps() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"seen": (5, 10)}, "up to 15"),
-        ({"seen": (15, 5)}, "ever more"),
+        ({"seen": (5, 10)}, "up to 30"),
+        ({"seen": (30, 5)}, "ever more"),
         ({"kept": (3, 2)}, "down to 1"),
         ({"lowest": 400}, "0 <= lowest < highest"),
         ({"highest": 2000}, "knows timesteps below 1000"),
