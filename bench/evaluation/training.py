@@ -74,7 +74,10 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
     request.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
 
+    crafted: dict[str, Any] = {}
+
     def adversarial() -> Batch:
+        crafted.update({"attack": request.attack, "source": request.source, **request.threat.document()})
         return _adversarial(request, data, watch)
 
     run = Training(data.task, data, request.device, request.seed, request.folder, watch, adversarial)
@@ -90,6 +93,7 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
         "recipe": spell_out(recipe),
         "seed": request.seed,
         "data": {"name": dataset.name, "training_images": len(data), "sha256": data.fingerprint(range(len(data)))},
+        "adversarial": crafted or None,
         "accuracy": {"clean": accuracy, "test_images": len(test)},
         "metrics": dict(trained.metrics),
         "sha256": hashlib.sha256(trained.weights.read_bytes()).hexdigest(),
