@@ -23,9 +23,11 @@ class DiffusionClassifier(Trainable):
     Li et al. 2023, 2303.16203. `weights` is a class-conditional pixel denoiser (a file of `bench train`, or diffusers'
     `UNet2DModel` folder), or a folder or hub id of Stable Diffusion in diffusers' layout. The search looks at
     `timesteps` evenly spaced steps of [lowest, highest): stage i has seen `seen[i]` of them, keeps `kept[i]` classes.
-    Where settings are None the backend decides. Stable Diffusion, as published for CIFAR-10: 500 of [0, 1000), seen
-    50,500, kept 5,1. Pixels: 30 of [0, 300), seen 6,30, kept 3,1. `prompt` is Stable Diffusion's condition; `precision`
-    auto is float16 for Stable Diffusion on CUDA, else float32; `rows` is how many go through the network at once.
+    Where these are None the backend decides. Stable Diffusion, as published for CIFAR-10: 500 of [0, 1000), seen
+    50,500, kept 5,1. Pixels: 30 of [0, 300), seen 6,30, kept 3,1. Another number of `timesteps` without `seen` and
+    `kept` is looked at in one stage. `prompt` is Stable Diffusion's condition; `precision` auto is float16 for Stable
+    Diffusion on CUDA, else float32; `rows` (image x class x timestep) go through the network at once, by default
+    what fits into the device.
     """
 
     weights: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -63,7 +63,9 @@ class TMDC(Trainable):
         from defenses.parts.diffusion import denoiser_for
         from defenses.parts.truth_maximization import learn
 
-        return learn(run, recipe, NAME, denoiser_for(self._base().path(run.task), self, run.task, run.device))
+        # the optimiser needs full precision, whatever the classifier will run in
+        exact = replace(self, precision="float32")
+        return learn(run, recipe, NAME, denoiser_for(self._base().path(run.task), exact, run.task, run.device))
 
     def _base(self) -> DiffusionClassifier:
         return DiffusionClassifier(weights=self.base)

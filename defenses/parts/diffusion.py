@@ -68,8 +68,8 @@ def classifier(denoiser: Denoiser, settings: Settings, task: Task, device: str) 
 
 def search_for(settings: Settings, default: Search) -> Search:
     """The search that the settings describe; a `timesteps` without stages is looked at in one stage."""
-    timesteps = settings.timesteps or default.timesteps
-    unstaged = settings.timesteps is not None and settings.timesteps != default.timesteps
+    timesteps = default.timesteps if settings.timesteps is None else settings.timesteps
+    unstaged = timesteps != default.timesteps
     seen, kept = ((timesteps,), (1,)) if unstaged else (default.seen, default.kept)
     return Search(
         timesteps,

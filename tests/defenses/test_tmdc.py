@@ -52,7 +52,7 @@ def test_merged_equals_unmerged(tmp_path: Path) -> None:
 def test_the_low_rank_weights_number_rank_times_inputs_and_outputs_of_every_target(tmp_path: Path) -> None:
     network = denoiser_for(DiffusionClassifier().path(TASK), DiffusionClassifier(), TASK, "cpu").network
     targets = [module for name, module in network.named_modules() if name.endswith(lora.TARGETS)]
-    expected = sum(4 * (module.in_features + module.out_features) for module in targets)  # type: ignore[operator]
+    expected = sum(4 * (module.in_features + module.out_features) for module in targets)
     state = load_file(fresh_lora(network, tmp_path / "tmdc.safetensors"))
     assert sum(value.numel() for value in state.values()) == expected
     assert len(state) == 2 * len(targets) > 0

@@ -9,8 +9,13 @@ import torch
 from torch import Tensor
 
 from bench import Task
+from defenses.diffusion_classifier import DiffusionClassifier
+from defenses.parts import pixels
+from defenses.parts.diffusion import classifier
+from defenses.parts.elimination import DiffusionClassification
 
 COLOURS = Task("colours", ("red", "green", "blue", "grey"), (3, 8, 8))
+PROMPT = "a photo of {class}."
 GREYS = Task("greys", ("dark", "light", "mixed"), (1, 8, 8))
 
 
@@ -110,3 +115,27 @@ def plain_errors(folder: Path, images: Tensor, noise: Tensor, steps: list[int], 
                 difference = predicted - drawn[None]
                 errors.append(difference.abs().mean() if loss == "l1" else difference.square().mean())
     return torch.stack(errors).view(len(images), len(COLOURS.classes), len(steps))
+
+
+def rng(seed: int = 1) -> torch.Generator:
+    """A generator of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
+def images(count: int, shape: tuple[int, ...] = (3, 8, 8)) -> Tensor:
+    """Random images (N, C, H, W)."""
+    return torch.rand(count, *shape, generator=rng(5))
+
+
+def unstaged(folder: Path, loss: str = "l1", rows: int | None = None) -> DiffusionClassifier:
+    """A classifier by Stable Diffusion that looks at timesteps 125, 375, 625 and 875 for every class."""
+    return DiffusionClassifier(weights=str(folder), timesteps=4, prompt=PROMPT, loss=loss, rows=rows)  # type: ignore[arg-type]
+
+
+def pixel_classifier(settings: DiffusionClassifier, dtype: torch.dtype = torch.float32) -> DiffusionClassification:
+    """A classifier of greys by an untrained network whose every weight is set."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        network = pixels.build(GREYS).to(dtype)
+    denoiser = pixels.PixelDenoiser(network.eval().requires_grad_(False), pixels.SCHEDULE, Path("untrained"))
+    return classifier(denoiser, settings, GREYS, "cpu")

@@ -1,0 +1,109 @@
+"""Staged elimination against errors that are known exactly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench import UsageError
+from defenses.diffusion_classifier import DiffusionClassifier
+from defenses.parts.denoiser import Denoiser
+from defenses.parts.diffusion import LATENT_SEARCH
+from defenses.parts.elimination import DiffusionClassification, Search
+from defenses.parts.noise_errors import Chunks
+from tests.defenses.tiny import (
+    GREYS,
+    images,
+    pixel_classifier,
+    rng,
+)
+
+
+class KnownErrors(Denoiser):
+    """A denoiser of black images whose error under class k at timestep t is exactly `table[k, t]`."""
+
+    pixels = True
+
+    def __init__(self, table: Tensor) -> None:
+        self.network = nn.Identity()
+        self.schedule = torch.linspace(0.9, 0.1, table.shape[1], dtype=torch.float64)
+        self._table = table
+
+    def encode(self, images: Tensor) -> Tensor:
+        return images * 0
+
+    def sample(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        return self.encode(images)
+
+    def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
+        return noisy / (1 - signal).sqrt() + self._table[classes, steps].view(-1, 1, 1, 1)
+
+
+def known_logits(table: Tensor, search: Search) -> list[float]:
+    model = DiffusionClassification(KnownErrors(table), search, len(table), Chunks(4, 4, 4))
+    found: list[float] = model(torch.zeros(1, 1, 2, 2), rng())[0].tolist()
+    return found
+
+
+def test_logits_are_minus_the_mean_error_times_the_size_of_a_code_whenever_a_class_was_eliminated() -> None:
+    offsets = torch.tensor([0.6, 0.1, 0.5, 0.3, 0.2, 0.4])
+    search = Search(8, 0, 8, (2, 4, 8), (4, 2, 1), "l1")
+    logits = known_logits(offsets[:, None].expand(-1, 8), search)
+    assert logits == pytest.approx((-4 * offsets).tolist(), abs=1e-5)
+
+
+def test_a_class_eliminated_by_bad_luck_still_ranks_below_every_survivor() -> None:
+    search = Search(8, 0, 8, (2, 8), (2, 1), "l1")
+    first = search.stages()[0]
+    table = torch.full((3, 8), 0.9)
+    table[2] = 0.0
+    table[2, list(first)] = 1.5
+    logits = known_logits(table, search)
+    assert logits[2] < min(logits[:2])
+    assert logits[2] == pytest.approx(-4 * (0.9 + 1.5 - 0.9), abs=1e-5)
+
+
+def test_the_published_search_looks_at_the_published_timesteps() -> None:
+    assert LATENT_SEARCH.grid() == tuple(range(1, 1000, 2))
+    first, second = LATENT_SEARCH.stages()
+    assert [LATENT_SEARCH.grid()[place] for place in first[:3]] == [11, 31, 51]
+    assert (len(first), len(second)) == (50, 450)
+    assert sorted(first + second) == list(range(500))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"seen": (5, 10)}, "up to 30"),
+        ({"seen": (30, 5)}, "ever more"),
+        ({"kept": (3, 2)}, "down to 1"),
+        ({"lowest": 400}, "0 <= lowest < highest"),
+        ({"highest": 2000}, "knows timesteps below 1000"),
+        ({"rows": 0}, "rows must be at least 1"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused(changes: dict[str, object], reason: str) -> None:
+    settings = replace(DiffusionClassifier(), **changes)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=reason):
+        pixel_classifier(settings)
+
+
+def test_an_image_gets_the_same_logits_alone_and_in_company() -> None:
+    model = pixel_classifier(DiffusionClassifier(), torch.float64)
+    batch = images(3, GREYS.shape).double()
+    together = model(batch, rng())
+    torch.testing.assert_close(model(batch[2:], rng()), together[2:])
+    assert not torch.equal(model(batch, rng(2)), together)
+
+
+def test_shrinking_halves_the_rows_until_one_is_left_and_changes_no_prediction() -> None:
+    model = pixel_classifier(DiffusionClassifier(rows=6))
+    before = model(images(2, GREYS.shape), rng())
+    assert [model.shrink(), model.shrink()] == ["chunks of 3 rows", "chunks of 1 rows"]
+    torch.testing.assert_close(model(images(2, GREYS.shape), rng()), before, rtol=1e-4, atol=1e-4)
+    for _ in range(20):
+        model.shrink()
+    assert model.shrink() is None
