@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from bench import UsageError
+Augmentation = Literal["affine", "crop-flip", "flip", "none"]
 
 
-def augment(images: Tensor, kind: str, strength: float, rng: Generator) -> Tensor:
+def augment(images: Tensor, kind: Augmentation, strength: float, rng: Generator) -> Tensor:
     """Images (N, C, H, W) changed at random: 'affine' (small shifts, turns, scales, shears; `strength` 1 is for
     classifiers), 'crop-flip' (4 pixels of padding, random crop, mirror), 'flip' or 'none'. `rng` lives on the CPU."""
     if kind == "none":
         return images
     if kind == "affine":
         return _affine(images, strength, rng)
-    if kind in ("crop-flip", "flip"):
-        mirrored = torch.rand(len(images), generator=rng) < 0.5
-        images = torch.where(mirrored.view(-1, 1, 1, 1).to(images.device), images.flip(3), images)
-        return _crop(images, 4, rng) if kind == "crop-flip" else images
-    raise UsageError(f"No augmentation is called {kind!r}; known are affine, crop-flip, flip, none.")
+    mirrored = torch.rand(len(images), generator=rng) < 0.5
+    images = torch.where(mirrored.view(-1, 1, 1, 1).to(images.device), images.flip(3), images)
+    return _crop(images, 4, rng) if kind == "crop-flip" else images
 
 
 def _affine(images: Tensor, strength: float, rng: Generator) -> Tensor:

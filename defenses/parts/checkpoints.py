@@ -122,10 +122,10 @@ def save(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | Non
 
     At most one entry of metadata: the format writes several in any order.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialise
 
     part = path.with_name(path.name + ".part")
-    save_file({key: value.detach().cpu().contiguous() for key, value in state.items()}, part, metadata=metadata)
+    part.write_bytes(serialise({key: value.detach().cpu().contiguous() for key, value in state.items()}, metadata))
     part.replace(path)
     return path
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from bench import Network, Trained, Training
-from defenses.parts.augmentation import augment
+from defenses.parts.augmentation import Augmentation, augment
 from defenses.parts.checkpoints import save
 from defenses.parts.randomness import stream
-from defenses.parts.training import Course, finish, fit, shuffled
+from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,18 @@ class ClassifierRecipe:
 
     epochs: int
     batch: int
-    optimizer: str
+    optimizer: Literal["sgd", "adamw"]
     learning_rate: float
     weight_decay: float
     warmup: int
     label_smoothing: float
     averaging: float
-    augmentation: str
+    augmentation: Augmentation
     clip: float = 0.0
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        at_least_one(epochs=self.epochs, batch=self.batch)
 
 
 DIGITS = ClassifierRecipe(100, 64, "sgd", 0.1, 5e-4, 0, 0.1, 0.998, "affine")

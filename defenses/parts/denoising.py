@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
@@ -10,10 +11,10 @@ from torch.nn import functional
 
 from bench import Task, Trained, Training
 from defenses.parts import pixels
-from defenses.parts.augmentation import augment
+from defenses.parts.augmentation import Augmentation, augment
 from defenses.parts.denoiser import Denoiser
 from defenses.parts.randomness import ambient
-from defenses.parts.training import Course, finish, fit, shuffled
+from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,12 @@ class DenoiserRecipe:
     warmup: int
     averaging: float
     clip: float
-    augmentation: str
+    augmentation: Augmentation
     strength: float
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        at_least_one(steps=self.steps, batch=self.batch)
 
 
 DIGITS = DenoiserRecipe(2000, 128, 3e-3, 1e-4, 100, 0.998, 1.0, "affine", 0.5)

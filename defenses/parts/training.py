@@ -16,6 +16,8 @@ from bench import Training, UsageError, WeightsError
 from defenses.parts.randomness import ambient, stream
 
 CHECKPOINTS_A_RUN = 20
+SECONDS_BETWEEN = 60.0
+REPORTS_A_RUN = 200
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,13 @@ class Course:
         if self.decay == "constant":
             return 1.0
         return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
+
+
+def at_least_one(**sizes: int) -> None:
+    """`UsageError` for the first of these sizes that is below 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise UsageError(f"The recipe's {name} must be at least 1; got {size}.")
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,8 @@ def fit(
     first, recent = _resume(path, label, module, average, optimizer)
     rates = [group["lr"] for group in optimizer.param_groups]
     module.train()
-    every = max(1, course.steps // CHECKPOINTS_A_RUN)
+    every, report = (max(1, course.steps // times) for times in (CHECKPOINTS_A_RUN, REPORTS_A_RUN))
+    written = started
     for step in range(first, course.steps):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate * course.rate(step)
@@ -91,10 +101,13 @@ def fit(
             _follow(average, module, min(course.averaging, (step + 1) / (step + 10)))
         if keep is not None:
             keep(step + 1)
-        if (step + 1) % every == 0 and step + 1 < course.steps:
+        late = time.monotonic() - written > SECONDS_BETWEEN
+        if ((step + 1) % every == 0 or late) and step + 1 < course.steps:
+            written = time.monotonic()
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
             _checkpoint(path, label, step + 1, float(recent), module, average, optimizer)
+        if (step + 1) % report == 0 and step + 1 < course.steps:
             run.watch(step + 1, course.steps, f"loss {float(recent):.4f}")
     run.watch(course.steps, course.steps, f"loss {float(recent):.4f}")
     return Learned(average.eval(), float(recent), time.monotonic() - started)

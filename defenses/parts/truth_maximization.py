@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -12,7 +13,7 @@ from defenses.parts import lora
 from defenses.parts.denoiser import Denoiser
 from defenses.parts.denoising import noise_loss
 from defenses.parts.randomness import ambient
-from defenses.parts.training import Course, finish, fit, shuffled
+from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,13 @@ class TruthRecipe:
     early_every: int = 100
     early: int = 500
     late_every: int = 1000
-    precision: str = "float32"
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self) -> None:
+        at_least_one(steps=self.steps, batch=self.batch, rank=self.rank, evaluated=self.evaluated)
+        at_least_one(early_every=self.early_every, late_every=self.late_every)
+        if self.evaluated > self.steps:
+            raise UsageError(f"The recipe's evaluated step {self.evaluated} lies beyond its {self.steps} steps.")
 
     def keeps(self, step: int) -> bool:
         """Whether the weights after this step are kept."""
@@ -56,8 +63,6 @@ def recipe_for(task: Task) -> TruthRecipe:
 
 def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> Trained:
     """Adapt the denoiser to the run's adversarial images under their true classes, and write NAME.safetensors."""
-    if not 1 <= recipe.evaluated <= recipe.steps:
-        raise UsageError(f"evaluated must lie between 1 and steps ({recipe.steps}); got {recipe.evaluated}.")
     data = run.adversarial().to(run.device)
     with ambient(run.seed):
         trainable = nn.ParameterList(lora.adapt(denoiser.network, recipe.rank, recipe.alpha))

@@ -95,6 +95,20 @@ def test_a_denoiser_of_other_classes_is_refused() -> None:
         DiffusionClassifier(weights=str(packaged)).load(GREYS, "cpu")
 
 
+def test_a_pixel_denoiser_in_the_layout_of_diffusers_is_read_and_needs_classes(tmp_path: Path) -> None:
+    from diffusers.models.unets.unet_2d import UNet2DModel
+
+    small = {"block_out_channels": (8, 8), "norm_num_groups": 4, "layers_per_block": 1, "attention_head_dim": 4}
+    blocks = {"down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2}
+    size = {"sample_size": 8, "in_channels": 1, "out_channels": 1}
+    UNet2DModel(**small, **blocks, **size, num_class_embeds=3).save_pretrained(tmp_path / "with")
+    UNet2DModel(**small, **blocks, **size).save_pretrained(tmp_path / "without")
+    logits = DiffusionClassifier(weights=str(tmp_path / "with")).load(GREYS, "cpu")(images(2, GREYS.shape), rng())
+    assert logits.shape == (2, 3)
+    with pytest.raises(WeightsError, match="num_class_embeds is None; 3 is needed"):
+        DiffusionClassifier(weights=str(tmp_path / "without")).load(GREYS, "cpu")
+
+
 def test_a_hub_id_without_a_network_is_one_sentence_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(WeightsError, match="pass -D weights=FOLDER"):

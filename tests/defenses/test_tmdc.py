@@ -110,8 +110,8 @@ def test_a_tiny_stable_diffusion_learns_its_adversarial_images_and_every_checkpo
     assert float(logits["forty"].mean()) > float(logits["twenty"].mean()) > float(before.mean())
     with pytest.raises(WeightsError, match="keeps no checkpoint of step 30; it keeps 20, 40"):
         replace(defense, weights=str(tmp_path / "run"), step=30).files(COLOURS)
-    with pytest.raises(UsageError, match="evaluated must lie"):
-        defense.train(run(colours(8), tmp_path / "run"), replace(recipe, evaluated=50))
+    with pytest.raises(UsageError, match="lies beyond its 40 steps"):
+        replace(recipe, evaluated=50)
 
 
 def test_low_rank_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -79,8 +79,14 @@ def test_a_checkpoint_of_another_recipe_or_a_damaged_one_is_refused(tmp_path: Pa
         defense.train(training(tmp_path), recipe)
 
 
+def test_a_recipe_without_steps_or_samples_is_refused() -> None:
+    for defense, change in ((ResNet(), {"batch": 0}), (DiffusionClassifier(), {"steps": 0}), (TMDC(), {"rank": 0})):
+        with pytest.raises(UsageError, match="must be at least 1; got 0"):
+            replace(short(defense), **change)
+
+
 @pytest.mark.parametrize("kind", ["affine", "crop-flip", "flip", "none"])
-def test_augmented_images_stay_in_range_and_depend_on_the_stream_alone(kind: str) -> None:
+def test_augmented_images_stay_in_range_and_depend_on_the_stream_alone(kind: Any) -> None:
     from defenses.parts.augmentation import augment
     from defenses.parts.randomness import stream
 
