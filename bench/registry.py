@@ -63,14 +63,16 @@ class Registry(Generic[P]):
         return configure(self.find(reference), settings, reference)
 
     def spec(self, reference: str, plugin: P, task: Task | None = None) -> Spec:
-        """The plugin as data; for a defense with its weights' hashes for the task."""
+        """The plugin as data; for a defense with what it chooses for the task, and its weights' hashes."""
         version = plugin.revision
         if _is_file(reference):
             version += "+" + _sha256(_file_of(reference))[:12]
         hashes: dict[str, str] = {}
+        spelled: Defense | Attack | Dataset = plugin
         if isinstance(plugin, Defense) and task is not None:
+            spelled = plugin.resolve(task)
             hashes = {role: _sha256(path) for role, path in sorted(plugin.files(task).items())}
-        return Spec(reference, spell_out(plugin), version, hashes)
+        return Spec(reference, spell_out(spelled), version, hashes)
 
     def listings(self) -> list[Listing]:
         """Every registered plugin, the broken ones with their reason."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -40,6 +40,13 @@ class DiffusionClassifier(Trainable):
     prompt: str = "a blurry photo of a {class}."
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None
+
+    def resolve(self, task: Task) -> DiffusionClassifier:
+        """The same classifier with its search spelled out."""
+        from defenses.parts.layout import is_latent
+        from defenses.parts.search import spelled_out
+
+        return replace(self, **spelled_out(self, is_latent(self.path(task))))
 
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier with its denoiser in memory."""

@@ -38,6 +38,13 @@ class TMDC(Trainable):
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None
 
+    def resolve(self, task: Task) -> TMDC:
+        """The same classifier with its search spelled out."""
+        from defenses.parts.layout import is_latent
+        from defenses.parts.search import spelled_out
+
+        return replace(self, **spelled_out(self, is_latent(self._base().path(task))))
+
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier with the low-rank weights merged into its denoiser."""
         from defenses.parts import lora

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -93,6 +93,10 @@ class Defense(ABC):
     @abstractmethod
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier for a task, ready on `device`. Raises `WeightsError` where a checkpoint cannot be used."""
+
+    def resolve(self, task: Task) -> Self:
+        """This recipe with settings that depend on the task spelled out as `load` chooses them, for plans."""
+        return self
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The files that `load` will read, by role; their SHA-256 become part of every plan."""

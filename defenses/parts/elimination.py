@@ -8,57 +8,10 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.checkpoint import checkpoint
 
-from bench import Classifier, UsageError
+from bench import Classifier
 from defenses.parts.denoiser import Denoiser
 from defenses.parts.noise_errors import Chunks, Rows, error_table
-
-
-@dataclass(frozen=True)
-class Search:
-    """Which timesteps are looked at when.
-
-    The grid is `timesteps` evenly spaced steps of [lowest, highest); stage i has looked at `seen[i]` of them, evenly
-    spaced too, and then keeps the `kept[i]` classes of the smallest mean error. Published for CIFAR-10 (Li et al.
-    2023, 2303.16203): 500 of [0, 1000), seen (50, 500), kept (5, 1).
-    """
-
-    timesteps: int
-    lowest: int
-    highest: int
-    seen: tuple[int, ...]
-    kept: tuple[int, ...]
-    loss: str
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.lowest < self.highest or not 1 <= self.timesteps <= self.highest - self.lowest:
-            raise UsageError(
-                f"The grid needs 0 <= lowest < highest and at most one timestep a step; got {self.timesteps} timesteps "
-                f"in [{self.lowest}, {self.highest})."
-            )
-        falling = all(a > b for a, b in zip(self.kept, self.kept[1:], strict=False))
-        rising = all(a < b for a, b in zip(self.seen, self.seen[1:], strict=False))
-        ends = self.seen[-1:] == (self.timesteps,) and self.kept[-1:] == (1,)
-        if len(self.seen) != len(self.kept) or not (rising and falling and ends) or self.seen[0] < 1:
-            raise UsageError(
-                f"The stages must see ever more timesteps, up to {self.timesteps}, and keep ever fewer classes, down "
-                f"to 1; got seen={self.seen}, kept={self.kept}."
-            )
-
-    def grid(self) -> tuple[int, ...]:
-        """All timesteps, ascending: for 500 of [0, 1000) these are 1, 3, ..., 999."""
-        spacing = (self.highest - self.lowest) // self.timesteps
-        return tuple(range(self.lowest + spacing // 2, self.highest, spacing))[: self.timesteps]
-
-    def stages(self) -> tuple[tuple[int, ...], ...]:
-        """For each stage the places on the grid that it adds."""
-        looked: set[int] = set()
-        stages = []
-        for count in self.seen:
-            spacing = self.timesteps // count
-            places = tuple(range(spacing // 2, self.timesteps, spacing))[:count]
-            stages.append(tuple(place for place in places if place not in looked))
-            looked.update(places)
-        return tuple(stages)
+from defenses.parts.search import Search
 
 
 class DiffusionClassification(Classifier):

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from bench import UsageError
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.denoiser import Denoiser
-from defenses.parts.diffusion import LATENT_SEARCH
-from defenses.parts.elimination import DiffusionClassification, Search
+from defenses.parts.elimination import DiffusionClassification
 from defenses.parts.noise_errors import Chunks
+from defenses.parts.search import LATENTS, Search
 from tests.defenses.tiny import (
     GREYS,
     images,
@@ -67,9 +67,9 @@ def test_a_class_eliminated_by_bad_luck_still_ranks_below_every_survivor() -> No
 
 
 def test_the_published_search_looks_at_the_published_timesteps() -> None:
-    assert LATENT_SEARCH.grid() == tuple(range(1, 1000, 2))
-    first, second = LATENT_SEARCH.stages()
-    assert [LATENT_SEARCH.grid()[place] for place in first[:3]] == [11, 31, 51]
+    assert LATENTS.grid() == tuple(range(1, 1000, 2))
+    first, second = LATENTS.stages()
+    assert [LATENTS.grid()[place] for place in first[:3]] == [11, 31, 51]
     assert (len(first), len(second)) == (50, 450)
     assert sorted(first + second) == list(range(500))
 

@@ -1,0 +1,105 @@
+"""Which timesteps a diffusion classifier looks at, and when it drops which classes; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bench import UsageError
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which timesteps are looked at when.
+
+    The grid is `timesteps` evenly spaced steps of [lowest, highest); stage i has looked at `seen[i]` of them, evenly
+    spaced too, and then keeps the `kept[i]` classes of the smallest mean error. Published for CIFAR-10 (Li et al.
+    2023, 2303.16203): 500 of [0, 1000), seen (50, 500), kept (5, 1).
+    """
+
+    timesteps: int
+    lowest: int
+    highest: int
+    seen: tuple[int, ...]
+    kept: tuple[int, ...]
+    loss: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.lowest < self.highest or not 1 <= self.timesteps <= self.highest - self.lowest:
+            raise UsageError(
+                f"The grid needs 0 <= lowest < highest and at most one timestep a step; got {self.timesteps} timesteps "
+                f"in [{self.lowest}, {self.highest})."
+            )
+        falling = all(a > b for a, b in zip(self.kept, self.kept[1:], strict=False))
+        rising = all(a < b for a, b in zip(self.seen, self.seen[1:], strict=False))
+        ends = self.seen[-1:] == (self.timesteps,) and self.kept[-1:] == (1,)
+        if len(self.seen) != len(self.kept) or not (rising and falling and ends) or self.seen[0] < 1:
+            raise UsageError(
+                f"The stages must see ever more timesteps, up to {self.timesteps}, and keep ever fewer classes, down "
+                f"to 1; got seen={self.seen}, kept={self.kept}."
+            )
+
+    def grid(self) -> tuple[int, ...]:
+        """All timesteps, ascending: for 500 of [0, 1000) these are 1, 3, ..., 999."""
+        spacing = (self.highest - self.lowest) // self.timesteps
+        return tuple(range(self.lowest + spacing // 2, self.highest, spacing))[: self.timesteps]
+
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        """For each stage the places on the grid that it adds."""
+        looked: set[int] = set()
+        stages = []
+        for count in self.seen:
+            spacing = self.timesteps // count
+            places = tuple(range(spacing // 2, self.timesteps, spacing))[:count]
+            stages.append(tuple(place for place in places if place not in looked))
+            looked.update(places)
+        return tuple(stages)
+
+
+PIXELS = Search(30, 0, 300, (6, 30), (3, 1), "l1")
+LATENTS = Search(500, 0, 1000, (50, 500), (5, 1), "l1")
+
+
+class Settings(Protocol):
+    """The settings that all diffusion defenses have."""
+
+    @property
+    def loss(self) -> str: ...
+    @property
+    def timesteps(self) -> int | None: ...
+    @property
+    def lowest(self) -> int | None: ...
+    @property
+    def highest(self) -> int | None: ...
+    @property
+    def seen(self) -> tuple[int, ...] | None: ...
+    @property
+    def kept(self) -> tuple[int, ...] | None: ...
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def precision(self) -> str: ...
+    @property
+    def rows(self) -> int | None: ...
+
+
+def search_for(settings: Settings, latent: bool) -> Search:
+    """The search that the settings describe; a `timesteps` without stages is looked at in one stage."""
+    default = LATENTS if latent else PIXELS
+    timesteps = default.timesteps if settings.timesteps is None else settings.timesteps
+    unstaged = timesteps != default.timesteps
+    seen, kept = ((timesteps,), (1,)) if unstaged else (default.seen, default.kept)
+    return Search(
+        timesteps,
+        default.lowest if settings.lowest is None else settings.lowest,
+        default.highest if settings.highest is None else settings.highest,
+        seen if settings.seen is None else settings.seen,
+        kept if settings.kept is None else settings.kept,
+        settings.loss,
+    )
+
+
+def spelled_out(settings: Settings, latent: bool) -> dict[str, Any]:
+    """The settings of the search with no value left to the backend."""
+    search = search_for(settings, latent)
+    return {name: getattr(search, name) for name in ("timesteps", "lowest", "highest", "seen", "kept")}
