@@ -114,7 +114,8 @@ class Training:
     """What a training run is given.
 
     `data` are the training images; `folder` receives checkpoints, weights and card, and holds those of an
-    interrupted run; `adversarial()` gives the whole training set as the protocol's attack perturbs it on its source.
+    interrupted run; `adversarial()` gives the whole training set as the protocol's attack perturbs it on its source;
+    `origin` stands for the data and how they are perturbed: a checkpoint of another origin is not one of this run.
     """
 
     task: Task
@@ -124,6 +125,7 @@ class Training:
     folder: Path
     watch: Watch
     adversarial: Callable[[], Batch]
+    origin: str = ""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
         crafted.update({"attack": request.attack, "source": request.source, **request.threat.document()})
         return _adversarial(request, data, watch)
 
-    run = Training(data.task, data, request.device, request.seed, request.folder, watch, adversarial)
+    origin = hashlib.sha256(repr(_origin(request, data)).encode()).hexdigest()
+    run = Training(data.task, data, request.device, request.seed, request.folder, watch, adversarial, origin)
     with exact(request.device), blame(Spec(request.defense)):
         trained = defense.train(run, recipe)
     test = open_images(dataset, request.data_dir, "test")
@@ -125,21 +126,29 @@ def _accuracy(defense: Trainable, request: TrainingRequest, test: ImageSet, watc
     return correct / len(test)
 
 
-def _adversarial(request: TrainingRequest, data: ImageSet, watch: Watch) -> Batch:
-    """The whole training set as the attack perturbs it on the source, crafted once and kept in the run's folder."""
-    import torch
-
-    attack = attacks.make(request.attack, {})
-    source = defenses.spec(request.source, defenses.make(request.source, {}), data.task)
-    artifacts, index = Artifacts(request.folder / "adversarial"), request.folder / "adversarial.json"
-    wanted = {
-        "attack": spell_out(attack),
+def _origin(request: TrainingRequest, data: ImageSet) -> dict[str, Any]:
+    """What the training images are, and how they are perturbed where they are."""
+    return {
+        "attack": spell_out(attacks.make(request.attack, {})),
         "name": request.attack,
-        "source": [source.name, source.version, dict(source.weights)],
+        "source": request.source,
         "threat": request.threat.document(),
         "data": data.fingerprint(range(len(data))),
         "seed": request.seed,
     }
+
+
+def _source(request: TrainingRequest, data: ImageSet) -> Spec:
+    return defenses.spec(request.source, defenses.make(request.source, {}), data.task)
+
+
+def _adversarial(request: TrainingRequest, data: ImageSet, watch: Watch) -> Batch:
+    """The whole training set as the attack perturbs it on the source, crafted once and kept in the run's folder."""
+    import torch
+
+    attack, source = attacks.make(request.attack, {}), _source(request, data)
+    artifacts, index = Artifacts(request.folder / "adversarial"), request.folder / "adversarial.json"
+    wanted = {**_origin(request, data), "source": [source.name, source.version, dict(source.weights)]}
     known = json.loads(index.read_text()) if index.is_file() else {}
     parts: list[str] = known.get("parts", []) if known.get("of") == wanted else []
     batches = []

@@ -86,7 +86,7 @@ def fit(
     started = time.monotonic()
     average = copy.deepcopy(module).requires_grad_(False) if course.averaging else module
     path = run.folder / f"{name}.checkpoint.pt"
-    label = f"{name} seed {run.seed} {identity!r}"
+    label = f"{name} seed {run.seed} {identity!r} {run.origin}".rstrip()
     first, recent = _resume(path, label, module, average, optimizer)
     rates = [group["lr"] for group in optimizer.param_groups]
     module.train()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli.app import build
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command runs in an empty folder, with a terminal wide enough for whole sentences."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def bench(*words: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(build(), list(words))
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_training_writes_weights_with_a_card_that_an_evaluation_can_use() -> None:
+    code, out, _ = bench("train", "resnet", "-T", "epochs=3", "--seed", "3", "--json")
+    report = json.loads(out)
+    card = json.loads(Path(report["card"]).read_text())
+    weights = Path(report["weights"])
+    assert code == 0
+    assert weights == Path("runs/digits/resnet/resnet.safetensors")
+    assert card["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert card["recipe"]["epochs"] == 3
+    assert card["seed"] == 3
+    assert card["accuracy"] == {"clean": report["accuracy"], "test_images": 1024}
+    assert card["data"]["training_images"] == 773
+    words = ["evaluate", "--defense", "resnet", "-D", f"weights={weights}", "--attack", "fgsm-linf", "--workers", "1"]
+    code, out, _ = bench(*words, "--samples", "64", "--source", "self", "--json")
+    assert code == 0
+    assert json.loads(out)["clean_accuracy"] > 0.2
+
+
+def test_training_again_with_the_same_seed_gives_the_same_weights() -> None:
+    reports = [bench("train", "resnet", "-T", "epochs=2", "-o", name, "--json")[1] for name in ("one", "two")]
+    hashes = {json.loads(Path(json.loads(report)["card"]).read_text())["sha256"] for report in reports}
+    assert len(hashes) == 1
+
+
+def test_truth_maximization_trains_on_images_that_the_attack_made_once() -> None:
+    words = [
+        "train",
+        "tmdc",
+        "-D",
+        "timesteps=1",
+        "--attack",
+        "fgsm-linf",
+        "--epsilon",
+        "0.1",
+        "-T",
+        "steps=2",
+        "-T",
+        "evaluated=2",
+    ]
+    code, out, err = bench(*words, "--json")
+    assert code == 0, err
+    card = json.loads(Path(json.loads(out)["card"]).read_text())
+    assert card["adversarial"] == {"attack": "fgsm-linf", "source": "resnet", "norm": "linf", "epsilon": "1/10"}
+    crafted = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("adversarial/*/*.safetensors")}
+    assert len(crafted) == 4
+    bench(*words, "--json")
+    assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("adversarial/*/*.safetensors")} == crafted
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["resnett"], "Did you mean 'resnet'"),
+        (["resnet", "-T", "epoch=3"], "Did you mean 'epochs'"),
+        (["resnet", "-T", "epochs=0"], "at least 1"),
+        (["resnet", "--dataset", "digit"], "Did you mean 'digits'"),
+        (["tests.plugins:Hyperplane"], "cannot be trained"),
+        (["tmdc", "--source", "resnett"], "Did you mean 'resnet'"),
+        (["tmdc", "--epsilon", "9"], "out of range"),
+    ],
+)
+def test_a_training_that_cannot_be_says_why(words: list[str], hint: str) -> None:
+    code, _, err = bench("train", *words)
+    assert code == 2
+    assert hint in err
