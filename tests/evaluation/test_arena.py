@@ -145,4 +145,4 @@ def test_passes_memory_time_and_environment_are_recorded(request_of_halves: Requ
     assert (result.forwards, result.backwards) == (16 * 40, 16 * 40)
     assert result.seconds > 0
     assert result.peak_memory > 10**7
-    assert result.environment["torch"] == torch.__version__
+    assert torch.__version__.startswith(result.environment["torch"].partition("+")[0])
