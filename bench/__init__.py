@@ -6,27 +6,42 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.domain.attack import Attack, Perturbed
+    from bench.domain.attack import Attack, Certificate, Perturbed
     from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
-    from bench.domain.defense import Classifier, Defense, Network, Trainable, Trained, Training, Watch
+    from bench.domain.defense import (
+        Classifier,
+        Defense,
+        Generative,
+        Network,
+        Smoothed,
+        Trainable,
+        Trained,
+        Training,
+        Watch,
+    )
     from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
     from bench.domain.outcome import Outcome, ShardResult
     from bench.domain.plan import Plan, Shard, Spec
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
+    from bench.registry import Part
     from bench.store.store import Store
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "bench.domain.attack": ("Attack", "Perturbed"),
+    "bench.domain.attack": ("Attack", "Certificate", "Perturbed"),
     "bench.domain.dataset": ("Batch", "Dataset", "ImageSet", "Split", "Task"),
-    "bench.domain.defense": ("Classifier", "Defense", "Network", "Trainable", "Trained", "Training", "Watch"),
+    "bench.domain.defense": (
+        *("Classifier", "Defense", "Generative", "Network", "Smoothed"),
+        *("Trainable", "Trained", "Training", "Watch"),
+    ),
     "bench.domain.errors": ("BenchError", "DataError", "PluginError", "StoreError", "UsageError", "WeightsError"),
     "bench.domain.outcome": ("Outcome", "ShardResult"),
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
     "bench.domain.threat": ("ThreatModel",),
     "bench.domain.victim": ("Victim",),
+    "bench.registry": ("Part",),
     "bench.store.store": ("Store",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -35,18 +50,22 @@ __all__ = [
     "Attack",
     "Batch",
     "BenchError",
+    "Certificate",
     "Classifier",
     "DataError",
     "Dataset",
     "Defense",
+    "Generative",
     "ImageSet",
     "Network",
     "Outcome",
+    "Part",
     "Perturbed",
     "Plan",
     "PluginError",
     "Shard",
     "ShardResult",
+    "Smoothed",
     "Spec",
     "Split",
     "Store",

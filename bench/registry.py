@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from bench.domain.attack import Attack
 from bench.domain.dataset import Dataset, Task
-from bench.domain.defense import Defense
+from bench.domain.defense import Classifier, Defense
 from bench.domain.errors import BenchError, PluginError, UsageError, closest
 from bench.domain.plan import Spec
 from bench.settings import configure, describe, spell_out
@@ -67,12 +67,10 @@ class Registry(Generic[P]):
         version = plugin.revision
         if _is_file(reference):
             version += "+" + _sha256(_file_of(reference))[:12]
-        hashes: dict[str, str] = {}
-        spelled: Defense | Attack | Dataset = plugin
-        if isinstance(plugin, Defense) and task is not None:
-            spelled = plugin.resolve(task)
-            hashes = {role: _sha256(path) for role, path in sorted(plugin.files(task).items())}
-        return Spec(reference, spell_out(spelled), version, hashes)
+        if not isinstance(plugin, Defense) or task is None:
+            return Spec(reference, spell_out(plugin), version)
+        settled, files = _settle(plugin, task)
+        return Spec(reference, spell_out(settled), version, {role: _sha256(files[role]) for role in sorted(files)})
 
     def listings(self) -> list[Listing]:
         """Every registered plugin, the broken ones with their reason."""
@@ -125,6 +123,50 @@ class Registry(Generic[P]):
 defenses = Registry[Defense]("defense", "bench.defenses", Defense)  # type: ignore[type-abstract]
 attacks = Registry[Attack]("attack", "bench.attacks", Attack)  # type: ignore[type-abstract]
 datasets = Registry[Dataset]("data set", "bench.datasets", Dataset)  # type: ignore[type-abstract]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A defense as a setting of another one: `-D classifier=resnet -D classifier.weights=FILE`.
+
+    A field of this type needs nothing more: plans then hold the part's own settings, version and weights' hashes.
+    """
+
+    name: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    version: str = ""
+
+    def make(self) -> Defense:
+        """The part's recipe."""
+        return defenses.make(self.name, self.params)
+
+    def load(self, task: Task, device: str) -> Classifier:
+        """The part's classifier."""
+        return self.make().load(task, device)
+
+    @classmethod
+    def from_plain(cls, value: str | Mapping[str, Any]) -> Part:
+        """A part from its name, or from what `to_plain` gave."""
+        return cls(value) if isinstance(value, str) else cls(**value)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The part as plain data."""
+        return {"name": self.name, "params": dict(self.params), "version": self.version}
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _settle(plugin: Defense, task: Task) -> tuple[Defense, dict[str, Path]]:
+    """The defense with the defaults of its whole tree of parts spelled out, and the tree's files by role."""
+    settled, files = plugin.resolve(task), dict(plugin.files(task))
+    for name, part in vars(settled).items():
+        if isinstance(part, Part):
+            inner, inner_files = _settle(part.make(), task)
+            spec = defenses.spec(part.name, inner)
+            files |= {f"{name}/{role}": path for role, path in inner_files.items()}
+            settled = replace(settled, **{name: Part(part.name, spec.params, spec.version)})  # type: ignore[type-var]
+    return settled, files
 
 
 def _is_file(reference: str) -> bool:

@@ -67,7 +67,7 @@ def describe(plugin: type) -> dict[str, str]:
     described = {}
     for field in dataclasses.fields(plugin):
         if field.default is not dataclasses.MISSING:
-            described[field.name] = str(_plain(field.default))
+            described[field.name] = str(field.default if hasattr(field.default, "to_plain") else _plain(field.default))
         elif field.default_factory is not dataclasses.MISSING:
             described[field.name] = str(_plain(field.default_factory()))
         else:
@@ -78,6 +78,7 @@ def describe(plugin: type) -> dict[str, str]:
 def _converted(plugin: type, settings: Mapping[str, Any], name: str) -> dict[str, Any]:
     if settings and not dataclasses.is_dataclass(plugin):
         raise UsageError(f"{name} has no settings; {', '.join(settings)} cannot be set.")
+    settings = _gathered(plugin, settings)
     types_of = typing.get_type_hints(plugin) if settings else {}
     known = [field.name for field in dataclasses.fields(plugin) if field.init] if settings else []
     for key in settings:
@@ -86,8 +87,23 @@ def _converted(plugin: type, settings: Mapping[str, Any], name: str) -> dict[str
     return {key: _convert(value, types_of[key], f"{name}: {key}") for key, value in settings.items()}
 
 
+def _gathered(plugin: type, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a part (`classifier.weights=x`) gathered under the part's own name."""
+    gathered = {key: value for key, value in settings.items() if "." not in key}
+    for key in settings.keys() - gathered.keys():
+        part, _, inner = key.partition(".")
+        held = gathered.get(part, _plain(getattr(plugin, part, None)))
+        held = {"name": held} if isinstance(held, str) else held
+        if not isinstance(held, dict):
+            raise UsageError(f"{part!r} is no part with settings of its own; {key!r} cannot be set.")
+        gathered[part] = {**held, "params": {**held.get("params", {}), inner: settings[key]}}
+    return gathered
+
+
 def _convert(value: Any, wanted: Any, label: str) -> Any:
     """`value` (text, or JSON data) as the annotated type."""
+    if hasattr(wanted, "from_plain"):
+        return wanted.from_plain(value)
     origin = typing.get_origin(wanted)
     if origin in (Union, types.UnionType):
         return _convert_optional(value, typing.get_args(wanted), label)
@@ -134,6 +150,8 @@ def _convert_bool(value: Any, label: str) -> bool:
 def _plain(value: Any) -> Any:
     if isinstance(value, Fraction | Path):
         return str(value)
+    if hasattr(value, "to_plain"):
+        return value.to_plain()
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value

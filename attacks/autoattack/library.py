@@ -78,7 +78,7 @@ def isolated(read: Callable[[str], None]) -> Iterator[list[str]]:
     trace, logger, handler = sys.gettrace(), logging.getLogger("auto-attack"), Handler(read, warned)
     logging_was = (logger.handlers, logger.level, logger.propagate, logger.disabled)
     checks.funcs.update(dict.fromkeys(checks.funcs, 0))
-    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch gives it no types
+    started = torch.cuda.is_initialized()  # torch gives it no types
     devices = [torch.cuda.current_device()] if started else []
     try:
         with torch.random.fork_rng(devices=devices), warnings.catch_warnings(record=True) as caught:

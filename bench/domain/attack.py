@@ -13,17 +13,30 @@ if TYPE_CHECKING:
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
 
-Knowledge = Literal["black-box", "white-box", "adaptive"]
+Knowledge = Literal["black-box", "white-box", "adaptive", "certified"]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What is proven of each image: its class (N,) int64, -1 where the certifier abstains, and the radius (N,) in the
+    attack's norm within which the class cannot change."""
+
+    predictions: Tensor
+    radii: Tensor
 
 
 @dataclass(frozen=True)
 class Perturbed:
     """What an attack proposes: images (N, C, H, W), a witness where the images alone cannot prove admissibility, and
-    remarks on its own run (AutoAttack's flags) that the reader of the number should see."""
+    remarks on its own run (AutoAttack's flags) that the reader of the number should see.
+
+    A certifier proposes the clean images and a certificate, which then stands in the place of predictions.
+    """
 
     images: Tensor
     witness: Tensor | None = None
     remarks: tuple[str, ...] = ()
+    certificate: Certificate | None = None
 
 
 class Attack(ABC):
@@ -33,7 +46,8 @@ class Attack(ABC):
     norm: ClassVar[str]
     """The norm in which the attack spends its budget."""
     knowledge: ClassVar[Knowledge] = "white-box"
-    """What it uses of the victim: logits (black-box), gradients (white-box), the defense's own mechanism (adaptive)."""
+    """What it uses of the victim: logits (black-box), gradients (white-box), the defense's own mechanism (adaptive).
+    'certified' is no attack but a proof that none succeeds."""
 
     @abstractmethod
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:

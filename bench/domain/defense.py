@@ -21,6 +21,8 @@ class Classifier(ABC):
     """Whether equal images always give equal logits, whatever the rng."""
     differentiable: bool = True
     """Whether autograd through a call gives the gradient of the logits."""
+    abstains: bool = False
+    """Whether the logits have a last column more, (N, K + 1), for images that the classifier refuses to classify."""
 
     @abstractmethod
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
@@ -36,6 +38,17 @@ class Classifier(ABC):
     def shrink(self) -> str | None:
         """Use less memory a call from now on and say how ('chunks of 64 rows'); None when nothing is left to shrink."""
         return None
+
+
+class Smoothed(Classifier):
+    """A classifier by majority under Gaussian noise, which can be certified (Cohen et al. 2019, 1902.02918)."""
+
+    sigma: float
+    """Standard deviation of the noise in pixel units."""
+
+    @abstractmethod
+    def counts(self, images: Tensor, draws: int, rng: Generator) -> Tensor:
+        """How often (N, K) int64 each class is predicted in `draws` noisy copies of every image."""
 
 
 class Network(Classifier):
@@ -101,6 +114,14 @@ class Defense(ABC):
     def files(self, task: Task) -> Mapping[str, Path]:
         """The files that `load` will read, by role; their SHA-256 become part of every plan."""
         return {}
+
+
+class Generative(Defense):
+    """A defense whose model can draw images of a class."""
+
+    @abstractmethod
+    def sample(self, task: Task, device: str, labels: Tensor, steps: int, rng: Generator, watch: Watch) -> Tensor:
+        """Images (N, C, H, W) in [0, 1] of these classes (N,), drawn in `steps` steps."""
 
 
 class Watch(Protocol):

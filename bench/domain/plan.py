@@ -76,7 +76,7 @@ class Plan:
         """How strong the evidence of valid outcomes of this plan is."""
         if self.source is not None:
             return "transfer"
-        if self.knowledge in ("black-box", "adaptive"):
+        if self.knowledge in ("black-box", "adaptive", "certified"):
             return self.knowledge  # type: ignore[return-value]  # narrowed by the line above
         return "white-box"
 

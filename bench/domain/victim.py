@@ -45,7 +45,7 @@ class Victim:
         wants_gradient = torch.is_grad_enabled() and images.requires_grad
         logits = self._differentiable(images) if wants_gradient else self._query(self.classifier, images)
         if wants_gradient and logits.requires_grad:
-            logits.register_hook(self._count_backward)  # type: ignore[no-untyped-call]
+            logits.register_hook(self._count_backward)
         return logits
 
     def redraw(self) -> None:
@@ -67,7 +67,8 @@ class Victim:
     def _query(self, classifier: Classifier, images: Tensor) -> Tensor:
         digest = hashlib.sha256(f"{self._seed}/{self._draw}".encode()).digest()
         self._rng.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-        return check_logits(classifier(images, self._rng), len(images))
+        logits = check_logits(classifier(images, self._rng), len(images))
+        return logits[:, :-1] if classifier.abstains else logits
 
     def _count_backward(self, gradient: Tensor) -> None:
         self.backwards += len(gradient)

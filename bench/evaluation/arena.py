@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.domain.attack import Attack, Perturbed
+from bench.domain.attack import Attack, Certificate, Perturbed
 from bench.domain.dataset import Batch, ImageSet
 from bench.domain.defense import Classifier, Watch
 from bench.domain.errors import BenchError, DataError, PluginError, WeightsError
@@ -24,6 +24,10 @@ from bench.store.artifacts import Artifacts
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+ABSTAINED = -1
+"""Stored as the prediction of an image that was not classified, or not certified at the plan's budget."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,14 @@ class Arena:
         invalid = self._judge(batch, proposal)
         sha256 = crafted or self.artifacts.write(proposal.images.float().cpu().numpy())
         watch(1, 1, "judging")
-        judged = self._predict(proposal.images.nan_to_num(0, 0, 0), shard, "judge")
-        distances = self.plan.threat.distance(batch.images.cpu(), proposal.images.nan_to_num(0, 0, 0).cpu()).tolist()
-        labels = batch.labels.tolist()
-        rows = zip(batch.indices, labels, clean, judged, distances, strict=True)
+        images = proposal.images.nan_to_num(0, 0, 0)
+        radii: list[float | None] = [None] * len(batch)
+        if proposal.certificate is None:
+            judged = self._predict(images, shard, "judge")
+        else:
+            judged, radii = self._certified(proposal.certificate)
+        distances = self.plan.threat.distance(batch.images.cpu(), images.cpu()).tolist()
+        rows = zip(batch.indices, batch.labels.tolist(), clean, judged, distances, radii, strict=True)
         return ShardResult(
             index=shard.index,
             outcomes=tuple(Outcome(*row) for row in rows),
@@ -112,12 +120,20 @@ class Arena:
         rng = shard.stream(purpose, self.device)
         draws = 1 if self.classifier.deterministic else self.plan.draws
         classes = len(self.data.task.classes)
+        columns = classes + self.classifier.abstains
         predictions = []
         with torch.no_grad(), blame(self.plan.defense):
             for _ in range(draws):
-                logits = check_logits(self.classifier(images, rng), len(images), classes)
-                predictions.append(logits.argmax(1).tolist())
+                found = check_logits(self.classifier(images, rng), len(images), columns).argmax(1)
+                predictions.append(found.masked_fill(found == classes, ABSTAINED).tolist())
         return list(zip(*predictions, strict=True))
+
+    def _certified(self, certificate: Certificate) -> tuple[list[tuple[int, ...]], list[float | None]]:
+        """The certified class of each image where its radius covers the budget, and all radii."""
+        radii = certificate.radii.double().cpu()
+        covered = radii >= float(self.plan.threat.epsilon)
+        predictions = certificate.predictions.cpu().masked_fill(~covered, ABSTAINED)
+        return [(prediction,) for prediction in predictions.tolist()], radii.tolist()
 
     def _craft(self, victim: Victim, batch: Batch, shard: Shard) -> Perturbed:
         rng = shard.stream("attack", self.device)
@@ -161,10 +177,10 @@ def load_defense(spec: Spec, data: ImageSet, device: str) -> Classifier:
 
     defense = defenses.make(spec.name, spec.params)
     found = defenses.spec(spec.name, defense, data.task)
-    if found.weights != spec.weights or found.version != spec.version:
+    if found != spec:
         raise WeightsError(
-            f"The weights or the version of {spec.name} are not those this plan was made for; make the plan anew by "
-            f"running `bench evaluate` again."
+            f"The weights or the version of {spec.name} or of one of its parts are not those this plan was made for; "
+            f"make the plan anew by running `bench evaluate` again."
         )
     rng = torch.Generator(device).manual_seed(0)  # layers that are initialised before they are loaded draw from it
     with seeded(rng, device), blame(spec):

@@ -59,7 +59,7 @@ def make_plan(request: Request) -> Plan:
     return Plan(
         defense=defense,
         attack=attacks.spec(request.attack, attack),
-        source=_source(request, defense, images),
+        source=None if attack.knowledge == "certified" else _source(request, defense, images),
         dataset=datasets.spec(request.dataset, dataset),
         size=len(images),
         images=images.fingerprint(indices),

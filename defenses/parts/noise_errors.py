@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +50,8 @@ def error_table(denoiser: Denoiser, codes: Tensor, rows: Rows, loss: str, chunks
 
     The forward pass keeps no graph; the backward pass recomputes chunk by chunk, and only the rows that matter.
     """
-    table: Tensor = _ErrorTable.apply(codes, denoiser, rows, loss, chunks)  # type: ignore[no-untyped-call]
-    return table
+    apply: Callable[..., Tensor] = _ErrorTable.apply
+    return apply(codes, denoiser, rows, loss, chunks)
 
 
 class _ErrorTable(torch.autograd.Function):

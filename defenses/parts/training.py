@@ -132,7 +132,7 @@ def _step(
         with torch.autocast(kind, torch.bfloat16, enabled=course.precision == "bfloat16"):
             value = loss(step, rng)
         optimizer.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         if course.clip:
             trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
             nn.utils.clip_grad_norm_(trainable, course.clip)
