@@ -56,6 +56,7 @@ class EvaluationProgress:
         self._plans: dict[str, tuple[TaskID, str]] = {}
         self._shards: dict[tuple[str, int], TaskID] = {}
         self._finished: set[tuple[str, int]] = set()
+        self._cells: TaskID | None = None
 
     def __enter__(self) -> EvaluationProgress:
         self._progress.start()
@@ -66,6 +67,20 @@ class EvaluationProgress:
     ) -> None:
         self._progress.stop()
 
+    def cells(self, total: int) -> None:
+        """Announce a sweep: a bar for its cells above those of its plans."""
+        self._cells = self._progress.add_task("[bold]cells[/]", total=total, note="", whole=True)
+
+    def cell_done(self, line: str) -> None:
+        """One cell of the sweep ended: say so, and clear its bars away."""
+        for task, _ in self._plans.values():
+            self._progress.remove_task(task)
+        self._plans.clear()
+        if self._cells is not None:
+            self._progress.advance(self._cells)
+        if not self._quiet:
+            self._progress.console.print(line, highlight=False)
+
     def started(self, plan: Plan, role: str, total: int, pending: int) -> None:
         what = f"{plan.attack.name} on" if role == "crafting" or plan.source is None else "judging"
         title = f"[bold]{what} {plan.defense.name}[/]"
@@ -74,7 +89,7 @@ class EvaluationProgress:
 
     def progressed(self, digest: str, shard: int, done: float, total: float, note: str) -> None:
         key = (digest, shard)
-        if key in self._finished:
+        if key in self._finished or digest not in self._plans:
             return  # a worker's last report may arrive after its result
         if key not in self._shards:
             name = self._plans[digest][1]

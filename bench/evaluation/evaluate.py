@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan, Shard
-from bench.evaluation.executors import Executor, Job, ShardError, Site, default_workers, open_executor
+from bench.evaluation.executors import Crew, Executor, Job, ShardError
 from bench.store.store import Store
 
 
@@ -94,6 +94,14 @@ def evaluate(
     `device` is asked only if there is work, so that a finished plan needs no torch. A failed shard is reported and
     the others go on.
     """
+    with Crew(device, data_dir, store.artifacts.folder, observer.progressed, workers) as crew:
+        return evaluate_with(crew, plan, store, observer, only)
+
+
+def evaluate_with(
+    crew: Crew, plan: Plan, store: Store, observer: Observer, only: frozenset[int] | None = None
+) -> Evaluation:
+    """Like `evaluate`, by workers that several plans share."""
     started = time.monotonic()
     evaluation = Evaluation(plan)
     work = remaining(plan, store, only)
@@ -101,11 +109,8 @@ def evaluate(
         observer.started(work.crafting, "crafting", len(plan.shards()), len(work.to_craft))
     observer.started(plan, "judging", len(plan.shards()), len(work.ready) + len(work.to_craft))
     if work.shards:
-        place = device()
-        count = workers or default_workers(place, len(work.to_craft) + len(work.ready))
-        site = Site(place, data_dir, store.artifacts.folder, count)
-        with open_executor(site, observer.progressed) as executor:
-            _Run(store, observer, executor, evaluation).all(work)
+        executor = crew.executor(len(work.to_craft) + len(work.ready))
+        _Run(store, observer, executor, evaluation).all(work)
     evaluation.seconds = time.monotonic() - started
     return evaluation
 

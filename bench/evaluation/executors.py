@@ -9,11 +9,11 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.domain.errors import BenchError
 from bench.domain.outcome import ShardResult
@@ -166,6 +166,36 @@ def open_executor(site: Site, watch: ShardWatch) -> Iterator[Executor]:
         pool.shutdown(wait=True, cancel_futures=True)
         reports.put(None)
         listener.join()
+
+
+class Crew:
+    """An executor that is opened at the first work and shared by all plans of a call; a context manager.
+
+    `device` is asked only then, so that finished plans need no torch. `workers` None leaves their number to the device
+    and to the first plan's shards.
+    """
+
+    def __init__(
+        self, device: Callable[[], str], data_dir: Path | None, artifacts: Path, watch: ShardWatch, workers: int | None
+    ) -> None:
+        self._device, self._data_dir, self._artifacts = device, data_dir, artifacts
+        self._watch, self._workers = watch, workers
+        self._executor: Executor | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._open.__exit__(*failure)
+
+    def executor(self, shards: int) -> Executor:
+        """The executor; `shards` is how many there are at hand."""
+        if self._executor is None:
+            device = self._device()
+            site = Site(device, self._data_dir, self._artifacts, self._workers or default_workers(device, shards))
+            self._executor = self._open.enter_context(open_executor(site, self._watch))
+        return self._executor
 
 
 def default_workers(device: str, shards: int) -> int:
