@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bench import Attack, Batch, Classifier, Dataset, Defense, ImageSet, Network, Perturbed, Task, ThreatModel, Victim
+from bench import (
+    Attack,
+    Batch,
+    Certificate,
+    Classifier,
+    Dataset,
+    Defense,
+    ImageSet,
+    Network,
+    Part,
+    Perturbed,
+    Task,
+    ThreatModel,
+    Victim,
+)
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -192,3 +206,48 @@ class Ambient(Attack):
         np.random.seed(3)
         torch.manual_seed(3)
         return Perturbed(threat.project(batch.images, batch.images + threat.radius * noise))
+
+
+@dataclass(frozen=True)
+class Behind(Defense):
+    """Another defense as it is; shows how a defense takes one as a part."""
+
+    inner: Part = Part("tests.plugins:Hyperplane")
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return self.inner.load(task, device)
+
+
+class _Refusing(Classifier):
+    abstains = True
+
+    def __init__(self, inner: Classifier) -> None:
+        self.inner = inner
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        import torch
+
+        logits = self.inner(images, rng)
+        doubt = torch.where(logits.max(1).values < 1, 100.0, -100.0)
+        return torch.cat([logits, doubt[:, None]], 1)
+
+
+@dataclass(frozen=True)
+class Refusing(Defense):
+    """The hyperplane that refuses images near to it."""
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return _Refusing(Hyperplane().load(task, device))
+
+
+@dataclass(frozen=True)
+class Margin(Attack):
+    """Certifies `Hyperplane` by its closed form: the distance to the plane."""
+
+    norm: ClassVar[str] = "l2"
+    knowledge = "certified"
+
+    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
+        logits = victim(batch.images)
+        radii = (logits[:, 1] - logits[:, 0]).abs() / 2 / float(np.linalg.norm(DIRECTION))
+        return Perturbed(batch.images, certificate=Certificate(logits.argmax(1), radii))

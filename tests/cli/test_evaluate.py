@@ -145,7 +145,9 @@ def test_verify_finds_equal_outcomes_and_exits_with_zero() -> None:
 
 def _start(*words: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    program = [sys.executable, "-c", "from bench.cli import main; main()", *words]
+    # A test run in the background inherits that Ctrl-C is ignored; a person's terminal does not ignore it.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = [sys.executable, "-c", f"{heed}; from bench.cli import main; main()", *words]
     return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from bench import DataError, Outcome, Plan, PluginError, ShardResult
 from bench.domain.victim import ignore
-from bench.evaluation.arena import Arena
+from bench.evaluation.arena import ABSTAINED, Arena
 from bench.evaluation.planning import Request, make_plan
 from bench.store.artifacts import Artifacts
 from tests.plugins import DIRECTION, Halves
@@ -146,3 +146,27 @@ def test_passes_memory_time_and_environment_are_recorded(request_of_halves: Requ
     assert result.seconds > 0
     assert result.peak_memory > 10**7
     assert torch.__version__.startswith(result.environment["torch"].partition("+")[0])
+
+
+def test_an_image_that_the_defense_refuses_is_stored_as_unclassified(
+    request_of_halves: Request, artifacts: Artifacts
+) -> None:
+    request = replace(request_of_halves, defense="tests.plugins:Refusing", source="self", samples=96)
+    found = outcomes(run(make_plan(request), artifacts))
+    refused = [outcome for outcome in found if outcome.clean == (ABSTAINED,)]
+    assert 0 < len(refused) < 96
+    assert {outcome.clean_rate for outcome in refused} == {0.0}
+
+
+def test_a_certificate_stands_for_predictions_where_its_radius_covers_the_budget(
+    request_of_halves: Request, artifacts: Artifacts
+) -> None:
+    request = replace(request_of_halves, attack="tests.plugins:Margin", source="tests.plugins:Rounded", samples=96)
+    plan = make_plan(replace(request, epsilon=Fraction(1, 10)))
+    assert plan.assurance == "certified"
+    images, _ = Halves().load("test", None).arrays(plan.indices)
+    margins = np.abs((images.reshape(96, -1) - 0.5) @ DIRECTION) / np.linalg.norm(DIRECTION)
+    found = outcomes(run(plan, artifacts))
+    assert [outcome.radius for outcome in found] == pytest.approx(margins.tolist(), rel=1e-4)
+    assert [outcome.robust_rate == 1 for outcome in found] == (margins >= 0.1).tolist()
+    assert {outcome.perturbed[0] for outcome in found if margins[found.index(outcome)] < 0.1} == {ABSTAINED}

@@ -84,3 +84,31 @@ def test_what_a_defense_leaves_to_the_task_is_spelled_out_and_saying_it_changes_
     plan = make_plan(request)
     assert None not in [plan.defense.params[name] for name in ("timesteps", "lowest", "highest", "seen", "kept")]
     assert make_plan(replace(request, defense_settings=plan.defense.params)).digest == plan.digest
+
+
+def test_a_part_brings_its_settings_version_and_weights_into_the_plan(request_of_halves: Request) -> None:
+    digits = Request("tests.plugins:Behind", "fgsm-linf", find_protocol("transfer-1024"))
+    plan = make_plan(replace(digits, defense_settings={"inner": "resnet"}))
+    alone = make_plan(replace(digits, defense="resnet"))
+    assert plan.defense.params["inner"]["name"] == "resnet"
+    assert {f"inner/{role}": digest for role, digest in alone.defense.weights.items()} == plan.defense.weights
+    scaled = {"inner": "tests.plugins:Hyperplane", "inner.scale": "2.5"}
+    nested = make_plan(replace(request_of_halves, defense="tests.plugins:Behind", defense_settings=scaled))
+    assert nested.defense.params["inner"]["params"] == {"scale": 2.5}
+    again = make_plan(
+        replace(request_of_halves, defense="tests.plugins:Behind", defense_settings=nested.defense.params)
+    )
+    assert again.digest == nested.digest
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"inner": "resnett"}, "Did you mean 'resnet'"),
+        ({"inner.scales": "1"}, "Did you mean 'scale'"),
+        ({"outer.scale": "1"}, "no part"),
+    ],
+)
+def test_a_part_that_does_not_fit_says_why(request_of_halves: Request, settings: dict[str, str], hint: str) -> None:
+    with pytest.raises(UsageError, match=hint):
+        make_plan(replace(request_of_halves, defense="tests.plugins:Behind", defense_settings=settings))

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.cli.app import build
+
+PROTOCOL = """
+name = "small"
+version = "1"
+description = "A few samples of two attacks."
+samples = 24
+sample_seed = 1
+sampling = "random"
+shard_size = 16
+seed = 0
+draws = 1
+source = "tests.plugins:Hyperplane"
+epsilon = "0.05"
+
+[[attacks]]
+name = "fgsm-linf"
+
+[[attacks]]
+name = "pgd-linf"
+"""
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with a small protocol, and a terminal wide enough for whole sentences."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("small.toml").write_text(PROTOCOL)
+
+
+def sweep(*names: str, words: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    chosen = [word for name in names for word in ("--defense", f"tests.plugins:{name}")]
+    fixed = ["sweep", "small.toml", "--dataset", "tests.plugins:Halves", "--workers", "1"]
+    result = CliRunner().invoke(build(), [*fixed, *chosen, *words])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_sweep_fills_every_cell_once_and_crafts_each_attack_once() -> None:
+    code, out, _ = sweep("Hyperplane", "Rounded", "NoisyHyperplane", words=("--json",))
+    found = json.loads(out)
+    assert code == 0
+    assert [(cell["defense"].partition(":")[2], cell["attack"]) for cell in found] == [
+        (name, attack) for attack in ("fgsm-linf", "pgd-linf") for name in ("Hyperplane", "Rounded", "NoisyHyperplane")
+    ]
+    assert [cell["assurance"] for cell in found[:3]] == ["white-box", "transfer", "transfer"]
+    assert {cell["crafted"] for cell in found} == {0}
+    again = json.loads(sweep("Hyperplane", "Rounded", "NoisyHyperplane", words=("--json",))[1])
+    assert {cell["computed"] for cell in again} == {0}
+
+
+def test_a_failed_cell_is_told_at_the_end_and_stops_no_other() -> None:
+    code, out, err = sweep("Faulty", "Rounded", words=("--attack", "fgsm-linf"))
+    assert code == 1
+    assert "failed" in out
+    assert "bad layer" in err
+    assert "Rounded" in out
+
+
+def test_a_defense_that_is_not_there_is_one_failed_cell() -> None:
+    code, out, _ = sweep("Nothing", "Rounded", words=("--attack", "fgsm-linf", "--json"))
+    assert code == 1
+    assert "has no 'Nothing'" in json.loads(out)[0]["problem"]
+    assert json.loads(out)[1]["judged"] == 24
+
+
+def test_all_means_every_registered_defense_that_needs_no_setting() -> None:
+    from bench.evaluation.sweep import choose_defenses
+    from bench.registry import defenses
+
+    chosen = choose_defenses(["all"])
+    assert set(chosen) >= {"resnet", "wide-resnet", "vit", "diffusion-classifier", "tmdc"}
+    needy = {listing.name for listing in defenses.listings() if "required" in listing.settings.values()}
+    assert not needy & set(chosen)
