@@ -151,6 +151,8 @@ def _finish(plan: Plan, store: Store, evaluation: Evaluation, fail_under: float 
     panels.show_failures(evaluation.failures)
     outcomes = store.outcomes(plan)
     if not outcomes:
+        if as_json:
+            print_json({"plan": plan.digest, **panels.work_document(evaluation)})
         raise typer.Exit(FAILED)
     summary = summarise(plan, outcomes, store.shards(plan))
     if as_json:

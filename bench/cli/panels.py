@@ -30,7 +30,14 @@ def evaluation_document(result: Result, evaluation: Evaluation) -> dict[str, Any
     return {
         **result.document(),
         "threat": {"norm": threat.norm, "epsilon": threat.radius, "exact": str(threat.epsilon)},
-        "shards": len(result.plan.shards()),
+        **work_document(evaluation),
+    }
+
+
+def work_document(evaluation: Evaluation) -> dict[str, Any]:
+    """What one call did, as JSON data."""
+    return {
+        "shards": len(evaluation.plan.shards()),
         "computed": evaluation.computed,
         "crafted": evaluation.crafted,
         "failures": [{"shard": failure.shard, "error": failure.sentence} for failure in evaluation.failures],

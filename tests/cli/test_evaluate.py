@@ -122,6 +122,13 @@ def test_bad_input_gets_a_sentence_and_its_exit_code(words: list[str], code: int
     assert "Traceback" not in err
 
 
+def test_a_plan_of_which_no_shard_finished_still_answers_in_json() -> None:
+    code, out, _ = bench(*WHITE_BOX, "--attack", "tests.plugins:Cheat", "-A", "how=raise", "--json")
+    assert code == 1
+    assert json.loads(out)["computed"] == 0
+    assert "KeyError" in json.loads(out)["failures"][0]["error"]
+
+
 def test_an_invalid_number_is_never_shown_as_robust() -> None:
     _, out, _ = bench(*WHITE_BOX, "--attack", "tests.plugins:Cheat")
     assert "robust accuracy" not in out
