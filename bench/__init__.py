@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
     from bench.registry import Part
+    from bench.stats import binomial_test, clopper_pearson
     from bench.store.store import Store
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ _HOMES = {
     "bench.domain.threat": ("ThreatModel",),
     "bench.domain.victim": ("Victim",),
     "bench.registry": ("Part",),
+    "bench.stats": ("binomial_test", "clopper_pearson"),
     "bench.store.store": ("Store",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -79,6 +81,8 @@ __all__ = [
     "Victim",
     "Watch",
     "WeightsError",
+    "binomial_test",
+    "clopper_pearson",
 ]
 
 

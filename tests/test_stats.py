@@ -1,13 +1,13 @@
-"""Wilson intervals against closed forms, the figures of the literature, and scipy."""
+"""Wilson intervals, exact tests and bounds against closed forms, the figures of the literature, and scipy."""
 
 from __future__ import annotations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import beta, binomtest
 
-from bench.stats import Proportion, wilson
+from bench.stats import Proportion, binomial_test, clopper_pearson, wilson
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,34 @@ def test_impossible_counts_are_refused(successes: float, n: int) -> None:
 def test_an_impossible_confidence_is_refused() -> None:
     with pytest.raises(ValueError, match="confidence"):
         wilson(1, 2, 1.0)
+
+
+COUNTS = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(COUNTS)
+def test_the_binomial_test_agrees_with_scipy(case: tuple[int, int]) -> None:
+    assert binomial_test(*case) == pytest.approx(binomtest(*case).pvalue, rel=1e-7, abs=1e-200)
+
+
+@given(COUNTS, st.sampled_from([1e-6, 0.001, 0.05, 0.5, 0.95]))
+def test_the_lower_bound_of_clopper_and_pearson_agrees_with_scipy(case: tuple[int, int], alpha: float) -> None:
+    successes, n = case
+    expected = beta.ppf(alpha, successes, n - successes + 1) if successes else 0.0
+    assert clopper_pearson(successes, n, alpha) == pytest.approx(expected, rel=1e-9)
+
+
+def test_bounds_and_tests_at_the_ends_have_their_closed_forms() -> None:
+    assert clopper_pearson(0, 10, 0.05) == 0
+    assert clopper_pearson(100_000, 100_000, 0.001) == pytest.approx(0.001 ** (1 / 100_000), rel=1e-12)
+    assert binomial_test(10, 10) == pytest.approx(2 / 1024, rel=1e-12)
+    assert binomial_test(0, 0) == binomial_test(5, 10) == 1
+
+
+def test_impossible_counts_and_error_probabilities_are_refused() -> None:
+    with pytest.raises(ValueError, match="0 <= successes <= n"):
+        binomial_test(3, 2)
+    with pytest.raises(ValueError, match="0 <= successes <= n"):
+        clopper_pearson(-1, 2, 0.1)
+    with pytest.raises(ValueError, match="error probability"):
+        clopper_pearson(1, 2, 1.0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 PACKAGED = Path(__file__).resolve().parents[1] / "weights"
 SINGLE_FILES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.bin")
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
-_PICKLES = (".pt", ".pth", ".bin")
+_PICKLES = (".pt", ".pth", ".bin", ".tar")
 
 
 def locate(defense: str, weights: str | None, task: Task, hub: Mapping[str, str], files: Sequence[str]) -> Path:
@@ -88,7 +88,7 @@ def single_file(path: Path, defense: str) -> Path:
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """A checkpoint's tensors by name, and its metadata (safetensors only).
 
-    Of pickles (.pt, .pth, .bin) only tensors and plain containers are read (`weights_only`).
+    Of pickles (.pt, .pth, .pth.tar, .bin) only tensors and plain containers are read (`weights_only`).
     Raises `WeightsError` where the file is missing, corrupt or of another kind.
     """
     if not path.is_file():
@@ -97,7 +97,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         return _read_safetensors(path)
     if path.suffix in _PICKLES:
         return _read_pickle(path), {}
-    raise WeightsError(f"The weights {path} are of an unknown kind; expected .safetensors, .pt, .pth or .bin.")
+    raise WeightsError(
+        f"The weights {path} are of an unknown kind; expected .safetensors, .pt, .pth, .pth.tar or .bin."
+    )
 
 
 def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:

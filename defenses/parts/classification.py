@@ -20,7 +20,10 @@ from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 
 @dataclass(frozen=True)
 class ClassifierRecipe:
-    """Hyperparameters of a standard net's training; `optimizer` is 'sgd' (Nesterov) or 'adamw'."""
+    """Hyperparameters of a standard net's training; `optimizer` is 'sgd' (Nesterov) or 'adamw'.
+
+    `noise` is the deviation of Gaussian noise on the augmented images, in pixels of [0, 1].
+    """
 
     epochs: int
     batch: int
@@ -33,6 +36,7 @@ class ClassifierRecipe:
     augmentation: Augmentation
     clip: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
         at_least_one(epochs=self.epochs, batch=self.batch)
@@ -70,6 +74,8 @@ def learn(
     def loss(step: int, rng: Generator) -> Tensor:
         chosen = shuffled(len(data), recipe.batch, run.seed, step).to(run.device)
         images = augment(data.images[chosen], recipe.augmentation, 1.0, rng)
+        if recipe.noise:
+            images = images + recipe.noise * torch.randn(images.shape, generator=rng).to(images)
         images = images if mean is None else images - mean
         images = images if std is None else images / std
         logits = module(images).float()

@@ -1,0 +1,125 @@
+"""A classifier by majority vote under Gaussian noise: PREDICT, the counts of CERTIFY, and a differentiable mean."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.utils.checkpoint import checkpoint
+
+from bench import Classifier, Smoothed, UsageError, binomial_test
+
+CPU_ROWS, CUDA_ROWS = 128, 4096
+"""Noisy images that go through the network at once: what a core's cache likes, and what keeps a GPU busy."""
+
+
+@dataclass(frozen=True)
+class Vote:
+    """How a smoothed classifier predicts: `draws` votes, abstention where the test's p-value exceeds `alpha`, and
+    `copies` noisy images for a gradient."""
+
+    sigma: float
+    draws: int
+    alpha: float
+    copies: int
+
+    def __post_init__(self) -> None:
+        for name in ("draws", "copies"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1; got {getattr(self, name)}.")
+        if self.sigma <= 0 or not 0 < self.alpha < 1:
+            raise UsageError(f"sigma must be above 0 and alpha in (0, 1); got {self.sigma} and {self.alpha}.")
+
+
+class GaussianVote(Smoothed):
+    """PREDICT of Cohen et al. 2019 (1902.02918) over a base classifier of noisy images (N, C, H, W) around [0, 1].
+
+    Logits (N, K + 1) are log(count + 1/2); the last column is on top where the two-sided binomial test does not tell
+    the two most frequent classes apart. One noise is drawn for the whole batch a draw, so that the cut into `rows`
+    changes none. The base must neither draw nor abstain.
+    """
+
+    deterministic = False
+    differentiable = False
+    abstains = True
+
+    def __init__(self, base: Classifier, classes: int, vote: Vote, rows: int) -> None:
+        if not base.deterministic or base.abstains:
+            raise UsageError("The classifier under the noise must be deterministic and must not abstain; take another.")
+        self.base = base
+        self.sigma = vote.sigma
+        self._classes, self._vote, self._rows = classes, vote, rows
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        """Logits (N, K + 1) without a gradient."""
+        counts = self.counts(images, self._vote.draws, rng)
+        first, second = counts.topk(2, dim=1).values.unbind(1)
+        top, both = first.tolist(), (first + second).tolist()
+        unclear = [binomial_test(votes, total) > self._vote.alpha for votes, total in zip(top, both, strict=True)]
+        logits = (counts + 0.5).log()
+        refusal = torch.where(
+            torch.tensor(unclear, device=images.device), logits.amax(1) + 1, torch.full_like(logits[:, 0], -1.0)
+        )
+        return torch.cat([logits, refusal[:, None]], 1)
+
+    @torch.no_grad()
+    def counts(self, images: Tensor, draws: int, rng: Generator) -> Tensor:
+        """Votes (N, K) of `draws` noisy copies of every image."""
+        kinds = torch.arange(self._classes, device=images.device)
+        counts = torch.zeros(len(images), self._classes, dtype=torch.int64, device=images.device)
+        for copies in self._groups(images, draws, rng):
+            rows = copies.flatten(0, 1)
+            votes = torch.cat([self.base(part, rng).argmax(1) for part in torch.split(rows, self._rows)])
+            counts += (votes.view(copies.shape[:2])[:, :, None] == kinds).sum(0)
+        return counts
+
+    def stand_in(self) -> Classifier:
+        """The log of the mean class probabilities of the first `copies` draws (Salman et al. 2019, 1906.04584)."""
+        return _MeanProbabilities(self.base, self._vote)
+
+    def shrink(self) -> str | None:
+        """Half as many noisy images a network call, and the same of the base."""
+        if self._rows == 1:
+            return self.base.shrink()
+        self._rows //= 2
+        self.base.shrink()
+        return f"chunks of {self._rows} noisy images"
+
+    def _groups(self, images: Tensor, draws: int, rng: Generator) -> Iterator[Tensor]:
+        """Noisy copies (g, N, C, H, W), as many draws at a time as fit into the rows."""
+        together = max(1, self._rows // len(images))
+        for start in range(0, draws, together):
+            count = min(together, draws - start)
+            yield torch.stack([_noisy(images, self.sigma, rng) for _ in range(count)])
+
+
+class _MeanProbabilities(Classifier):
+    """The mean of a base classifier's probabilities over noisy copies, as logits; one copy's graph at a time."""
+
+    deterministic = False
+
+    def __init__(self, base: Classifier, vote: Vote) -> None:
+        self.base, self._vote = base, vote
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        """Logits (N, K), differentiable in the images."""
+
+        def classified(copy: Tensor) -> Tensor:
+            return self.base(copy, rng).log_softmax(1)
+
+        copies = [_noisy(images, self._vote.sigma, rng) for _ in range(self._vote.copies)]
+        parts = [checkpoint(classified, copy, use_reentrant=False, preserve_rng_state=False) for copy in copies]
+        mean: Tensor = torch.stack(parts).logsumexp(0) - math.log(len(parts))
+        return mean
+
+
+def _noisy(images: Tensor, sigma: float, rng: Generator) -> Tensor:
+    return images + sigma * torch.randn(images.shape, generator=rng, device=rng.device).to(images)
+
+
+def rows_for(device: str) -> int:
+    """How many noisy images go through a network at once on a device."""
+    return CUDA_ROWS if device.startswith("cuda") else CPU_ROWS

@@ -1,0 +1,65 @@
+"""Randomized smoothing: the class that a network trained on noise predicts most often under noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import Smoothed, Task, Trainable, Trained, Training
+
+if TYPE_CHECKING:
+    from defenses.parts.classification import ClassifierRecipe
+    from defenses.parts.standard import Family
+
+NAME = "smoothing"
+
+
+@dataclass(frozen=True)
+class Smoothing(Trainable):
+    """A residual network's majority vote under Gaussian noise, which can be certified.
+
+    Cohen et al. 2019, 1902.02918. PREDICT with `draws` votes abstains where the two-sided binomial test of the two
+    most frequent classes has a p-value above `alpha`. `sigma` (pixels in [0, 1]) should be that of the training.
+    `weights` is a file of `bench train`, or a checkpoint of the paper's CIFAR networks (`checkpoint.pth.tar`).
+    `copies` noisy images make the gradient that white-box attacks get in place of the vote's.
+    """
+
+    weights: str | None = None
+    sigma: float = 0.25
+    draws: int = 100
+    alpha: float = 0.001
+    copies: int = 4
+
+    def load(self, task: Task, device: str) -> Smoothed:
+        """The vote over the network with its normalisation inside and batch norm folded."""
+        from defenses.parts.cohen import is_official, load
+        from defenses.parts.smoothed import GaussianVote, Vote, rows_for
+
+        path = self.files(task)["network"]
+        network = load(path, task, device) if is_official(path) else _family().load(path, task, device)
+        vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
+        return GaussianVote(network, len(task.classes), vote, rows_for(device))
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The one checkpoint."""
+        from defenses.parts.checkpoints import network_file
+
+        return {"network": network_file(NAME, self.weights, task, {})}
+
+    def recipe(self, task: Task) -> ClassifierRecipe:
+        """That of `resnet` with Gaussian noise of this `sigma` added to every training image."""
+        return replace(_family().recipe(task), noise=self.sigma)
+
+    def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
+        """Train from scratch."""
+        return _family().train(run, recipe)
+
+
+def _family() -> Family:
+    from defenses.parts.residual import Shape
+    from defenses.parts.standard import Family
+
+    tiny = Shape(stem=(32, 3, 2), pool=False, stages=((32, 1, 1),))
+    return Family(NAME, tiny, inner=1)
