@@ -9,26 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from bench import Store
-from bench.cli.app import build
+from tests.cli.command import bench
 
 ROOT = Path(__file__).parents[2]
 HALVES = ["--dataset", "tests.plugins:Halves", "--samples", "40", "--shard-size", "8", "--workers", "1"]
 WHITE_BOX = ["evaluate", "--defense", "tests.plugins:Hyperplane", "--source", "self", *HALVES]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command runs in an empty folder, with a terminal wide enough for whole sentences."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-
-def bench(*words: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(build(), list(words))
-    return result.exit_code, result.stdout, result.stderr
 
 
 def test_evaluate_prints_one_json_object_with_everything_a_number_needs() -> None:

@@ -4,26 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from bench.cli.app import build
+from tests.cli.command import bench
 
 EVALUATE = [
     *("evaluate", "--defense", "tests.plugins:Hyperplane", "--attack", "pgd-linf", "--source", "self"),
     *("--dataset", "tests.plugins:Halves", "--samples", "16", "--workers", "1", "--json"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command runs in an empty folder, with a terminal wide enough for whole sentences."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "220")
-
-
-def bench(*words: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(build(), list(words))
-    return result.exit_code, result.stdout, result.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from bench.cli.app import build
+from tests.cli.command import bench
 
 PROTOCOL = """
 name = "small"
@@ -30,18 +29,15 @@ name = "pgd-linf"
 
 
 @pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder with a small protocol, and a terminal wide enough for whole sentences."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
+def protocol(somewhere: None) -> None:
+    """A small protocol in the test's folder."""
     Path("small.toml").write_text(PROTOCOL)
 
 
 def sweep(*names: str, words: tuple[str, ...] = ()) -> tuple[int, str, str]:
     chosen = [word for name in names for word in ("--defense", f"tests.plugins:{name}")]
     fixed = ["sweep", "small.toml", "--dataset", "tests.plugins:Halves", "--workers", "1"]
-    result = CliRunner().invoke(build(), [*fixed, *chosen, *words])
-    return result.exit_code, result.stdout, result.stderr
+    return bench(*fixed, *chosen, *words)
 
 
 def test_a_sweep_fills_every_cell_once_and_crafts_each_attack_once() -> None:

@@ -5,21 +5,8 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from bench.cli.app import build
-
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command runs in an empty folder, with a terminal wide enough for whole sentences."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-
-
-def bench(*words: str) -> tuple[int, str, str]:
-    result = CliRunner().invoke(build(), list(words))
-    return result.exit_code, result.stdout, result.stderr
+from tests.cli.command import bench
 
 
 def test_training_writes_weights_with_a_card_that_an_evaluation_can_use() -> None:
