@@ -157,10 +157,20 @@ def _figures(result: Result) -> list[Any]:
     if plan.draws > 1:
         worst, vote = result.robust.worst.rate, result.robust.majority.rate
         lines.append(Text(f"of {plan.draws} draws      worst {worst:.2%}, majority vote {vote:.2%}"))
+    if result.certified:
+        lines += [Text(""), _certified(result)]
     lines += [Text(""), Text(_circumstances(result), style="dim")]
     lines += [Text(f"remark: {remark}", style="yellow") for remark in result.remarks]
     lines += [Text(f"invalid: {reason}", style="red") for reason in result.invalid]
     return lines
+
+
+def _certified(result: Result) -> Table:
+    """Certified accuracy by radius."""
+    table = Table("radius", "certified accuracy", "95 % interval", box=None, header_style="dim", padding=(0, 3, 0, 0))
+    for radius, share in result.certified.items():
+        table.add_row(f"{radius:g}", f"{share.rate:.2%}", escape(f"[{_percent(share.interval)}]"))
+    return table
 
 
 def _colour(result: Result) -> str:

@@ -9,7 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Outcome:
-    """One sample's result; `clean` and `perturbed` hold one predicted class a judging draw."""
+    """One sample's result; `clean` and `perturbed` hold one predicted class a judging draw.
+
+    `radius` is that within which the label is certified, 0 where another class or none is; None without a certifier.
+    """
 
     index: int
     label: int

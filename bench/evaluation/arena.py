@@ -97,7 +97,7 @@ class Arena:
         if proposal.certificate is None:
             judged = self._predict(images, shard, "judge")
         else:
-            judged, radii = self._certified(proposal.certificate)
+            judged, radii = self._certified(proposal.certificate, batch.labels.cpu())
         distances = self.plan.threat.distance(batch.images.cpu(), images.cpu()).tolist()
         rows = zip(batch.indices, batch.labels.tolist(), clean, judged, distances, radii, strict=True)
         return ShardResult(
@@ -128,12 +128,11 @@ class Arena:
                 predictions.append(found.masked_fill(found == classes, ABSTAINED).tolist())
         return list(zip(*predictions, strict=True))
 
-    def _certified(self, certificate: Certificate) -> tuple[list[tuple[int, ...]], list[float | None]]:
-        """The certified class of each image where its radius covers the budget, and all radii."""
-        radii = certificate.radii.double().cpu()
-        covered = radii >= float(self.plan.threat.epsilon)
-        predictions = certificate.predictions.cpu().masked_fill(~covered, ABSTAINED)
-        return [(prediction,) for prediction in predictions.tolist()], radii.tolist()
+    def _certified(self, certificate: Certificate, labels: Tensor) -> tuple[list[tuple[int, ...]], list[float | None]]:
+        """The certified class of each image where its radius covers the budget, and the radii of right classes."""
+        radii, found = certificate.radii.double().cpu(), certificate.predictions.cpu()
+        predictions = found.masked_fill(radii < float(self.plan.threat.epsilon), ABSTAINED)
+        return [(prediction,) for prediction in predictions.tolist()], radii.masked_fill(found != labels, 0).tolist()
 
     def _craft(self, victim: Victim, batch: Batch, shard: Shard) -> Perturbed:
         rng = shard.stream("attack", self.device)

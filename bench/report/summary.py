@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,10 @@ from bench.stats import Interval, Proportion
 if TYPE_CHECKING:
     from bench.domain.outcome import Outcome
     from bench.store.store import ShardRecord
+
+
+RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Radii at which certified accuracy is reported (Cohen et al. 2019, 1902.02918, table 2)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class Result:
     """What the store holds of one plan, summed up; proportions in [0, 1], seconds, bytes.
 
     `invalid` and `remarks` are the distinct ones, in the order of the shards. `forwards` and `backwards` are passes
-    a sample; `seconds` is the sum over shards, `peak_memory` the largest, `finished` (UTC) the newest.
+    a sample; `seconds` is the sum over shards, `peak_memory` the largest, `finished` (UTC) the newest. `certified` is
+    the certified accuracy by radius, empty where nothing was certified.
     """
 
     plan: Plan
@@ -54,6 +59,7 @@ class Result:
     peak_memory: int
     finished: datetime
     environments: tuple[Mapping[str, Any], ...]
+    certified: Mapping[float, Proportion] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -120,6 +126,7 @@ class Result:
             "backwards_per_sample": self.backwards,
             "seconds": self.seconds,
             "peak_memory": self.peak_memory,
+            "certified_accuracy": {f"{radius:g}": share.rate for radius, share in self.certified.items()},
         }
 
 
@@ -143,7 +150,15 @@ def summarise(plan: Plan, outcomes: Sequence[Outcome], shards: Sequence[ShardRec
         peak_memory=max(shard.peak_memory for shard in shards),
         finished=max(shard.finished for shard in shards),
         environments=tuple(environments.values()),
+        certified=_certified([outcome.radius for outcome in outcomes if outcome.radius is not None]),
     )
+
+
+def _certified(radii: Sequence[float]) -> dict[float, Proportion]:
+    """The share of samples whose label is certified at each of `RADII`."""
+    if not radii:
+        return {}
+    return {least: Proportion(sum(radius > 0 and radius >= least for radius in radii), len(radii)) for least in RADII}
 
 
 def _accuracy(labels: Sequence[int], predictions: Sequence[Sequence[int]]) -> Accuracy:

@@ -170,3 +170,11 @@ def test_a_certificate_stands_for_predictions_where_its_radius_covers_the_budget
     assert [outcome.radius for outcome in found] == pytest.approx(margins.tolist(), rel=1e-4)
     assert [outcome.robust_rate == 1 for outcome in found] == (margins >= 0.1).tolist()
     assert {outcome.perturbed[0] for outcome in found if margins[found.index(outcome)] < 0.1} == {ABSTAINED}
+
+
+def test_a_radius_certified_for_a_wrong_class_is_stored_as_zero(
+    request_of_halves: Request, artifacts: Artifacts
+) -> None:
+    request = replace(request_of_halves, attack="tests.plugins:Margin", dataset_settings={"flipped": True}, samples=8)
+    found = outcomes(run(make_plan(replace(request, epsilon=Fraction(1, 10))), artifacts))
+    assert {outcome.radius for outcome in found} == {0.0}

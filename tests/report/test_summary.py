@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from bench.store.store import Store
 from tests.report.made import add, small_plan
 
 CLEAN = [True] * 7 + [False]
+RADII = [0.0, 0.1, 0.25, 0.5, 0.7, 1.5, 0.0, 0.2]
 PERTURBED = [True, True, True, False, True, False, False, True]
 
 
@@ -85,6 +87,16 @@ def test_the_document_is_json_with_what_evaluate_promises(store: Store) -> None:
     assert document["source"] is None
     assert document["threat"] == {"norm": "linf", "epsilon": "1/20"}
     assert document["interval"] == [wilson(5, 8).low, wilson(5, 8).high]
+
+
+def test_certified_accuracy_counts_the_samples_whose_radius_reaches_that_far(store: Store) -> None:
+    add(store, small_plan(), CLEAN, PERTURBED)
+    plan = small_plan()
+    assert summary(store).certified == {}
+    outcomes = [replace(found, radius=radius) for found, radius in zip(store.outcomes(plan), RADII, strict=True)]
+    certified = summarise(plan, outcomes, store.shards(plan)).certified
+    assert {radius: share.successes for radius, share in certified.items()} == {0: 6, 0.25: 4, 0.5: 3, 0.75: 1, 1: 1}
+    assert {share.n for share in certified.values()} == {8}
 
 
 def test_a_plan_without_a_finished_shard_has_no_figures(store: Store) -> None:
