@@ -1,4 +1,4 @@
-"""The command line: `bench evaluate`, `train`, `list`, `show`, `verify`, `report`."""
+"""The command line: `bench evaluate`, `train`, `check`, `list`, `show`, `verify`, `report`."""
 
 from bench.cli.app import main
 

@@ -1,0 +1,190 @@
+"""Plugins that each break one contract, found by the tests as `tests.broken_plugins:Name`."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+
+from bench import Attack, Batch, Classifier, Dataset, Defense, ImageSet, Perturbed, Task, ThreatModel, Victim
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Generator, Tensor
+
+WEIGHTS = torch.from_numpy(np.random.RandomState(3).standard_normal((64, 10)).astype(np.float32))
+COUNTER = iter(range(10**9))
+"""Moves on with every call: what a careless plugin keeps from one call to the next."""
+
+
+class Linear(Classifier):
+    """A classifier of digits that goes wrong in one way."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        self.deterministic = fault not in ("own-noise", "hidden-noise")
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        if self.fault == "in-place":
+            images += 0.1
+        if self.fault == "seeds-python":
+            random.seed(0)
+        if self.fault == "seeds-numpy":
+            np.random.seed(0)
+        flat = images.flatten(1)
+        if self.fault == "batch":
+            flat = flat - flat.mean(0)
+        if self.fault == "detached":
+            flat = flat.detach()
+        if self.fault == "wrong-gradient":
+            flat = flat.detach().square() + (flat - flat.detach())
+        logits = flat @ WEIGHTS
+        return self._end(logits, rng)
+
+    def _end(self, logits: Tensor, rng: Generator) -> Tensor:
+        if self.fault == "nan":
+            return logits / 0 * 0
+        if self.fault == "columns":
+            return logits[:, :7]
+        if self.fault == "whole":
+            return logits.long()
+        if self.fault == "noisy":
+            return logits + torch.randn(logits.shape, generator=rng)
+        if self.fault == "own-noise":
+            return logits + next(COUNTER)
+        if self.fault == "hidden-noise":
+            return logits + torch.randn(logits.shape)
+        return logits.sqrt() if self.fault == "infinite-gradient" else logits
+
+
+class Refused(Linear):
+    """A classifier that says it abstains and has no column for it."""
+
+    abstains = True
+
+
+@dataclass(frozen=True)
+class Faulty(Defense):
+    """A linear classifier of digits with a fault."""
+
+    fault: str = "none"
+
+    def load(self, task: Task, device: str) -> Classifier:
+        if self.fault == "raises":
+            raise ValueError("no such layer")
+        if self.fault == "nothing":
+            return None  # type: ignore[return-value]  # that is the fault
+        return Refused("none") if self.fault == "abstains" else Linear(self.fault)
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        return {"network": Path("nowhere.pt")} if self.fault == "files" else {}
+
+
+class Held(Defense):
+    """Holds what is no field."""
+
+    def __init__(self) -> None:
+        self.width = 3
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return Linear("none")
+
+
+@dataclass
+class Changeable(Defense):
+    """Can be changed after it was made."""
+
+    width: int = 3
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return Linear("none")
+
+
+@dataclass(frozen=True)
+class Silent(Defense):
+    width: int = 3
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return Linear("none")
+
+
+@dataclass(frozen=True)
+class Opaque(Defense):
+    """Has a setting that is no plain data."""
+
+    width: Any = frozenset({3})
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return Linear("none")
+
+
+@dataclass(frozen=True)
+class Unstable(Defense):
+    """Chooses another width every time."""
+
+    width: int = 3
+
+    def resolve(self, task: Task) -> Unstable:
+        return Unstable(next(COUNTER))
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return Linear("none")
+
+
+@dataclass(frozen=True)
+class Careless(Attack):
+    """Goes wrong in one way."""
+
+    norm: ClassVar[str] = "linf"
+    fault: str = "none"
+
+    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
+        if self.fault == "far":
+            return Perturbed((batch.images + 2 * threat.radius).clamp(0, 1))
+        if self.fault == "few":
+            return Perturbed(batch.images[:1])
+        if self.fault == "in-place":
+            batch.images.zero_()
+            return Perturbed(batch.images)
+        if self.fault == "own-noise":
+            return Perturbed((batch.images + 1e-3 * (next(COUNTER) % 7)).clamp(0, 1))
+        if self.fault == "ten-classes":
+            victim(batch.images)[:, 9]
+        return Perturbed(batch.images)
+
+
+@dataclass(frozen=True)
+class Unworldly(Careless):
+    """Spends its budget in a norm that nobody knows."""
+
+    norm: ClassVar[str] = "l3"
+
+
+@dataclass(frozen=True)
+class Messy(Dataset):
+    """Images that are wrong in one way."""
+
+    fault: str = "none"
+
+    def load(self, split: str, folder: Path | None) -> ImageSet:
+        seed = next(COUNTER) if self.fault == "changing" else 0 if self.fault == "same" else len(split)
+        images = np.random.RandomState(seed).rand(8, 1, 4, 4).astype(np.float32)
+        classes = ("one", "one") if self.fault == "classes" else ("one", "two")
+        labels = np.arange(8) % (3 if self.fault == "labels" else 2)
+        if self.fault == "bytes":
+            images *= 255
+        if self.fault == "double":
+            images = images.astype(np.float64)
+        return ImageSet(Task("messy", classes, (1, 4, 4)), labels, lambda index: images[index])
+
+
+@dataclass(frozen=True)
+class Boundless(Messy):
+    """Has a budget that is out of range."""
+
+    budgets: ClassVar[Mapping[str, str]] = {"linf": "8"}
