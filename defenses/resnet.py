@@ -48,8 +48,6 @@ class ResNet(Trainable):
 
 
 def _family() -> Family:
-    from defenses.parts.residual import Shape
-    from defenses.parts.standard import Family
+    from defenses.parts.standard import FAMILIES
 
-    tiny = Shape(stem=(32, 3, 2), pool=False, stages=((32, 1, 1),))
-    return Family(NAME, tiny, inner=1)
+    return FAMILIES[NAME]

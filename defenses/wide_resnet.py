@@ -48,8 +48,6 @@ class WideResNet(Trainable):
 
 
 def _family() -> Family:
-    from defenses.parts.residual import Shape
-    from defenses.parts.standard import Family
+    from defenses.parts.standard import FAMILIES
 
-    tiny = Shape(stem=(32, 3, 1), pool=False, stages=((64, 1, 2), (128, 1, 2)))
-    return Family(NAME, tiny, inner=2)
+    return FAMILIES[NAME]

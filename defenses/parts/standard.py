@@ -38,15 +38,24 @@ class Family:
         return DIGITS if is_tiny(task) else CIFAR
 
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
-        """Train from scratch; a small image that is not tiny gets the 3x3 stem."""
-        kernel = 3 if run.task.shape[1] <= 64 else 7
+        """Train from scratch."""
         with ambient(run.seed):
-            module = self._build(run.task, kernel)
+            module = self.fresh(run.task)
         return learn(run, recipe, self.name, module, normalisation(run.task))
+
+    def fresh(self, task: Task) -> ResidualNet:
+        """A network to be trained; a small image that is not tiny gets the 3x3 stem."""
+        return self._build(task, 3 if task.shape[1] <= 64 else 7)
 
     def _build(self, task: Task, kernel: int) -> ResidualNet:
         shape = self.tiny if is_tiny(task) else fifty_layers(self.inner, kernel)
         return ResidualNet(shape, task.shape[0], len(task.classes))
+
+
+FAMILIES = {
+    "resnet": Family("resnet", Shape(stem=(32, 3, 2), pool=False, stages=((32, 1, 1),)), inner=1),
+    "wide-resnet": Family("wide-resnet", Shape(stem=(32, 3, 1), pool=False, stages=((64, 1, 2), (128, 1, 2))), inner=2),
+}
 
 
 def is_tiny(task: Task) -> bool:

@@ -77,11 +77,13 @@ def fit(
     loss: Callable[[int, Generator], Tensor],
     identity: object,
     keep: Callable[[int], None] | None = None,
+    settled: Callable[[int, nn.Module], bool] | None = None,
 ) -> Learned:
     """Train `module` by `loss(step, rng)` for `course.steps` steps, from the last checkpoint in `run.folder` if any.
 
-    `keep(step)` is called after every step (counted from 1). `identity` is what the run is: a checkpoint of another
-    one is refused with `UsageError`. Every step's randomness derives from (seed, step), the global generator's too.
+    `keep(step)` is called after every step (counted from 1); so is `settled(step, average)`, whose True ends the
+    training. `identity` is what the run is: a checkpoint of another one is refused with `UsageError`. Every step's
+    randomness derives from (seed, step), the global generator's too.
     """
     started = time.monotonic()
     average = copy.deepcopy(module).requires_grad_(False) if course.averaging else module
@@ -101,6 +103,8 @@ def fit(
             _follow(average, module, min(course.averaging, (step + 1) / (step + 10)))
         if keep is not None:
             keep(step + 1)
+        if settled is not None and settled(step + 1, average):
+            break
         late = time.monotonic() - written > SECONDS_BETWEEN
         if ((step + 1) % every == 0 or late) and step + 1 < course.steps:
             written = time.monotonic()

@@ -1,0 +1,60 @@
+"""The standard nets as adversarial training takes them: built, stored and loaded by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from bench import Network, Task
+from defenses.parts.classification import store_state
+from defenses.parts.randomness import ambient
+from defenses.parts.standard import FAMILIES, normalisation
+
+Name = Literal["resnet", "wide-resnet", "vit"]
+
+
+class Normalised(nn.Module):
+    """A network with its images' normalisation before it; what is stored is the network alone."""
+
+    def __init__(self, network: nn.Module, name: Name, task: Task) -> None:
+        super().__init__()
+        self.network = network
+        half = (0.5,) * task.shape[0]
+        mean, std = (half, half) if name == "vit" else normalisation(task)
+        self.mean = nn.Buffer(torch.tensor(mean or 0.0).view(-1, 1, 1), persistent=False)
+        self.std = nn.Buffer(torch.tensor(std or 1.0).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K) float32 of images (N, C, H, W) in [0, 1]."""
+        logits: Tensor = self.network((images - self.mean) / self.std).float()
+        return logits
+
+
+def build(name: Name, task: Task, seed: int) -> Normalised:
+    """A fresh network whose first weights come from `seed`."""
+    with ambient(seed):
+        if name == "vit":
+            from defenses.parts import transformer
+
+            return Normalised(transformer.build(task), name, task)
+        return Normalised(FAMILIES[name].fresh(task), name, task)
+
+
+def store(network: nn.Module, path: Path) -> Path:
+    """Write a network's weights as the plain defense of its name reads them; `network` is one that `build` made."""
+    from defenses.parts import transformer
+
+    inner = network.get_submodule("network")
+    return transformer.store(inner, path) if isinstance(inner, transformer.Transformer) else store_state(inner, path)
+
+
+def load(name: Name, path: Path, task: Task, device: str) -> Network:
+    """The classifier in a file. Raises `WeightsError` where it holds another network."""
+    if name == "vit":
+        from defenses.vit import ViT
+
+        return ViT(weights=str(path)).load(task, device)
+    return FAMILIES[name].load(path, task, device)
