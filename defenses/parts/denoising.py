@@ -1,4 +1,4 @@
-"""How a class-conditional denoiser learns: predict the noise at one random timestep of every image."""
+"""How a denoiser in pixel space learns: predict the noise at one random timestep of every image."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def recipe_for(task: Task) -> DenoiserRecipe:
     return DIGITS if max(task.shape[1:]) <= 16 else CIFAR
 
 
-def learn(run: Training, recipe: DenoiserRecipe, name: str) -> Trained:
+def learn(run: Training, recipe: DenoiserRecipe, name: str, conditional: bool = True) -> Trained:
     """Train a pixel denoiser from scratch and write it as NAME.safetensors."""
     data = run.data.read(range(len(run.data))).to(run.device)
     with ambient(run.seed):
-        network = pixels.build(run.task)
+        network = pixels.build(run.task, conditional)
     network = network.to(run.device)
     path = run.folder / f"{name}.safetensors"
-    denoiser = pixels.PixelDenoiser(network, pixels.SCHEDULE, path)
+    denoiser = pixels.PixelDenoiser(network, pixels.SCHEDULE, path, conditional)
     optimizer = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     course = Course(
         recipe.steps, recipe.warmup, averaging=recipe.averaging, clip=recipe.clip, precision=recipe.precision

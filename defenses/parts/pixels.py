@@ -1,8 +1,9 @@
-"""The denoiser in pixel space: diffusers' class-conditional `UNet2DModel`."""
+"""The denoiser in pixel space: diffusers' `UNet2DModel`, class-conditional or not."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,21 @@ SCHEDULE = {
     "prediction_type": "epsilon",
 }
 """The schedule of networks trained here (Ho et al. 2020, 2006.11239)."""
+_NEW_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+_OLD_NAMES = re.compile(rf"(?<=\.)({'|'.join(_NEW_NAMES)})\.(?=weight$|bias$)")
+"""Attention layers as diffusers named them when google/ddpm-cifar10-32 was saved."""
 
 
 class PixelDenoiser(Denoiser):
-    """Codes are the images themselves, brought to [-1, 1]."""
+    """Codes are the images themselves, brought to [-1, 1]; an unconditional network looks at no class."""
 
     pixels = True
 
-    def __init__(self, network: nn.Module, schedule: Mapping[str, object], path: Path) -> None:
+    def __init__(
+        self, network: nn.Module, schedule: Mapping[str, object], path: Path, conditional: bool = True
+    ) -> None:
         self.network = network
+        self.conditional = conditional
         self.schedule = schedule_of(schedule, path)
         self._kind = prediction_of(schedule, path)
 
@@ -46,11 +53,12 @@ class PixelDenoiser(Denoiser):
 
     def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
         """One pass through the network."""
-        predicted = self.network(noisy, steps, class_labels=classes, return_dict=False)[0]
+        labels = classes if self.conditional else None
+        predicted = self.network(noisy, steps, class_labels=labels, return_dict=False)[0]
         return as_noise(predicted, self._kind, noisy, signal)
 
 
-def build(task: Task) -> nn.Module:
+def build(task: Task, conditional: bool = True) -> nn.Module:
     """A fresh network for a task: 0.65 M parameters for tiny images, 36 M (as for CIFAR-10 in Ho et al.) otherwise."""
     if max(task.shape[1:]) <= 16:
         shape: dict[str, Any] = {
@@ -74,7 +82,7 @@ def build(task: Task) -> nn.Module:
         in_channels=channels,
         out_channels=channels,
         attention_head_dim=8 if height <= 16 else 64,
-        num_class_embeds=len(task.classes),
+        num_class_embeds=len(task.classes) if conditional else None,
         **shape,
     )
     return network
@@ -86,15 +94,17 @@ def store(network: nn.Module, path: Path) -> Path:
     return save(path, network.state_dict(), {"config": json.dumps(config | {"schedule": SCHEDULE}, sort_keys=True)})
 
 
-def load(path: Path, task: Task, device: str, dtype: torch.dtype) -> PixelDenoiser:
-    """The denoiser in a file written by `store`, or in a folder or file of diffusers' layout.
+def load(path: Path, task: Task, device: str, dtype: torch.dtype, conditional: bool = True) -> PixelDenoiser:
+    """The denoiser in a file written by `store`, or in a file of diffusers' layout.
 
-    Raises `WeightsError` where it is no class-conditional network for the task's images.
+    Raises `WeightsError` where it is no network for the task's images, or looks at classes though it should not, or
+    the other way round.
     """
     state, metadata = read(path)
+    state = {_OLD_NAMES.sub(lambda old: _NEW_NAMES[old[1]] + ".", key): value for key, value in state.items()}
     config = configuration(path, metadata)
     schedule = config.pop("schedule", None) or _schedule(path)
-    expected = {"in_channels": task.shape[0], "num_class_embeds": len(task.classes)}
+    expected = {"in_channels": task.shape[0], "num_class_embeds": len(task.classes) if conditional else None}
     for key, value in expected.items():
         if config.get(key) != value:
             raise WeightsError(
@@ -105,7 +115,7 @@ def load(path: Path, task: Task, device: str, dtype: torch.dtype) -> PixelDenois
     fill(network, state, path)
     # diffusers' own `to` warns about every change of type
     nn.Module.to(network.eval().requires_grad_(False), device=torch.device(device), dtype=dtype)
-    return PixelDenoiser(network, schedule, path)
+    return PixelDenoiser(network, schedule, path, conditional)
 
 
 def _schedule(path: Path) -> dict[str, object]:
