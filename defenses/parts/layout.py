@@ -48,5 +48,14 @@ def files(path: Path, defense: str) -> dict[str, Path]:
     return found
 
 
+def denoiser_files(path: Path, defense: str) -> dict[str, Path]:
+    """The file of a pixel denoiser and the configurations that diffusers keeps beside it, by role."""
+    file = _pixel_file(path, defense)
+    beside = {"config": file.with_name("config.json"), "schedule": file.with_name("scheduler_config.json")}
+    if not beside["schedule"].is_file():
+        beside["schedule"] = file.parent.parent / "scheduler" / "scheduler_config.json"
+    return {"denoiser": file} | {role: found for role, found in beside.items() if found.is_file()}
+
+
 def _pixel_file(path: Path, defense: str) -> Path:
     return single_file(path / "unet" if (path / "unet").is_dir() else path, defense)

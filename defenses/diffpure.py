@@ -1,0 +1,90 @@
+"""DiffPure: noise the image, bring it back by diffusion, then classify it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench import Classifier, Part, Task, Trainable, Trained, Training
+
+if TYPE_CHECKING:
+    from defenses.parts.denoising import DenoiserRecipe
+
+NAME = "diffpure"
+HUB = {"cifar10": "google/ddpm-cifar10-32"}
+
+
+@dataclass(frozen=True)
+class DiffPure(Trainable):
+    """An unconditional diffusion model as a purifier in front of any classifier.
+
+    Nie et al. 2022, 2205.07460: up to the share `t_star` of the schedule in one leap, then `steps` steps down, by
+    default Euler and Maruyama on the reverse SDE; `sampler` ode, ddpm and ddim are the other ways down. Published: t*
+    0.1 for CIFAR-10 at linf 8/255 in steps of 1e-3, so 100. Tiny images: 0.075 in 10, chosen on 200 training images
+    that the classifier had not seen. `weights` is a file of `bench train`, or a file, folder or hub id in the layout
+    of diffusers' DDPM (default for cifar10: google/ddpm-cifar10-32); checkpoints of score-SDE and guided-diffusion
+    are not read. The gradient is exact, through every step; `surrogate` instead differentiates a descent of so many
+    steps (Lee and Kim 2023, 2303.09051) while predictions take all. `rows` images go through the network at once, by
+    default what fits into the device.
+    """
+
+    weights: str | None = None
+    classifier: Part = Part("resnet")
+    sampler: Literal["sde", "ode", "ddpm", "ddim"] = "sde"
+    t_star: float | None = None
+    steps: int | None = None
+    surrogate: int | None = None
+    rows: int | None = None
+
+    def resolve(self, task: Task) -> DiffPure:
+        """The same purifier with its descent spelled out."""
+        t_star, steps = self._descent(task)
+        return replace(self, t_star=t_star, steps=steps)
+
+    def load(self, task: Task, device: str) -> Classifier:
+        """The purifier and its classifier in memory."""
+        import torch
+
+        from defenses.parts.memory import chunks_for
+        from defenses.parts.pixels import load
+        from defenses.parts.purification import Diffusion, descent
+        from defenses.parts.purified import Purified
+
+        t_star, steps = self._descent(task)
+        denoiser = load(self.files(task)["denoiser"], task, device, torch.float32, conditional=False)
+        chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
+
+        def purifier(count: int) -> Diffusion:
+            return Diffusion(denoiser, descent(denoiser.schedule, self.sampler, t_star, count), chunks)
+
+        surrogate = None if self.surrogate is None else Purified(purifier(self.surrogate), inner)
+        return Purified(purifier(steps), inner, surrogate)
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The denoiser and the configurations beside it where there are any."""
+        from defenses.parts.checkpoints import locate
+        from defenses.parts.layout import PATTERNS, denoiser_files
+
+        return denoiser_files(locate(NAME, self.weights, task, HUB, PATTERNS), NAME)
+
+    def recipe(self, task: Task) -> DenoiserRecipe:
+        """AdamW with warm-up, cosine and averaged weights; fewer steps than a class-conditional denoiser's."""
+        from defenses.parts.denoising import recipe_for
+
+        recipe = recipe_for(task)
+        return replace(recipe, steps=recipe.steps * 3 // 4)
+
+    def train(self, run: Training, recipe: DenoiserRecipe) -> Trained:
+        """Train an unconditional denoiser in pixel space from scratch."""
+        from defenses.parts.denoising import learn
+
+        return learn(run, recipe, NAME, conditional=False)
+
+    def _descent(self, task: Task) -> tuple[float, int]:
+        """Where the descent starts, and in how many steps it leads down."""
+        tiny = max(task.shape[1:]) <= 16
+        t_star = (0.075 if tiny else 0.1) if self.t_star is None else self.t_star
+        steps = (10 if tiny else max(1, round(1000 * t_star))) if self.steps is None else self.steps
+        return t_star, steps

@@ -1,0 +1,45 @@
+"""A classifier that sees only purified images."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Generator, Tensor
+
+from bench import Classifier
+
+
+class Purifier(Protocol):
+    """Images (N, C, H, W) in, purified images (N, C, H, W) out; `shrink` as a classifier's."""
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor: ...
+
+    def shrink(self) -> str | None: ...
+
+
+class Purified(Classifier):
+    """A purifier in front of a classifier; what attacks differentiate instead, if anything, is `substitute`."""
+
+    deterministic = False
+
+    def __init__(self, purifier: Purifier, classifier: Classifier, substitute: Classifier | None = None) -> None:
+        self.purifier = purifier
+        self.classifier = classifier
+        self.abstains = classifier.abstains
+        self.differentiable = substitute is None and classifier.differentiable
+        self._substitute = substitute
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        """The classifier's logits of the purified images."""
+        return self.classifier(self.purifier(images, rng), rng)
+
+    def stand_in(self) -> Classifier | None:
+        """The substitute; where there is none, the same purifier before the classifier's own stand-in."""
+        if self._substitute is not None:
+            return self._substitute
+        inner = self.classifier.stand_in()
+        return None if inner is None else Purified(self.purifier, inner)
+
+    def shrink(self) -> str | None:
+        """What the purifier can save, then what the classifier can."""
+        return self.purifier.shrink() or self.classifier.shrink()
