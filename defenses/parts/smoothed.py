@@ -76,9 +76,10 @@ class GaussianVote(Smoothed):
             counts += (votes.view(copies.shape[:2])[:, :, None] == kinds).sum(0)
         return counts
 
-    def stand_in(self) -> Classifier:
+    def stand_in(self) -> Classifier | None:
         """The log of the mean class probabilities of the first `copies` draws (Salman et al. 2019, 1906.04584)."""
-        return _MeanProbabilities(self.base, self._vote)
+        base = self.base if self.base.differentiable else self.base.stand_in()
+        return None if base is None else _MeanProbabilities(base, self._vote, self._rows)
 
     def shrink(self) -> str | None:
         """Half as many noisy images a network call, and the same of the base."""
@@ -97,22 +98,27 @@ class GaussianVote(Smoothed):
 
 
 class _MeanProbabilities(Classifier):
-    """The mean of a base classifier's probabilities over noisy copies, as logits; one copy's graph at a time."""
+    """The mean of a base classifier's probabilities over noisy copies, as logits; the graph of `rows` images at a
+    time."""
 
     deterministic = False
 
-    def __init__(self, base: Classifier, vote: Vote) -> None:
-        self.base, self._vote = base, vote
+    def __init__(self, base: Classifier, vote: Vote, rows: int) -> None:
+        self.base, self._vote, self._rows = base, vote, rows
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Logits (N, K), differentiable in the images."""
 
-        def classified(copy: Tensor) -> Tensor:
-            return self.base(copy, rng).log_softmax(1)
+        def classified(part: Tensor) -> Tensor:
+            return self.base(part, rng).log_softmax(1)
 
-        copies = [_noisy(images, self._vote.sigma, rng) for _ in range(self._vote.copies)]
-        parts = [checkpoint(classified, copy, use_reentrant=False, preserve_rng_state=False) for copy in copies]
-        mean: Tensor = torch.stack(parts).logsumexp(0) - math.log(len(parts))
+        copies = torch.stack([_noisy(images, self._vote.sigma, rng) for _ in range(self._vote.copies)])
+        parts = [
+            checkpoint(classified, part, use_reentrant=False, preserve_rng_state=False)
+            for part in torch.split(copies.flatten(0, 1), self._rows)
+        ]
+        found = torch.cat(parts).unflatten(0, copies.shape[:2])
+        mean: Tensor = found.logsumexp(0) - math.log(len(copies))
         return mean
 
 

@@ -1,0 +1,51 @@
+"""Denoised smoothing: any classifier, certified behind one step of a diffusion model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import Defense, Part, Smoothed, Task
+
+NAME = "denoised-smoothing"
+DENOISER = "diffpure"
+HUB = {"cifar10": "google/ddpm-cifar10-32"}
+
+
+@dataclass(frozen=True)
+class DenoisedSmoothing(Defense):
+    """Randomized smoothing of an ordinary classifier: the noise is taken away in one step of a diffusion model first.
+
+    Carlini et al. 2023, 2206.10550. `weights` is an unconditional denoiser in pixel space: a file of `bench train
+    diffpure` (the packaged ones by default), or a file, folder or hub id in the layout of diffusers' DDPM. `classifier`
+    is any defense that neither draws nor abstains. `sigma`, `draws`, `alpha` and `copies` are those of smoothing.
+    """
+
+    weights: str | None = None
+    classifier: Part = Part("resnet")
+    sigma: float = 0.25
+    draws: int = 100
+    alpha: float = 0.001
+    copies: int = 4
+
+    def load(self, task: Task, device: str) -> Smoothed:
+        """The vote over denoiser and classifier."""
+        import torch
+
+        from defenses.parts.one_shot import DenoisedOnce, timestep_for
+        from defenses.parts.pixels import load
+        from defenses.parts.smoothed import GaussianVote, Vote, rows_for
+
+        vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
+        denoiser = load(self.files(task)["denoiser"], task, device, torch.float32, conditional=False)
+        timestep = timestep_for(denoiser.schedule, self.sigma)
+        base = DenoisedOnce(denoiser, timestep, self.classifier.load(task, device))
+        return GaussianVote(base, len(task.classes), vote, rows_for(device))
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The denoiser and the configurations beside it where there are any."""
+        from defenses.parts.checkpoints import locate
+        from defenses.parts.layout import PATTERNS, denoiser_files
+
+        return denoiser_files(locate(DENOISER, self.weights, task, HUB, PATTERNS), DENOISER)
