@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Generator, Tensor, nn
 from torch.nn import functional
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from bench import Task, UsageError, WeightsError
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
+from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.hub_models import checked, quiet
 from defenses.parts.randomness import ambient
+
+with unfit_torchvision():
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
 
 
 class LatentDenoiser(Denoiser):

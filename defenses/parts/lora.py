@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from bench import WeightsError
 from defenses.parts.checkpoints import read, save
+from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.randomness import ambient
+
+with unfit_torchvision():
+    from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 PREFIX = "unet."

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import Generator, Tensor, nn
 
 from bench import Task, WeightsError
 from defenses.parts.checkpoints import configuration, fill, read, save
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
+from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.randomness import ambient
+
+with unfit_torchvision():
+    from diffusers.models.unets.unet_2d import UNet2DModel
 
 SCHEDULE = {
     "num_train_timesteps": 1000,

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import ViTConfig, ViTForImageClassification
 
 from bench import Task, WeightsError
 from defenses.parts.checkpoints import configuration, read, save
+from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.hub_models import checked, quiet
 from defenses.parts.randomness import ambient
+
+with unfit_torchvision():
+    from transformers import ViTConfig, ViTForImageClassification
 
 
 class Transformer(nn.Module):

@@ -1,0 +1,199 @@
+"""Models of RobustBench's zoo, and what happens where its package is missing or broken."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from bench import PluginError, Task, UsageError, WeightsError
+from bench.cli.app import build
+from bench.datasets.cifar10 import CLASSES, TASK
+from defenses.parts import zoo
+from defenses.robustbench import RobustBench
+
+MISSING = [name for name in ("robustbench", "timm", "torchvision") if importlib.util.find_spec(name) is None]
+installed = pytest.mark.skipif(bool(MISSING), reason=f"needs the extra 'robustbench': {', '.join(MISSING)} missing")
+SMALL = "Wong2020Fast"
+"""A PreAct ResNet-18, one of the smallest models of the zoo."""
+
+
+def state_of(model: str, norm: str = "Linf") -> dict[str, torch.Tensor]:
+    """Random weights of a model of the zoo."""
+    found = zoo.Entry(model, "cifar10", norm.lower(), 10)._found()
+    torch.manual_seed(0)
+    state: dict[str, torch.Tensor] = found["model"]().state_dict()
+    return state
+
+
+def place(folder: Path, content: Any, norm: str = "Linf", name: str = SMALL) -> Path:
+    """A checkpoint where the zoo looks for it."""
+    path = folder / "cifar10" / norm / f"{name}.pt"
+    path.parent.mkdir(parents=True)
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Ten random test images of CIFAR-10."""
+    random = np.random.RandomState(0)
+    for name in CLASSES:
+        (tmp_path / "images" / "test" / name).mkdir(parents=True)
+        pixels = random.randint(0, 256, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / "test" / name / "0.png")
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def unimported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if nothing of the package had been imported yet."""
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("robustbench", "timm", "torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    zoo._models.cache_clear()
+
+
+@installed
+def test_a_model_with_the_checkpoint_where_the_zoo_looks_is_evaluated(tmp_path: Path, images: Path) -> None:
+    path = place(tmp_path / "models", state_of(SMALL))
+    words = ["evaluate", "--defense", "robustbench", "-D", f"model={SMALL}", "-D", f"model_dir={tmp_path / 'models'}"]
+    where = ["--dataset", "cifar10", "--data-dir", str(images), "--db", str(tmp_path / "results.db")]
+    how = [
+        "--attack",
+        "fgsm-linf",
+        "--source",
+        "self",
+        "--samples",
+        "10",
+        "--device",
+        "cpu",
+        "--workers",
+        "1",
+        "--json",
+    ]
+    run = CliRunner().invoke(build(), [*words, *where, *how])
+    assert run.exit_code == 0, run.stderr
+    assert json.loads(run.stdout)["assurance"] == "white-box"
+    assert RobustBench(SMALL, model_dir=str(tmp_path / "models")).files(TASK) == {"network": path}
+
+
+@installed
+def test_a_loaded_model_answers_as_the_zoo_built_it(tmp_path: Path) -> None:
+    place(tmp_path, {"last": state_of("Andriushchenko2020Understanding")}, name="Andriushchenko2020Understanding")
+    classifier = RobustBench("Andriushchenko2020Understanding", model_dir=str(tmp_path)).load(TASK, "cpu")
+    expected = zoo.Entry("Andriushchenko2020Understanding", "cifar10", "linf", 10)._found()["model"]().eval()
+    expected.load_state_dict(state_of("Andriushchenko2020Understanding"))
+    shown = torch.rand(4, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(classifier(shown, torch.Generator()), expected(shown))
+
+
+@installed
+def test_the_norm_chooses_the_leaderboard_and_its_folder(tmp_path: Path) -> None:
+    name = "Rade2021Helper_R18_ddpm"
+    path = place(tmp_path, state_of(name, "L2"), "L2", name)
+    defense = RobustBench(name, norm="l2", model_dir=str(tmp_path))
+    assert defense.files(TASK) == {"network": path}
+    assert defense.resolve(TASK).data == "cifar10"
+    assert defense.load(TASK, "cpu").module.training is False
+
+
+@installed
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    place(tmp_path, {"state_dict": state_of(SMALL), "hook": print})
+    with pytest.raises(WeightsError, match="holds more than tensors"):
+        RobustBench(SMALL, model_dir=str(tmp_path)).load(TASK, "cpu")
+
+
+@installed
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    place(tmp_path, {"conv1.weight": torch.zeros(3)})
+    with pytest.raises(WeightsError, match=f"none of {SMALL}"):
+        RobustBench(SMALL, model_dir=str(tmp_path)).load(TASK, "cpu")
+
+
+@installed
+@pytest.mark.parametrize("model", [SMALL, "Debenedetti2022Light_XCiT-S12"])
+def test_a_missing_checkpoint_without_a_network_is_one_sentence_that_says_where_to_put_it(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise socket.gaierror("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    with pytest.raises(
+        WeightsError, match=rf"{model}\.pt and could not be downloaded .* fetch https://.* put it there"
+    ):
+        RobustBench(model, model_dir=str(tmp_path)).files(TASK)
+
+
+@installed
+def test_an_unknown_model_is_told_the_nearest_one() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'Wong2020Fast'"):
+        RobustBench("Wong2020Fst").files(TASK)
+
+
+@installed
+def test_nothing_of_the_aliases_is_left_behind() -> None:
+    load = torch.load
+    RobustBench(SMALL)._entry(TASK)._found()
+    assert torch.load is load
+    assert "pkg_resources" not in sys.modules or importlib.util.find_spec("pkg_resources") is not None
+
+
+def test_other_images_are_refused_before_the_package_is_imported() -> None:
+    with pytest.raises(UsageError, match="digits is none of them"):
+        RobustBench(SMALL).resolve(Task("digits", tuple("0123456789"), (1, 8, 8)))
+    with pytest.raises(UsageError, match="know 10 classes; pets has 2"):
+        RobustBench(SMALL, data="cifar10").resolve(Task("pets", ("cat", "dog"), (3, 32, 32)))
+
+
+@pytest.mark.usefixtures("unimported")
+def test_without_the_package_one_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "robustbench", None)
+    with pytest.raises(PluginError, match=r"cannot be imported .* install it with pip install 'defense-bench\[robust"):
+        RobustBench(SMALL).files(TASK)
+
+
+@pytest.fixture
+def unfit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a torchvision that was built for another torch, and a robustbench that needs it."""
+    bodies = {
+        "torchvision": "raise RuntimeError('operator torchvision::nms does not exist')",
+        "robustbench": "import torchvision",
+    }
+    for name, body in bodies.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(body + "\n")
+        facts = tmp_path / f"{name}-9.0.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("unimported", "unfit")
+def test_a_torchvision_that_does_not_fit_torch_is_one_sentence() -> None:
+    with pytest.raises(PluginError, match=r"torchvision does not fit torch .*nms does not exist.* 'defense-bench\["):
+        RobustBench(SMALL).files(TASK)
+
+
+def test_with_a_torchvision_that_does_not_fit_torch_other_defenses_work(unfit: Path) -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(unfit)!r})\n"
+        "import torch; from bench.registry import defenses; from bench.datasets.digits import TASK\n"
+        "for name in ('resnet', 'vit', 'diffusion-classifier', 'tmdc'):\n"
+        "    assert defenses.make(name, {}).load(TASK, 'cpu')(torch.rand(1, 1, 8, 8), torch.Generator()).shape[1] == 10"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
