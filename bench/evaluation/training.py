@@ -74,14 +74,17 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
     request.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
 
+    watch(0, 1, "reading the training images")
+    images = data.fingerprint(range(len(data)))
+    origin = _origin(request, images)
     crafted: dict[str, Any] = {}
 
     def adversarial() -> Batch:
         crafted.update({"attack": request.attack, "source": request.source, **request.threat.document()})
-        return _adversarial(request, data, watch)
+        return _adversarial(request, data, origin, watch)
 
-    origin = hashlib.sha256(repr(_origin(request, data)).encode()).hexdigest()
-    run = Training(data.task, data, request.device, request.seed, request.folder, watch, adversarial, origin)
+    label = hashlib.sha256(repr(origin).encode()).hexdigest()
+    run = Training(data.task, data, request.device, request.seed, request.folder, watch, adversarial, label)
     with exact(request.device), blame(Spec(request.defense)):
         trained = defense.train(run, recipe)
     test = open_images(dataset, request.data_dir, "test")
@@ -93,7 +96,7 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
         "settings": spell_out(defense),
         "recipe": spell_out(recipe),
         "seed": request.seed,
-        "data": {"name": dataset.name, "training_images": len(data), "sha256": data.fingerprint(range(len(data)))},
+        "data": {"name": dataset.name, "training_images": len(data), "sha256": images},
         "adversarial": crafted or None,
         "accuracy": {"clean": accuracy, "test_images": len(test)},
         "metrics": dict(trained.metrics),
@@ -126,14 +129,14 @@ def _accuracy(defense: Trainable, request: TrainingRequest, test: ImageSet, watc
     return correct / len(test)
 
 
-def _origin(request: TrainingRequest, data: ImageSet) -> dict[str, Any]:
+def _origin(request: TrainingRequest, images: str) -> dict[str, Any]:
     """What the training images are, and how they are perturbed where they are."""
     return {
         "attack": spell_out(attacks.make(request.attack, {})),
         "name": request.attack,
         "source": request.source,
         "threat": request.threat.document(),
-        "data": data.fingerprint(range(len(data))),
+        "data": images,
         "seed": request.seed,
     }
 
@@ -142,13 +145,13 @@ def _source(request: TrainingRequest, data: ImageSet) -> Spec:
     return defenses.spec(request.source, defenses.make(request.source, {}), data.task)
 
 
-def _adversarial(request: TrainingRequest, data: ImageSet, watch: Watch) -> Batch:
+def _adversarial(request: TrainingRequest, data: ImageSet, origin: dict[str, Any], watch: Watch) -> Batch:
     """The whole training set as the attack perturbs it on the source, crafted once and kept in the run's folder."""
     import torch
 
     attack, source = attacks.make(request.attack, {}), _source(request, data)
     artifacts, index = Artifacts(request.folder / "adversarial"), request.folder / "adversarial.json"
-    wanted = {**_origin(request, data), "source": [source.name, source.version, dict(source.weights)]}
+    wanted = {**origin, "source": [source.name, source.version, dict(source.weights)]}
     known = json.loads(index.read_text()) if index.is_file() else {}
     parts: list[str] = known.get("parts", []) if known.get("of") == wanted else []
     batches = []
