@@ -17,6 +17,7 @@ from defenses.parts.randomness import ambient, stream
 
 CHECKPOINTS_A_RUN = 20
 SECONDS_BETWEEN = 60.0
+REPORTS_A_RUN = 200
 SECONDS_BETWEEN_REPORTS = 0.5
 
 
@@ -92,7 +93,7 @@ def fit(
     first, recent = _resume(path, label, module, average, optimizer)
     rates = [group["lr"] for group in optimizer.param_groups]
     module.train()
-    every = max(1, course.steps // CHECKPOINTS_A_RUN)
+    every, report = (max(1, course.steps // times) for times in (CHECKPOINTS_A_RUN, REPORTS_A_RUN))
     told = 0.0
     written = started
     for step in range(first, course.steps):
@@ -112,7 +113,8 @@ def fit(
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
             _checkpoint(path, label, step + 1, float(recent), module, average, optimizer)
-        if time.monotonic() - told > SECONDS_BETWEEN_REPORTS and step + 1 < course.steps:
+        due = (step + 1) % report == 0 or time.monotonic() - told > SECONDS_BETWEEN_REPORTS
+        if due and step + 1 < course.steps:
             told = time.monotonic()
             run.watch(step + 1, course.steps, f"loss {float(recent):.4f}")
     run.watch(course.steps, course.steps, f"loss {float(recent):.4f}")
