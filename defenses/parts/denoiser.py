@@ -69,6 +69,16 @@ def linear_schedule(count: int, first: float, last: float) -> Tensor:
     return (1 - torch.linspace(first, last, count, dtype=torch.float64)).cumprod(0)
 
 
+def noise_levels(schedule: Tensor) -> Tensor:
+    """sigma (T,) of every timestep: the noise relative to the signal, in codes of [-1, 1].
+
+    The change of variables from a variance-preserving network to EDM's (Karras et al. 2022, appendix C.3): with
+    x_t = sqrt(abar_t) (x + sigma_t n), D(x + sigma_t n; sigma_t) = x + sigma_t (n - e(x_t, t)), so that D's squared
+    error is sigma_t^2 times that of the predicted noise.
+    """
+    return ((1 - schedule) / schedule).sqrt()
+
+
 def schedule_of(settings: Mapping[str, object], path: Path) -> Tensor:
     """alphas_cumprod (T,) float64 of a diffusers scheduler configuration.
 

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench import UsageError
-from defenses.parts.denoiser import Denoiser
+from defenses.parts.denoiser import Denoiser, noise_levels
 
 if TYPE_CHECKING:
     from bench import Watch
@@ -64,7 +64,7 @@ def expected(denoiser: Denoiser, noisy: Tensor, sigma: float, classes: Tensor) -
     c_skip = 1, c_out = -sigma, c_in = 1 / sqrt(1 + sigma^2), and c_noise the timestep of that level. Deviation: the
     timestep is interpolated in log sigma between the schedule's own, as it was trained on a discrete schedule.
     """
-    known = ((1 - denoiser.schedule) / denoiser.schedule).sqrt().log().cpu().numpy()
+    known = noise_levels(denoiser.schedule).log().cpu().numpy()
     timestep = float(np.interp(np.log(sigma), known, np.arange(len(known))))
     share = 1 / (1 + sigma**2)
     dtype = next(denoiser.network.parameters()).dtype
@@ -82,7 +82,7 @@ def sample(
 
     The levels stay within those that the denoiser's schedule knows. All noise is drawn from `rng` first.
     """
-    known = ((1 - denoiser.schedule) / denoiser.schedule).sqrt()
+    known = noise_levels(denoiser.schedule)
     sigmas = levels(steps, max(LOWEST, float(known[0])), min(HIGHEST, float(known[-1])))
     noise = torch.randn((len(labels), *shape), generator=rng, device=rng.device).to(labels.device)
     drawn: list[Tensor] = []

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench import Classifier, UsageError
-from defenses.parts.denoiser import Denoiser
+from defenses.parts.denoiser import Denoiser, noise_levels
 
 RANGE = 2.0
 """How much wider codes in [-1, 1] are than pixels in [0, 1]."""
@@ -18,7 +18,7 @@ def timestep_for(schedule: Tensor, sigma: float) -> int:
     The smallest t with (1 - abar_t) / abar_t >= (2 sigma)^2 (Carlini et al. 2023, 2206.10550, section 3, for codes in
     [-1, 1]). Raises `UsageError` where the schedule ends below.
     """
-    reached = ((1 - schedule) / schedule >= (RANGE * sigma) ** 2).nonzero().flatten()
+    reached = (noise_levels(schedule) >= RANGE * sigma).nonzero().flatten()
     if len(reached) == 0:
         raise UsageError(f"The denoiser's schedule ends below a noise of sigma {sigma}; choose a smaller sigma.")
     return int(reached[0])

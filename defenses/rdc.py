@@ -1,0 +1,84 @@
+"""The robust diffusion classifier: an image made likelier, then classified by EDM's loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench import Classifier, Defense, Task, UsageError
+
+NAME = "rdc"
+DENOISER, FRONT = "diffusion-classifier", "diffpure"
+HUB_FRONT = {"cifar10": "google/ddpm-cifar10-32"}
+
+
+@dataclass(frozen=True)
+class RDC(Defense):
+    """Likelihood maximisation, then a diffusion classifier by EDM's weighted errors.
+
+    Chen et al. 2024, 2305.15241. `weights` is a class-conditional denoiser in pixel space (as of diffusion-classifier,
+    whose packaged one is the default), `front` an unconditional one (as of diffpure) for the likelihood: `steps` Adam
+    steps of `learning_rate`, each under a noise of [`softest`, `loudest`]. The classifier looks at `levels` evenly
+    spaced noises of [`lowest`, `highest`]: published 1001 or 126, tiny images 16. Noises are deviations for pixels in
+    [-1, 1]; every one is taken to the nearest of the network's schedule. Attacks get the classifier's exact gradient at
+    the likelier image, the maximisation's replaced by the identity, as in the paper's code. EDM's own pickled networks
+    are not read. `rows` (image x class x level) go through the network at once.
+    """
+
+    weights: str | None = None
+    front: str | None = None
+    steps: int = 5
+    learning_rate: float = 0.1
+    softest: float = 0.4
+    loudest: float = 0.6
+    levels: int | None = None
+    lowest: float = 1e-4
+    highest: float = 3.0
+    rows: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("levels", "rows"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be at least 1; got {value}.")
+        if not 0 < self.lowest < self.highest:
+            raise UsageError(f"The noises need 0 < lowest < highest; got {self.lowest} and {self.highest}.")
+
+    def resolve(self, task: Task) -> RDC:
+        """The same classifier with its number of noise levels spelled out."""
+        return replace(self, levels=self._levels(task))
+
+    def load(self, task: Task, device: str) -> Classifier:
+        """Both denoisers in memory, one before the other."""
+        import torch
+
+        from defenses.parts.likelihood import Ascent, EdmClassification, LikelihoodMaximizer, StraightThrough
+        from defenses.parts.memory import chunks_for
+        from defenses.parts.pixels import load
+        from defenses.parts.purified import Purified
+
+        files = self.files(task)
+        front = load(files["front/denoiser"], task, device, torch.float32, conditional=False)
+        ascent = Ascent(self.steps, self.learning_rate, self.softest, self.loudest)
+        maximizer = LikelihoodMaximizer(front, ascent, chunks_for(front, task, device, self.rows))
+        denoiser = load(files["denoiser"], task, device, torch.float32)
+        sigmas = torch.linspace(self.lowest, self.highest, self._levels(task), dtype=torch.float64)
+        chunks = chunks_for(denoiser, task, device, self.rows)
+        classifier = EdmClassification(denoiser, sigmas, len(task.classes), chunks)
+        return Purified(maximizer, classifier, Purified(StraightThrough(maximizer), classifier))
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """Both denoisers and the configurations beside them where there are any."""
+        from defenses.parts.checkpoints import locate
+        from defenses.parts.layout import PATTERNS, denoiser_files
+
+        conditional = denoiser_files(locate(DENOISER, self.weights, task, {}, PATTERNS), DENOISER)
+        front = denoiser_files(locate(FRONT, self.front, task, HUB_FRONT, PATTERNS), FRONT)
+        return conditional | {f"front/{role}": path for role, path in front.items()}
+
+    def _levels(self, task: Task) -> int:
+        """How many noise levels the classifier looks at."""
+        if self.levels is not None:
+            return self.levels
+        return 16 if max(task.shape[1:]) <= 16 else 126
