@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
     from bench.domain.outcome import Outcome, ShardResult
     from bench.domain.plan import Plan, Shard, Spec
+    from bench.domain.published import Published
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
     from bench.registry import Part
@@ -40,6 +41,7 @@ _HOMES = {
     "bench.domain.errors": ("BenchError", "DataError", "PluginError", "StoreError", "UsageError", "WeightsError"),
     "bench.domain.outcome": ("Outcome", "ShardResult"),
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
+    "bench.domain.published": ("Published",),
     "bench.domain.threat": ("ThreatModel",),
     "bench.domain.victim": ("Victim",),
     "bench.registry": ("Part",),
@@ -65,6 +67,7 @@ __all__ = [
     "Perturbed",
     "Plan",
     "PluginError",
+    "Published",
     "Shard",
     "ShardResult",
     "Smoothed",

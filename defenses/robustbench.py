@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench import Defense, Network, Task, UsageError
+from bench import Defense, Network, Published, Task, UsageError
 
 if TYPE_CHECKING:
     from defenses.parts.zoo import Entry
@@ -43,6 +43,13 @@ class RobustBench(Defense):
         """The checkpoint, or each one of an ensemble; downloaded first where it is missing."""
         paths = self._entry(task).checkpoints(self._folder())
         return {"network": paths[0]} if len(paths) == 1 else {f"network-{n}": path for n, path in enumerate(paths)}
+
+    @classmethod
+    def models(cls) -> Sequence[Published]:
+        """The zoo's own tables."""
+        from defenses.parts.published import figures
+
+        return figures()
 
     def _data(self, task: Task) -> Data:
         data = next((name for name in CLASSES if name == (self.data or task.dataset)), None)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bench.cli import options, panels
 from bench.cli.console import print_json, stdout
+from bench.cli.models import list_models
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class What(StrEnum):
     DEFENSES = "defenses"
     ATTACKS = "attacks"
     DATASETS = "datasets"
+    MODELS = "models"
     PROTOCOLS = "protocols"
     PLANS = "plans"
 
@@ -34,9 +36,11 @@ def list_(
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
-    """List defenses, attacks, datasets, protocols, or the plans in the store."""
+    """List defenses, attacks, datasets, published models, protocols, or the plans in the store."""
     if what is What.PLANS:
         _list_plans(db, as_json)
+    elif what is What.MODELS:
+        list_models(as_json)
     elif what is What.PROTOCOLS:
         _list_protocols(as_json)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from bench.domain.dataset import Batch, ImageSet, Task
+    from bench.domain.published import Published
 
 
 class Classifier(ABC):
@@ -114,6 +115,11 @@ class Defense(ABC):
     def files(self, task: Task) -> Mapping[str, Path]:
         """The files that `load` will read, by role; their SHA-256 become part of every plan."""
         return {}
+
+    @classmethod
+    def models(cls) -> Sequence[Published]:
+        """The models of a zoo that this defense can load, with what is published of them; for `bench list models`."""
+        return ()
 
 
 class Generative(Defense):

@@ -19,8 +19,8 @@ import torch
 from torch import nn
 
 from bench import PluginError, UsageError, WeightsError
+from defenses.parts.published import INSTALL
 
-INSTALL = "pip install 'defense-bench[robustbench]'"
 DRIVE = "https://drive.google.com/uc?id="
 THREATS = {"linf": "Linf", "l2": "L2", "corruptions": "corruptions"}
 

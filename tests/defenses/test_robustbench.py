@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench import PluginError, Task, UsageError, WeightsError
+from bench import PluginError, Published, Task, UsageError, WeightsError
 from bench.cli.app import build
 from bench.datasets.cifar10 import CLASSES, TASK
 from defenses.parts import zoo
@@ -197,3 +198,86 @@ def test_with_a_torchvision_that_does_not_fit_torch_other_defenses_work(unfit: P
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
+
+
+DESCRIPTION = """Metadata-Version: 2.1
+Name: robustbench
+Version: 9.0
+
+### CIFAR-10
+
+#### L2, eps=0.5
+
+| <sub>#</sub> | <sub>Model ID</sub> | <sub>Paper</sub> | <sub>Clean accuracy</sub> | <sub>Robust accuracy</sub> |
+| <sub>**1**</sub> | <sub><sup>**Fine_WRN-28-10**</sup></sub> | <sub>*[Fine [sic] Nets](https://a.b/c)*</sub> | \
+<sub>95.54%</sub> | <sub>84.97%</sub> | <sub>WideResNet-28-10</sub> | <sub>ICML 2023</sub> |
+
+#### Common Corruptions
+
+| <sub>**1**</sub> | <sub><sup>**Plain**</sup></sub> | <sub>Plain Nets</sub> | <sub>90%</sub> | <sub>70.5%</sub> | \
+<sub>AlexNet</sub> | <sub>N/A</sub> |
+
+## Notebooks
+
+### FAQ
+
+#### Linf, eps=8/255
+
+| <sub>**1**</sub> | no model | but a sentence |
+"""
+
+
+@pytest.fixture
+def described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package whose description has two leaderboards."""
+    (tmp_path / "robustbench-9.0.dist-info").mkdir()
+    (tmp_path / "robustbench-9.0.dist-info" / "METADATA").write_text(DESCRIPTION)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("described")
+def test_the_zoos_models_have_the_figures_that_its_package_publishes() -> None:
+    source = "RobustBench 9.0"
+    assert RobustBench.models() == [
+        Published(
+            *("Fine_WRN-28-10", "cifar10", "l2", Fraction(1, 2), 0.9554, 0.8497),
+            *("Fine [sic] Nets", "ICML 2023", source),
+        ),
+        Published("Plain", "cifar10", "corruptions", None, 0.9, 0.705, "Plain Nets", "N/A", source),
+    ]
+
+
+@pytest.mark.usefixtures("described")
+def test_the_models_are_listed_as_published_and_not_as_measured() -> None:
+    listed = CliRunner().invoke(build(), ["list", "models"], env={"COLUMNS": "200"})
+    assert listed.exit_code == 0
+    assert "published by RobustBench 9.0, not measured by bench" in listed.stdout
+    assert "84.97%" in listed.stdout
+    rows = json.loads(CliRunner().invoke(build(), ["list", "models", "--json"]).stdout)
+    assert [row["epsilon"] for row in rows] == ["1/2", None]
+    assert {(row["defense"], row["assurance"]) for row in rows} == {("robustbench", "published")}
+
+
+@pytest.mark.skipif(not MISSING, reason="the extra 'robustbench' is installed")
+def test_without_the_package_the_list_of_models_names_the_extra() -> None:
+    listed = CliRunner().invoke(build(), ["list", "models"], env={"COLUMNS": "200"})
+    assert listed.exit_code == 1
+    assert "pip install 'defense-bench[robustbench]'" in listed.stderr
+
+
+@installed
+@pytest.mark.parametrize(
+    ("data", "norm"),
+    [
+        ("cifar10", "linf"),
+        ("cifar10", "l2"),
+        ("cifar10", "corruptions"),
+        ("cifar100", "linf"),
+        ("cifar100", "corruptions"),
+        ("imagenet", "linf"),
+        ("imagenet", "corruptions"),
+    ],
+)
+def test_every_model_of_the_zoo_is_listed(data: str, norm: str) -> None:
+    listed = {model.name for model in RobustBench.models() if (model.dataset, model.norm) == (data, norm)}
+    assert listed == set(zoo._models(data, norm))
