@@ -1,0 +1,73 @@
+"""ADP: noise the image, climb the score of a denoiser, then classify it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from bench import Classifier, Defense, Part, Task, UsageError
+from defenses.diffpure import DiffPure
+
+TINY, PUBLISHED = (0.2, 5, 4), (0.05, 10, 10)
+
+
+@dataclass(frozen=True)
+class ADP(Defense):
+    """A denoiser's score as a purifier in front of any classifier: noise, then deterministic adaptive steps.
+
+    Yoon et al. 2021, 2106.06041: noise of deviation `sigma` in pixel units, at most `steps` steps along the score of
+    adaptive size (`rate` is their lambda) until a size falls to `enough`, the mean of the probabilities over `draws`
+    noises. Published: lambda 0.05, 10 steps, 10 draws; tiny images 0.2, 5 and 4, chosen on 200 training images that
+    the classifier had not seen. Deviation: the score is that of diffpure's denoiser (`weights` likewise) at the noise
+    `sigma`, where they train a score net for this. `gradient` identity is their attack's (BPDA); exact goes through
+    every step. `rows` images go through the network at once, by default what fits into the device.
+    """
+
+    weights: str | None = None
+    classifier: Part = Part("resnet")
+    sigma: float = 0.25
+    rate: float | None = None
+    steps: int | None = None
+    draws: int | None = None
+    enough: float = 1e-3
+    gradient: Literal["identity", "exact"] = "identity"
+    rows: int | None = None
+
+    def resolve(self, task: Task) -> ADP:
+        """The same purifier with rate, steps and draws spelled out."""
+        rate, steps, draws = self._sizes(task)
+        return replace(self, rate=rate, steps=steps, draws=draws)
+
+    def load(self, task: Task, device: str) -> Classifier:
+        """The purifier and its classifier in memory. Raises `UsageError` for sizes that make no sense."""
+        import torch
+
+        from defenses.parts.ascent import Ascent, ScorePurified
+        from defenses.parts.memory import chunks_for
+        from defenses.parts.pixels import load
+
+        rate, steps, draws = self._sizes(task)
+        if self.sigma <= 0 or rate <= 0 or steps < 1 or draws < 1:
+            raise UsageError(
+                f"sigma and rate must be above 0, steps and draws at least 1; got sigma {self.sigma:g}, "
+                f"rate {rate:g}, steps {steps}, draws {draws}."
+            )
+        denoiser = load(self.files(task)["denoiser"], task, device, torch.float32, conditional=False)
+        chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
+        ascent = Ascent(denoiser, self.sigma, steps, rate, self.enough)
+        return ScorePurified(ascent, inner, self.sigma, draws, chunks, self.gradient)
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The denoiser and the configurations beside it where there are any."""
+        return DiffPure(weights=self.weights).files(task)
+
+    def _sizes(self, task: Task) -> tuple[float, int, int]:
+        """Rate, steps and draws: the given ones, else a task's own."""
+        rate, steps, draws = TINY if max(task.shape[1:]) <= 16 else PUBLISHED
+        return (
+            rate if self.rate is None else self.rate,
+            steps if self.steps is None else self.steps,
+            draws if self.draws is None else self.draws,
+        )
