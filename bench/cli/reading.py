@@ -72,16 +72,22 @@ def report(
         list[Path] | None,
         typer.Option("--protocol", "-p", help="A .toml protocol of your own, beside the built-in ones."),
     ] = None,
+    published: Annotated[
+        list[str] | None,
+        typer.Option("--published", help="A defense of `bench list models`, whose published figures stand below."),
+    ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
     """Render the leaderboards as one self-contained HTML page."""
     from bench.protocols import builtin_protocols, read
+    from bench.registry import defenses
     from bench.report.page import render
     from bench.store.store import Store
 
     known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
-    path = render(Store(db, create=False), output, protocols=known.values())
+    models = [model for name in published or () for model in defenses.find(name).models()]
+    path = render(Store(db, create=False), output, protocols=known.values(), published=models)
     if as_json:
         print_json({"page": str(path)})
     else:

@@ -16,10 +16,12 @@ from bench.protocols import Protocol
 from bench.report.commands import rerun, setting_text
 from bench.report.leaderboards import Leaderboard, leaderboards
 from bench.report.pictures import draw, labels
+from bench.report.references import Reference, references
 from bench.report.rows import differences
 from bench.stats import Interval
 
 if TYPE_CHECKING:
+    from bench.domain.published import Published
     from bench.store.store import Store
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -27,12 +29,21 @@ NORMS = {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁", "l0": "ℓ₀"}
 TITLE = "Robustness leaderboards"
 
 
-def render(store: Store, output: Path, *, title: str = TITLE, protocols: Iterable[Protocol] | None = None) -> Path:
+def render(
+    store: Store,
+    output: Path,
+    *,
+    title: str = TITLE,
+    protocols: Iterable[Protocol] | None = None,
+    published: Iterable[Published] = (),
+) -> Path:
     """Write the page of a store and return its path; equal stores give equal bytes.
 
-    Missing folders are made. Raises `BenchError` where the file cannot be written.
+    `published` figures stand below the leaderboards, those of the store's data sets alone. Missing folders are made.
+    Raises `BenchError` where the file cannot be written.
     """
-    page = compose(leaderboards(store, protocols), title)
+    boards = leaderboards(store, protocols)
+    page = compose(boards, title, references(published, (board.example.dataset.name for board in boards)))
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8", newline="\n")
@@ -43,7 +54,7 @@ def render(store: Store, output: Path, *, title: str = TITLE, protocols: Iterabl
     return output
 
 
-def compose(boards: tuple[Leaderboard, ...], title: str) -> str:
+def compose(boards: tuple[Leaderboard, ...], title: str, published: tuple[Reference, ...] = ()) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -67,6 +78,7 @@ def compose(boards: tuple[Leaderboard, ...], title: str) -> str:
     results = [result for board in boards for row in board.rows for result in row.found]
     return environment.get_template("page.html.j2").render(
         boards=boards,
+        published=published,
         title=title,
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

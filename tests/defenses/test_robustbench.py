@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from bench import PluginError, Published, Task, UsageError, WeightsError
+from bench import PluginError, Published, Spec, Store, Task, UsageError, WeightsError
 from bench.cli.app import build
 from bench.datasets.cifar10 import CLASSES, TASK
 from defenses.parts import zoo
 from defenses.robustbench import RobustBench
+from tests.report.made import add, make_plan
 
 MISSING = [name for name in ("robustbench", "timm", "torchvision") if importlib.util.find_spec(name) is None]
 installed = pytest.mark.skipif(bool(MISSING), reason=f"needs the extra 'robustbench': {', '.join(MISSING)} missing")
@@ -256,6 +257,18 @@ def test_the_models_are_listed_as_published_and_not_as_measured() -> None:
     rows = json.loads(CliRunner().invoke(build(), ["list", "models", "--json"]).stdout)
     assert [row["epsilon"] for row in rows] == ["1/2", None]
     assert {(row["defense"], row["assurance"]) for row in rows} == {("robustbench", "published")}
+
+
+@pytest.mark.usefixtures("described")
+def test_the_report_shows_the_published_figures_of_its_data_sets(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.db")
+    add(store, make_plan("resnet", dataset=Spec("cifar10")), [True] * 1024, [True] * 1024)
+    words = ["report", "--db", str(tmp_path / "results.db"), "--output", str(tmp_path / "page.html")]
+    written = CliRunner().invoke(build(), [*words, "--published", "robustbench"])
+    assert written.exit_code == 0, written.stderr
+    page = (tmp_path / "page.html").read_text()
+    assert "Published elsewhere" in page
+    assert "84.97" in page
 
 
 @pytest.mark.skipif(not MISSING, reason="the extra 'robustbench' is installed")
