@@ -39,11 +39,9 @@ class PgdAT(Trainable):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint, and the configuration beside it where there is one."""
-        from defenses.parts.checkpoints import network_file
+        from defenses.parts.checkpoints import network_with_config
 
-        path = network_file(NAME, self.weights, task, HUB)
-        config = path.with_name("config.json")
-        return {"network": path} | ({"config": config} if config.is_file() else {})
+        return network_with_config(NAME, self.weights, task, HUB)
 
     def recipe(self, task: Task) -> RobustRecipe:
         """The published inner attack, 10 steps of 2/255 within 8/255; on tiny images of 0.025 within 0.1."""

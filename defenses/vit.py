@@ -35,11 +35,9 @@ class ViT(Trainable):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint, and the configuration beside it where there is one."""
-        from defenses.parts.checkpoints import network_file
+        from defenses.parts.checkpoints import network_with_config
 
-        path = network_file(NAME, self.weights, task, HUB)
-        config = path.with_name("config.json")
-        return {"network": path} | ({"config": config} if config.is_file() else {})
+        return network_with_config(NAME, self.weights, task, HUB)
 
     def recipe(self, task: Task) -> ClassifierRecipe:
         """AdamW with warm-up and a cosine."""

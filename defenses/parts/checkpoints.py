@@ -49,6 +49,13 @@ def network_file(defense: str, weights: str | None, task: Task, hub: Mapping[str
     return single_file(locate(defense, weights, task, hub, SINGLE_FILES), defense)
 
 
+def network_with_config(defense: str, weights: str | None, task: Task, hub: Mapping[str, str]) -> dict[str, Path]:
+    """`network_file` by its role, and the configuration beside it where there is one."""
+    path = network_file(defense, weights, task, hub)
+    config = path.with_name("config.json")
+    return {"network": path} | ({"config": config} if config.is_file() else {})
+
+
 def download(name: str, files: Sequence[str]) -> Path:
     """The local snapshot of a hub repository ('owner/name' or 'owner/name@revision'), fetched where it is missing."""
     from huggingface_hub import HfApi, snapshot_download
@@ -166,7 +173,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"The weights {path} are corrupt or hold more than tensors; convert them to safetensors."
         ) from error
-    for key in ("state_dict", "model"):
+    for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
     if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):

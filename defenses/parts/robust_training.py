@@ -115,8 +115,8 @@ def learn(
     settling = Settling(best, measure, robust_nets.store, recipe.every * an_epoch, recipe.patience)
     identity = (network, recipe, None if extra is None else extra.origin)
     learned = fit(replace(run, watch=watch), name, module, optimizer, course, batch_loss, identity, settled=settling)
+    finish(run, name)  # first: a checkpoint must not outlive the record of what was measured
     weights = settling.finish(run.folder / f"{name}.safetensors")
-    finish(run, name)
     return Trained(
         weights,
         {

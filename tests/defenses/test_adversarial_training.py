@@ -10,13 +10,16 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
-from bench import ImageSet, Training, UsageError, WeightsError
+from bench import DataError, ImageSet, Task, Trainable, Training, UsageError, WeightsError
 from bench.datasets.digits import TASK, Digits
-from defenses.parts.adversarial import Budget, ascend, evaluating, misleading, robust_accuracy
+from defenses.parts.adversarial import Budget, ascend, diverging, evaluating, misleading, robust_accuracy
 from defenses.parts.settling import Settling, split
+from defenses.parts.trades_training import trades_loss
 from defenses.pgd_at import PgdAT
+from defenses.trades import Trades
 
 BUDGET = Budget(Fraction("0.1"), Fraction("0.025"), 10)
 
@@ -45,7 +48,7 @@ def training(folder: Path, stop_after: float = float("inf"), notes: list[str] | 
     def watch(done: float, total: float, note: str = "") -> None:
         if notes is not None:
             notes.append(note)
-        if stop_after < done < total:
+        if note.startswith("loss") and stop_after < done < total:
             raise InterruptionError
 
     folder.mkdir(exist_ok=True)
@@ -139,17 +142,16 @@ def test_every_standard_net_can_be_trained_and_loaded(network: Any, tmp_path: Pa
 
 
 def test_on_photographs_the_published_inner_attack_is_the_default() -> None:
-    from bench import Task
-
     recipe = PgdAT().recipe(Task("cifar10", ("a", "b"), (3, 32, 32)))
     assert (recipe.epsilon, recipe.step_size, recipe.steps) == (Fraction(8, 255), Fraction(2, 255), 10)
 
 
-def test_packaged_weights_withstand_an_attack_that_breaks_the_plain_net() -> None:
+@pytest.mark.parametrize("defense", [PgdAT(), Trades()], ids=["pgd-at", "trades"])
+def test_packaged_weights_withstand_an_attack_that_breaks_the_plain_net(defense: Trainable) -> None:
     from defenses.resnet import ResNet
 
     batch = Digits().load("test", None).read(range(128))
-    robust, plain = PgdAT().load(TASK, "cpu"), ResNet().load(TASK, "cpu")
+    robust, plain = defense.load(TASK, "cpu"), ResNet().load(TASK, "cpu")
     accuracies = [
         robust_accuracy(lambda images, net=net: net(images, rng()), batch.images, batch.labels, BUDGET, rng())  # type: ignore[misc]
         for net in (robust, plain)
@@ -158,6 +160,88 @@ def test_packaged_weights_withstand_an_attack_that_breaks_the_plain_net() -> Non
     test = Digits().load("test", None).read(range(1024))
     with torch.no_grad():
         clean = float((robust(test.images, rng()).argmax(1) == test.labels).double().mean())
-    card = json.loads(PgdAT().files(TASK)["network"].with_suffix(".json").read_text())
+    card = json.loads(defense.files(TASK)["network"].with_suffix(".json").read_text())
     assert clean == pytest.approx(card["accuracy"]["clean"], abs=2 / 1024)
     assert clean >= 0.93
+
+
+def trades(**changes: Any) -> Any:
+    return replace(Trades().recipe(TASK), epochs=4, batch=16, steps=2, every=1, held_out=0.25, **changes)
+
+
+def test_the_trades_loss_is_the_plain_formula() -> None:
+    net, labels = linear().eval().requires_grad_(False), torch.arange(12) % 2
+    images = torch.rand(12, 1, 8, 8, generator=rng(1))
+    recipe = trades(beta=5.0, label_smoothing=0.1)
+    clean = net(images).double().softmax(1)
+    reached = net(diverging(net, images, recipe.budget, rng(7))).double().softmax(1)
+    natural = -(0.95 * clean[range(12), labels].log() + 0.05 * clean[range(12), 1 - labels].log()).mean()
+    robust = (clean * (clean / reached).log()).sum(1).mean()
+    found = trades_loss(net, images, labels, recipe, rng(7))
+    assert float(found) == pytest.approx(float(natural + 5 * robust), rel=1e-4)
+
+
+def test_the_divergence_climbs_to_one_end_of_the_budget_on_a_linear_net_of_two_classes() -> None:
+    net = linear().eval().requires_grad_(False)
+    images = torch.rand(12, 1, 8, 8, generator=rng(1))
+    weight = net.get_parameter("1.weight")
+    across = 0.1 * (weight[0] - weight[1]).sign().view(1, 8, 8)
+    ends = torch.stack([(images + sign * across).clamp(0, 1) for sign in (1, -1)])
+    found = diverging(net, images, BUDGET, rng(7))
+    assert bool(((found - ends).abs().amax((2, 3, 4)) < 1e-6).any(0).all())
+
+
+def generated(folder: Path) -> Path:
+    """Images as `bench generate` leaves them."""
+    folder.mkdir(exist_ok=True)
+    images = torch.rand(20, 1, 8, 8, generator=rng(4))
+    save_file({"images": images, "labels": torch.arange(20) % 10}, folder / "images.safetensors")
+    return folder
+
+
+def test_trades_learns_from_given_generated_images_alone_or_from_none(tmp_path: Path) -> None:
+    place = str(generated(tmp_path / "drawn"))
+    hashes = set()
+    for name, share in (("none", 0.0), ("some", 0.7), ("all", 1.0)):
+        trained = Trades().train(training(tmp_path / name), trades(share=share, generated=place))
+        hashes.add(trained.weights.read_bytes())
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["trades.safetensors"]
+    assert len(hashes) == 3
+
+
+def test_trades_draws_its_images_once_and_a_resumed_run_gives_equal_weights(tmp_path: Path) -> None:
+    recipe = trades(images=20, sampling_steps=2)
+    whole = Trades().train(training(tmp_path / "whole"), recipe)
+    with pytest.raises(InterruptionError):
+        Trades().train(training(tmp_path / "parts", stop_after=5), recipe)
+    (drawn,) = (tmp_path / "parts").glob("generated-20-2-0-*.safetensors")
+    made = drawn.stat().st_mtime_ns
+    resumed = Trades().train(training(tmp_path / "parts"), recipe)
+    assert drawn.stat().st_mtime_ns == made
+    assert resumed.weights.read_bytes() == whole.weights.read_bytes()
+
+
+def test_generated_images_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    folder = generated(tmp_path / "drawn")
+    for tensors in (
+        {"images": torch.rand(4, 3, 8, 8), "labels": torch.zeros(4).long()},
+        {"images": torch.rand(4, 1, 8, 8), "labels": torch.full((4,), 10)},
+        {"pictures": torch.rand(4, 1, 8, 8)},
+    ):
+        save_file(tensors, folder / "images.safetensors")
+        with pytest.raises(DataError, match=r"images\.safetensors should|labels in"):
+            Trades().train(training(tmp_path / "run"), trades(generated=str(folder)))
+    with pytest.raises(DataError, match="cannot be read"):
+        Trades().train(training(tmp_path / "run"), trades(generated=str(tmp_path / "nowhere")))
+    with pytest.raises(UsageError, match=r"share must lie in \[0, 1\]; got 1.5"):
+        trades(share=1.5)
+
+
+def test_on_photographs_trades_has_the_published_schedule_and_asks_for_images(tmp_path: Path) -> None:
+    task = Task("cifar10", ("a", "b"), (3, 32, 32))
+    recipe = Trades().recipe(task)
+    assert (recipe.epochs, recipe.batch, recipe.learning_rate, recipe.beta) == (400, 512, 0.2, 5)
+    assert Trades().resolve(task).network == "wide-resnet"
+    run = replace(training(tmp_path), task=task)
+    with pytest.raises(UsageError, match="pass -T generated=FOLDER"):
+        Trades().train(run, recipe)

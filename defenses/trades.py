@@ -1,0 +1,61 @@
+"""TRADES with generated data: robustness traded against accuracy, learned mostly from images that were drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bench import Network, Task, Trainable, Trained, Training
+
+if TYPE_CHECKING:
+    from defenses.parts.trades_training import TradesRecipe
+
+NAME = "trades"
+HUB: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Trades(Trainable):
+    """A standard net trained by TRADES on training images and generated ones.
+
+    Zhang et al. 2019, 1901.08573; with generated data, label smoothing and averaged weights: Wang et al. 2023,
+    2302.04638. `network` is the net of the defense of that name (None: resnet for images of at most 16 pixels, else
+    wide-resnet), and `weights` a file, folder or hub id of it in the same parameter names. Deviation: Wang et al.
+    train WideResNet-28-10 with swish; here it is the WideResNet-50-2 of wide-resnet.
+    """
+
+    network: Literal["resnet", "wide-resnet", "vit"] | None = None
+    weights: str | None = None
+
+    def resolve(self, task: Task) -> Trades:
+        """The same defense with its network spelled out."""
+        return replace(self, network=self._network(task))
+
+    def load(self, task: Task, device: str) -> Network:
+        """The network with its normalisation inside."""
+        from defenses.parts.robust_nets import load
+
+        return load(self._network(task), self.files(task)["network"], task, device)
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """The one checkpoint, and the configuration beside it where there is one."""
+        from defenses.parts.checkpoints import network_with_config
+
+        return network_with_config(NAME, self.weights, task, HUB)
+
+    def recipe(self, task: Task) -> TradesRecipe:
+        """The published schedule (400 epochs, batches of 512, rate 0.2); a short one for tiny images."""
+        from defenses.parts.trades_training import CIFAR, DIGITS
+
+        return DIGITS if max(task.shape[1:]) <= 16 else CIFAR
+
+    def train(self, run: Training, recipe: TradesRecipe) -> Trained:
+        """Train from scratch; generated images are drawn first where none are given."""
+        from defenses.parts.trades_training import learn
+
+        return learn(run, recipe, NAME, self._network(run.task))
+
+    def _network(self, task: Task) -> Literal["resnet", "wide-resnet", "vit"]:
+        return self.network or ("resnet" if max(task.shape[1:]) <= 16 else "wide-resnet")
