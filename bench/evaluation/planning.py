@@ -13,7 +13,7 @@ from bench.domain.dataset import Dataset, ImageSet, Sampling, Split, choose
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.protocols import Protocol, ProtocolAttack
+from bench.protocols import Protocol, ProtocolAttack, budget
 from bench.registry import attacks, datasets, defenses
 
 
@@ -89,14 +89,9 @@ def _source(request: Request, defense: Spec, images: ImageSet) -> Spec | None:
 
 def _threat(request: Request, attack: Attack, dataset: Dataset) -> ThreatModel:
     entry = _protocol_entry(request.protocol, request.attack)
-    customary = dataset.budgets.get(attack.norm)
-    choices = (
-        request.epsilon,
-        entry.epsilon,
-        request.protocol.epsilon,
-        None if customary is None else Fraction(customary),
-    )
-    epsilon = next((choice for choice in choices if choice is not None), None)
+    epsilon = request.epsilon
+    if epsilon is None:
+        epsilon = budget(request.protocol, entry, attack.norm, dataset.budgets)
     if epsilon is None:
         raise UsageError(
             f"{request.dataset} has no customary budget for {attack.norm}, the norm of {request.attack}; "

@@ -61,7 +61,7 @@ def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool
         all(getattr(plan, setting) == getattr(protocol, setting) for setting in SETTINGS)
         and _same_source(protocol, plan)
         and any(
-            attack.fixes(plan.attack) and _budget(protocol, attack, plan.threat.norm, customary) == plan.threat.epsilon
+            attack.fixes(plan.attack) and budget(protocol, attack, plan.threat.norm, customary) == plan.threat.epsilon
             for attack in protocol.attacks
         )
     )
@@ -73,7 +73,8 @@ def _same_source(protocol: Protocol, plan: Plan) -> bool:
     return plan.source.name == protocol.source and plan.source != plan.defense
 
 
-def _budget(protocol: Protocol, attack: ProtocolAttack, norm: str, customary: Mapping[str, str]) -> Fraction | None:
+def budget(protocol: Protocol, attack: ProtocolAttack, norm: str, customary: Mapping[str, str]) -> Fraction | None:
+    """An attack's epsilon: its own, else the protocol's, else the data set's customary one, else None."""
     epsilon = attack.epsilon or protocol.epsilon
     return Fraction(customary[norm]) if epsilon is None and norm in customary else epsilon
 
