@@ -26,10 +26,18 @@ HUB_FILE = "plain_text/{split}-00000-of-00001.parquet"
 class Cifar10(Dataset):
     """50,000 training and 10,000 test photographs (3, 32, 32) of ten classes, in the order of their files.
 
-    The budgets are those of RobustBench's leaderboards (8/255, 128/255) and of AutoAttack's l1 evaluation (12).
+    The budgets are those of RobustBench's leaderboards (8/255, 128/255), AutoAttack's (l1 12), one
+    pixel (Su et al. 2019), StAdv's customary flow, and the middle severity of a corruption.
     """
 
-    budgets: ClassVar[Mapping[str, str]] = {"linf": "8/255", "l2": "128/255", "l1": "12"}
+    budgets: ClassVar[Mapping[str, str]] = {
+        "linf": "8/255",
+        "l2": "128/255",
+        "l1": "12",
+        "l0": "1",
+        "flow": "0.05",
+        "corruption": "3",
+    }
 
     def load(self, split: Split, folder: Path | None) -> ImageSet:
         """The images of a split: from the hub where `folder` is None, else from what lies in it.

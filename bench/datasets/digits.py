@@ -35,7 +35,14 @@ class Digits(Dataset):
     1.179 in l2), so that a classifier that is right and robust on every image exists.
     """
 
-    budgets: ClassVar[Mapping[str, str]] = {"linf": "0.1", "l2": "0.5"}
+    budgets: ClassVar[Mapping[str, str]] = {
+        "linf": "0.1",
+        "l2": "0.5",
+        "l1": "2",
+        "l0": "3",
+        "flow": "0.05",
+        "corruption": "3",
+    }
 
     def load(self, split: Split, folder: Path | None) -> ImageSet:
         """The images of a split; they are embedded, so `folder` is not looked at."""

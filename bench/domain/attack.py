@@ -30,13 +30,19 @@ class Perturbed:
     """What an attack proposes: images (N, C, H, W), a witness where the images alone cannot prove admissibility, and
     remarks on its own run (AutoAttack's flags) that the reader of the number should see.
 
-    A certifier proposes the clean images and a certificate, which then stands in the place of predictions.
+    A certifier proposes the clean images and a certificate, which then stands in the place of predictions. An attack
+    that looks for the smallest perturbation gives `closest` as well: images (N, C, H, W) in [0, 1] at any distance,
+    each the nearest misclassified one that it found, or the clean image; their judged distances give the accuracy at
+    every epsilon. `broken_at` (N,) int64 says in which of its iterations, from 1, an attack first saw the sample
+    misclassified: 0 where the clean image already was, -1 never.
     """
 
     images: Tensor
     witness: Tensor | None = None
     remarks: tuple[str, ...] = ()
     certificate: Certificate | None = None
+    closest: Tensor | None = None
+    broken_at: Tensor | None = None
 
 
 class Attack(ABC):

@@ -12,6 +12,9 @@ class Outcome:
     """One sample's result; `clean` and `perturbed` hold one predicted class a judging draw.
 
     `radius` is that within which the label is certified, 0 where another class or none is; None without a certifier.
+    `minimal` is the distance of the nearest image that an attack found and the judge saw misclassified by at least half
+    of the draws, infinite where there is none; None where no attack looked for it. `broken_at` is the attack's
+    iteration that first misled the classifier, 0 where the clean image does, -1 where none did; None where unknown.
     """
 
     index: int
@@ -20,6 +23,8 @@ class Outcome:
     perturbed: tuple[int, ...]
     distance: float
     radius: float | None = None
+    minimal: float | None = None
+    broken_at: int | None = None
 
     @property
     def clean_rate(self) -> float:

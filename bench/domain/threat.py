@@ -8,11 +8,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from bench.domain.errors import UsageError, closest
+from bench.domain.flow import warp
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NORMS = ("linf", "l2", "l1", "l0")
+NORMS = ("linf", "l2", "l1", "l0", "flow", "corruption")
+SEVERITIES = range(1, 6)
 
 # AutoAttack's float32 projections overshoot a budget by up to 7.5e-6 of it; anything beyond is a defect of the attack.
 RELATIVE_TOLERANCE = 1e-5
@@ -25,7 +27,13 @@ class ThreatModel:
     """All images in [0, 1] within `epsilon` of the clean one in `norm`.
 
     Epsilon is exact and in pixel units: `Fraction(8, 255)`. For l0 it counts changed pixels (all channels of a
-    position together).
+    position together). Two norms need a witness, for the images alone cannot prove that they are admissible:
+
+    - flow: the image is the clean one bent by a flow field (N, 2, H, W), the witness, whose largest entry is the
+      distance; the bending is done again by `bench.domain.flow.warp` and compared.
+    - corruption: epsilon is a severity from 1 to 5 (Hendrycks and Dietterich 2019, 1903.12261), the witness (N,) the
+      severities. What a corruption is cannot be proven by its images: the harness demands instead that nothing was
+      asked of the victim.
     """
 
     norm: str
@@ -41,14 +49,23 @@ class ThreatModel:
                 f"Epsilon {format_epsilon(self.epsilon)} is out of range for linf: pixels lie in [0, 1], so it must "
                 f"not exceed 1. Write budgets of 8-bit pixels as a fraction: 8/255."
             )
+        if self.norm == "corruption" and self.epsilon not in SEVERITIES:
+            raise UsageError(f"A corruption's epsilon is its severity, 1, 2, 3, 4 or 5; got {self.epsilon}.")
 
     @property
     def radius(self) -> float:
         """Epsilon as a float."""
         return float(self.epsilon)
 
-    def distance(self, clean: Tensor, perturbed: Tensor) -> Tensor:
-        """Distances (N,) float64 in this norm between images (N, C, H, W)."""
+    @property
+    def needs_witness(self) -> bool:
+        """Whether images alone cannot prove that they are admissible."""
+        return self.norm in ("flow", "corruption")
+
+    def distance(self, clean: Tensor, perturbed: Tensor, witness: Tensor | None = None) -> Tensor:
+        """Distances (N,) float64 in this norm between images (N, C, H, W); infinite where a witness is lacking."""
+        if self.needs_witness:
+            return self._witnessed(clean, witness)
         delta = (perturbed.double() - clean.double()).flatten(2).abs()
         if self.norm == "l0":
             return (delta.amax(1) > 0).sum(1).double()
@@ -60,16 +77,22 @@ class ThreatModel:
         return flat.square().sum(1).sqrt()
 
     def admits(self, clean: Tensor, perturbed: Tensor, witness: Tensor | None = None) -> Tensor:
-        """Which images (N,) bool are finite, in [0, 1] and within epsilon of the clean ones; needs no witness."""
+        """Which images (N,) bool are finite, in [0, 1], within epsilon of the clean ones, and as their witness says."""
         values = perturbed.flatten(1)
         finite = values.isfinite().all(1)
         in_range = ((values >= 0) & (values <= 1)).all(1)
-        return finite & in_range & (self.distance(clean, perturbed) <= self._tolerated(clean))
+        within = self.distance(clean, perturbed, witness) <= self._tolerated(clean)
+        if self.norm == "flow" and witness is not None and bool(within.any()):
+            # bilinear weights are differences of places in units of pixels, so their rounding grows with the image
+            rounding = 8 * max(clean.shape[2:]) * ROUNDING
+            bent = warp(clean, witness.nan_to_num(0, 0, 0).to(clean))
+            within = within & ((bent - perturbed).flatten(1).abs() <= rounding).all(1)
+        return finite & in_range & within
 
     def project(self, clean: Tensor, perturbed: Tensor) -> Tensor:
         """The images brought back into the budget and [0, 1]; exact for linf and l2, in the dtype of `clean`.
 
-        Raises `UsageError` for l1 and l0, whose projections no built-in attack needs.
+        Raises `UsageError` for the other norms, whose projections no built-in attack needs.
         """
         delta = perturbed - clean
         moved: Tensor
@@ -79,7 +102,7 @@ class ThreatModel:
             length = delta.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
             moved = clean + delta * (self.radius / length).clamp_max(1)
         else:
-            raise UsageError(f"There is no projection onto the {self.norm} ball; project inside the attack.")
+            raise UsageError(f"There is no projection onto the budget of {self.norm}; project inside the attack.")
         return moved.clamp(0, 1)
 
     def document(self) -> dict[str, str]:
@@ -94,10 +117,20 @@ class ThreatModel:
     def __str__(self) -> str:
         return f"{self.norm} {format_epsilon(self.epsilon)}"
 
+    def _witnessed(self, clean: Tensor, witness: Tensor | None) -> Tensor:
+        import torch
+
+        expected = (len(clean), 2, *clean.shape[2:]) if self.norm == "flow" else (len(clean),)
+        if witness is None or witness.shape != expected:
+            return torch.full((len(clean),), torch.inf, dtype=torch.float64, device=clean.device)
+        return witness.double().to(clean.device).view(len(clean), -1).abs().amax(1).nan_to_num(torch.inf)
+
     def _tolerated(self, clean: Tensor) -> float:
+        if self.norm in ("l0", "corruption"):
+            return self.radius
         dimensions = clean[0].numel()
-        rounding = {"linf": 1.0, "l2": math.sqrt(dimensions), "l1": float(dimensions), "l0": 0.0}[self.norm] * ROUNDING
-        return self.radius * (1 + (0.0 if self.norm == "l0" else RELATIVE_TOLERANCE)) + rounding
+        scale = {"linf": 1.0, "l2": math.sqrt(dimensions), "l1": float(dimensions), "flow": 1.0}[self.norm]
+        return self.radius * (1 + RELATIVE_TOLERANCE) + scale * ROUNDING
 
 
 def parse_epsilon(text: str) -> Fraction:

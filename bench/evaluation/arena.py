@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.domain.attack import Attack, Certificate, Perturbed
 from bench.domain.dataset import Batch, ImageSet
@@ -18,11 +19,13 @@ from bench.domain.plan import Plan, Purpose, Shard, Spec
 from bench.domain.victim import Victim, check_logits
 from bench.evaluation.determinism import exact, seeded
 from bench.evaluation.environment import environment, peak_memory, reset_peak_memory
+from bench.evaluation.judging import on_cpu, refusal
 from bench.evaluation.planning import open_images
 from bench.registry import attacks, defenses
 from bench.store.artifacts import Artifacts
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -89,8 +92,8 @@ class Arena:
         clean = self._predict(batch.images, shard, "clean")
         victim = Victim(self.classifier, shard.stream("victim", self.device), watch)
         proposal = self._craft(victim, batch, shard) if crafted is None else self._read(crafted, batch)
-        invalid = self._judge(batch, proposal)
-        sha256 = crafted or self.artifacts.write(proposal.images.float().cpu().numpy())
+        invalid = refusal(self.plan, batch.images, proposal, victim.forwards)
+        sha256 = crafted or self.artifacts.write(proposal.images.float().cpu().numpy(), _beside(proposal))
         watch(1, 1, "judging")
         images = proposal.images.nan_to_num(0, 0, 0)
         radii: list[float | None] = [None] * len(batch)
@@ -98,8 +101,11 @@ class Arena:
             judged = self._predict(images, shard, "judge")
         else:
             judged, radii = self._certified(proposal.certificate, batch.labels.cpu())
-        distances = self.plan.threat.distance(batch.images.cpu(), images.cpu()).tolist()
-        rows = zip(batch.indices, batch.labels.tolist(), clean, judged, distances, radii, strict=True)
+        distances = self.plan.threat.distance(batch.images.cpu(), images.cpu(), on_cpu(proposal.witness)).tolist()
+        minimal = self._minimal(batch, proposal, shard)
+        iterations = [None] * len(batch) if proposal.broken_at is None else proposal.broken_at.tolist()
+        labels = batch.labels.tolist()
+        rows = zip(batch.indices, labels, clean, judged, distances, radii, minimal, iterations, strict=True)
         return ShardResult(
             index=shard.index,
             outcomes=tuple(Outcome(*row) for row in rows),
@@ -134,40 +140,47 @@ class Arena:
         predictions = found.masked_fill(radii < float(self.plan.threat.epsilon), ABSTAINED)
         return [(prediction,) for prediction in predictions.tolist()], radii.masked_fill(found != labels, 0).tolist()
 
+    def _minimal(self, batch: Batch, proposal: Perturbed, shard: Shard) -> Sequence[float | None]:
+        """How far each of the closest misclassified images is; infinite where the judge does not see it misclassified.
+
+        Their predictions are drawn like those of the perturbed images.
+        """
+        if proposal.closest is None:
+            return [None] * len(batch)
+        closest = proposal.closest.to(batch.images).nan_to_num(0, 0, 0)
+        predictions = self._predict(closest, shard, "judge")
+        distances = self.plan.threat.distance(batch.images.cpu(), closest.cpu()).tolist()
+        labels = batch.labels.tolist()
+        return [
+            distance if 2 * draws.count(label) <= len(draws) else math.inf
+            for distance, draws, label in zip(distances, predictions, labels, strict=True)
+        ]
+
     def _craft(self, victim: Victim, batch: Batch, shard: Shard) -> Perturbed:
         rng = shard.stream("attack", self.device)
         with seeded(rng, self.device), blame(self.plan.attack):
             proposal = self.attack.perturb(victim, batch, self.plan.threat, rng)
-            images = proposal.images.detach()
-            if images.shape != batch.images.shape:
-                raise PluginError(
-                    f"{self.plan.attack.name} returned images {tuple(images.shape)}; {tuple(batch.images.shape)} was "
-                    f"expected."
-                )
-            return replace(proposal, images=images)
+            expected = tuple(batch.images.shape)
+            for found in (proposal.images, proposal.closest):
+                if found is not None and found.shape != expected:
+                    raise PluginError(
+                        f"{self.plan.attack.name} returned images {tuple(found.shape)}; {expected} was expected."
+                    )
+            closest = None if proposal.closest is None else proposal.closest.detach()
+            return replace(proposal, images=proposal.images.detach(), closest=closest)
 
     def _read(self, sha256: str, batch: Batch) -> Perturbed:
         import torch
 
-        return Perturbed(torch.from_numpy(self.artifacts.read(sha256)).to(batch.images.device))
+        arrays = {name: torch.from_numpy(array) for name, array in self.artifacts.read_all(sha256).items()}
+        witness, closest = arrays.get("witness"), arrays.get("closest")
+        return Perturbed(arrays["perturbed"].to(batch.images.device), witness, closest=closest)
 
-    def _judge(self, batch: Batch, proposal: Perturbed) -> str | None:
-        """Why the proposal is inadmissible; None when every image is within the threat model."""
-        threat, clean, images = self.plan.threat, batch.images.cpu(), proposal.images.cpu()
-        refused = ~threat.admits(clean, images, proposal.witness)
-        if not bool(refused.any()):
-            return None
-        worst = images[refused]
-        if not bool(worst.isfinite().all()):
-            detail = "some pixels are not finite"
-        elif bool(((worst < 0) | (worst > 1)).any()):
-            detail = f"pixels span [{float(worst.min()):.3g}, {float(worst.max()):.3g}] instead of [0, 1]"
-        else:
-            detail = f"the largest distance is {float(threat.distance(clean, images).max()):.4g}"
-        return (
-            f"{int(refused.sum())} of {len(images)} images that {self.plan.attack.name} proposed lie outside the "
-            f"threat model {threat}: {detail}."
-        )
+
+def _beside(proposal: Perturbed) -> dict[str, NDArray[Any]]:
+    """What another defense needs of a proposal besides its images."""
+    kept = {"witness": on_cpu(proposal.witness), "closest": on_cpu(proposal.closest)}
+    return {name: tensor.float().numpy() for name, tensor in kept.items() if tensor is not None}
 
 
 def load_defense(spec: Spec, data: ImageSet, device: str) -> Classifier:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.domain.errors import StoreError
 
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 
 class Artifacts:
-    """A folder of perturbed images, one safetensors file a shard, each (N, C, H, W) float32."""
+    """A folder of perturbed images, one safetensors file a shard: `perturbed` (N, C, H, W) float32, and beside it what
+    else an attack proposed (`witness`, `closest`, `broken_at`) where it did."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -25,11 +27,11 @@ class Artifacts:
         """Where the content with this hash lies, or would lie."""
         return self.folder / sha256[:2] / f"{sha256}.safetensors"
 
-    def write(self, images: NDArray[np.float32]) -> str:
-        """Store images and return their name; the file appears whole or not at all."""
+    def write(self, images: NDArray[np.float32], beside: Mapping[str, NDArray[Any]] | None = None) -> str:
+        """Store images, and arrays that go with them, and return their name; the file appears whole or not at all."""
         from safetensors.numpy import save
 
-        content = save({"perturbed": images})
+        content = save({"perturbed": images, **(beside or {})})
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.path(sha256)
         if self.holds(sha256):
@@ -60,10 +62,15 @@ class Artifacts:
 
     def read(self, sha256: str) -> NDArray[np.float32]:
         """The images; `StoreError` where they are missing or damaged (evaluating again makes them anew)."""
+        images: NDArray[np.float32] = self.read_all(sha256)["perturbed"]
+        return images
+
+    def read_all(self, sha256: str) -> dict[str, NDArray[Any]]:
+        """The images, under "perturbed", and the arrays that were stored beside them. Raises like `read`."""
         from safetensors.numpy import load
 
         path = self.path(sha256)
         if not self.holds(sha256):
             raise StoreError(f"The crafted images {path} are missing or damaged; run the same command again.")
-        images: NDArray[np.float32] = load(path.read_bytes())["perturbed"]
-        return images
+        arrays: dict[str, NDArray[Any]] = load(path.read_bytes())
+        return arrays

@@ -11,12 +11,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 
 from bench.domain.errors import StoreError
 
-SCHEMA = "0001"
+SCHEMA = "0002"
+OLDER = ("0001",)
+"""Schemas that are brought up to date when a database is opened; the steps are in `migrations`."""
 BUSY_SECONDS = 30
 
 
 def connect(location: str | Path, *, create: bool = True) -> Engine:
-    """An engine for a path or a SQLAlchemy URL, with bench's schema made where the database is empty.
+    """An engine for a path or a SQLAlchemy URL, its schema made where there is none, and brought up to date where old.
 
     Raises `StoreError` for a file that is no database, a schema of another bench, an unknown or unreachable URL, and,
     without `create`, for a database that is not there.
@@ -90,7 +92,7 @@ def _check_schema(engine: Engine, location: str) -> None:
         ) from None
     if found is None and "plans" in tables:
         raise StoreError(f"{location} holds tables of another program; name another database with --db.")
-    if found is None:
+    if found is None or found in OLDER:
         _migrate(engine)
     elif found != SCHEMA:
         raise StoreError(
@@ -106,7 +108,7 @@ def _migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     with writing(engine).begin() as connection:
-        if _version(connection) is not None:
+        if _version(connection) == SCHEMA:
             return  # another process made the schema while this one waited
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

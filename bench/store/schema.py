@@ -78,3 +78,5 @@ class OutcomeRow(Table):
     perturbed: Mapped[list[int]] = mapped_column(JSON)
     distance: Mapped[float] = mapped_column(Double)
     radius: Mapped[float | None] = mapped_column(Double)
+    minimal: Mapped[float | None] = mapped_column(Double)
+    broken_at: Mapped[int | None]

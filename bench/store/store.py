@@ -22,6 +22,12 @@ from bench.store.artifacts import Artifacts
 from bench.store.connect import connect, writing
 from bench.store.schema import EnvironmentRow, OutcomeRow, PlanRow, ShardRow
 
+# What an outcome is made of, in the order of its fields.
+_OUTCOME = (
+    *(OutcomeRow.sample, OutcomeRow.label, OutcomeRow.clean, OutcomeRow.perturbed),
+    *(OutcomeRow.distance, OutcomeRow.radius, OutcomeRow.minimal, OutcomeRow.broken_at),
+)
+
 
 @dataclass(frozen=True)
 class ShardRecord:
@@ -96,24 +102,15 @@ class Store:
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """The outcomes of all finished shards, in the plan's order."""
-        columns = (
-            OutcomeRow.sample,
-            OutcomeRow.label,
-            OutcomeRow.clean,
-            OutcomeRow.perturbed,
-            OutcomeRow.distance,
-            OutcomeRow.radius,
-        )
         query = (
-            select(*columns)
+            select(*_OUTCOME)
             .join(ShardRow, ShardRow.id == OutcomeRow.shard)
             .where(ShardRow.plan == plan.digest)
             .order_by(ShardRow.number, OutcomeRow.position)
         )
         with self._session() as session:
             return tuple(
-                Outcome(sample, label, tuple(clean), tuple(perturbed), distance, radius)
-                for sample, label, clean, perturbed, distance, radius in session.execute(query)
+                Outcome(row[0], row[1], tuple(row[2]), tuple(row[3]), *row[4:]) for row in session.execute(query)
             )
 
     def shards(self, plan: Plan) -> tuple[ShardRecord, ...]:
@@ -177,6 +174,8 @@ def _outcome_row(shard: int, position: int, outcome: Outcome) -> dict[str, Any]:
         "perturbed": list(outcome.perturbed),
         "distance": outcome.distance,
         "radius": outcome.radius,
+        "minimal": outcome.minimal,
+        "broken_at": outcome.broken_at,
     }
 
 

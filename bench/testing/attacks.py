@@ -24,7 +24,7 @@ from bench.testing.contracts import RECIPE, Finding, UnjudgedError, judge, made
 from bench.testing.generators import generator
 
 SIDE, SAMPLES = 8, 4
-EPSILON = {"linf": "0.1", "l2": "0.5", "l1": "4", "l0": "3"}
+EPSILON = {"linf": "0.1", "l2": "0.5", "l1": "4", "l0": "3", "flow": "0.05", "corruption": "3"}
 KINDS = ((2, 1), (10, 1), (2, 3), (10, 3))
 """Classes and channels of the victims."""
 
@@ -128,7 +128,7 @@ def proposes_admissible_images(subject: Subject) -> str | None:
     refused = int((~threat.admits(batch.images, images, proposal.witness)).sum())
     if refused:
         low, high = float(images.min()), float(images.max())
-        farthest = float(threat.distance(batch.images, images).max())
+        farthest = float(threat.distance(batch.images, images, proposal.witness).max())
         return (
             f"{refused} of {len(images)} images lie outside {threat}: pixels span [{low:.3g}, {high:.3g}], the largest "
             f"distance is {farthest:.4g}; end with threat.project(clean, perturbed)."
