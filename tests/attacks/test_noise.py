@@ -1,0 +1,115 @@
+"""Noise fills its ball, misleads as often as geometry says, and asks no more than it must."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from attacks.gradient import FgsmLinf, PgdL2
+from attacks.noise import Noise, NoiseL2, NoiseLinf
+from bench import Batch, Network, UsageError, Victim
+from tests.attacks.victims import batch_for, generator, network, threat, victim
+
+
+def halves(pixels: int, lead: float) -> nn.Module:
+    """Two classes that the mean pixel divides, so that grey images of class 0 are `lead` away from class 1 in linf."""
+    layer = nn.Linear(pixels, 2)
+    layer.weight.data = torch.stack([torch.zeros(pixels), torch.full((pixels,), 1 / pixels)])
+    layer.bias.data = torch.tensor([0.5 + lead, 0.0])
+    return nn.Sequential(nn.Flatten(), layer)
+
+
+def grey(count: int, pixels: int) -> Batch:
+    """Equal images of class 0."""
+    images = torch.full((count, 1, 1, pixels), 0.5)
+    return Batch(tuple(range(count)), images, torch.zeros(count, dtype=torch.int64))
+
+
+def right(module: nn.Module, images: Tensor) -> int:
+    """How many of these images of class 0 are classified so."""
+    return int((module(images).argmax(1) == 0).sum())
+
+
+@pytest.mark.parametrize(("draws", "share"), [(1, 0.25), (3, 1 - 0.75**3)])
+def test_on_one_pixel_noise_misleads_as_often_as_the_share_of_the_budget_that_does(draws: int, share: float) -> None:
+    module, batch = halves(1, 0.1), grey(4000, 1)
+    for attack in (NoiseLinf(draws), NoiseL2(draws)):
+        perturbed = attack.perturb(victim(module), batch, threat(attack.norm, "0.2"), generator()).images
+        assert 1 - right(module, perturbed) / 4000 == pytest.approx(share, abs=0.03)
+
+
+def test_l2_noise_is_uniform_in_the_ball() -> None:
+    images = torch.full((20000, 1, 1, 2), 0.5)
+    noise = NoiseL2()._draw(images, 0.4, generator())
+    lengths = noise.flatten(1).norm(dim=1)
+    assert float(lengths.max()) <= 0.4 * (1 + 1e-6)
+    assert float((lengths < 0.2).float().mean()) == pytest.approx(0.25, abs=0.02)  # a quarter of the disc's area
+    assert noise.mean((0, 1, 2)).abs().max() < 0.01
+
+
+def test_a_sample_keeps_the_first_draw_that_misleads_and_is_not_asked_about_again() -> None:
+    module, batch, budget = halves(1, 0.1), grey(300, 1), threat("linf", "0.2")
+    stream, expected, asked = generator(), batch.images.clone(), 0
+    settled = torch.zeros(300, dtype=torch.bool)
+    for _ in range(4):
+        drawn = (batch.images + NoiseLinf()._draw(batch.images, budget.radius, stream)).clamp(0, 1)
+        asked += int((~settled).sum())
+        expected[~settled] = drawn[~settled]
+        settled |= module(drawn).argmax(1) != 0
+    attacked = victim(module)
+    perturbed = NoiseLinf(4).perturb(attacked, batch, budget, generator()).images
+    torch.testing.assert_close(perturbed, expected, rtol=0, atol=1e-6)
+    assert attacked.forwards == asked
+    assert attacked.backwards == 0
+
+
+def test_it_ends_when_no_sample_is_right_and_tells_how_many_are() -> None:
+    seen: list[tuple[float, float, str]] = []
+    attacked = Victim(Network(halves(1, -0.3)), generator(), lambda *told: seen.append(told))  # type: ignore[arg-type]
+    NoiseLinf(5).perturb(attacked, grey(8, 1), threat("linf", "0.2"), generator())
+    assert seen == [(1, 5, "draws, 0 samples still right")]
+    assert attacked.forwards == 8
+
+
+def test_noise_misleads_less_often_than_one_step_along_the_gradient() -> None:
+    module = network(channels=3)
+    batch = batch_for(module, 64, channels=3)
+    for noise, ascent, epsilon in (
+        (NoiseLinf(), FgsmLinf(), "0.03"),
+        (NoiseL2(), PgdL2(steps=1, random_start=False), "0.5"),
+    ):
+        budget = threat(noise.norm, epsilon)
+        robust = [
+            int((module(a.perturb(victim(module), batch, budget, generator()).images).argmax(1) == batch.labels).sum())
+            for a in (noise, ascent)
+        ]
+        assert robust[0] > robust[1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    attack=st.sampled_from([NoiseLinf(3), NoiseL2(3)]),
+    count=st.integers(1, 4),
+    channels=st.sampled_from([1, 3]),
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    epsilon=st.fractions("1/1000", 1, max_denominator=1000),
+    seed=st.integers(0, 2**31),
+)
+def test_proposals_stay_in_the_budget_and_follow_from_the_seed(
+    attack: Noise, count: int, channels: int, height: int, width: int, epsilon: object, seed: int
+) -> None:
+    module = network(channels=channels)
+    batch = batch_for(module, count, channels, (height, width), wrong=1)
+    budget = threat(attack.norm, str(epsilon))
+    first, again = (attack.perturb(victim(module), batch, budget, generator(seed)).images for _ in range(2))
+    assert budget.admits(batch.images, first).all()
+    assert torch.equal(first, again)
+
+
+def test_draws_below_one_are_refused() -> None:
+    with pytest.raises(UsageError, match="draws must be at least 1; got 0"):
+        NoiseLinf(draws=0)
