@@ -161,3 +161,26 @@ def test_the_migrations_make_the_schema_that_the_code_describes(store: Store) ->
         context = MigrationContext.configure(connection, opts={"version_table": "bench_schema", "compare_type": True})
         differences = compare_metadata(context, Table.metadata)
     assert differences == []
+
+
+def test_a_database_of_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path) -> None:
+    script = (Path(__file__).parent / "databases" / "schema_0001.sql").read_text()
+    with sqlite3.connect(tmp_path / "old.db") as connection:
+        connection.executescript(script)
+    store, plan = Store(tmp_path / "old.db"), plan_of(4)
+    assert store.plans() == [plan]
+    assert store.outcomes(plan) == tuple(Outcome(index, 3, (3,), (1,), 0.03) for index in plan.indices)
+    store.add(plan, result_of(plan, 0))
+    assert Store(tmp_path / "old.db").outcomes(plan)[0].clean == (3, 2)
+
+
+def test_minimal_distances_and_iterations_come_back_even_where_they_are_infinite(store: Store) -> None:
+    plan = plan_of(4)
+    found = tuple(
+        Outcome(index, 3, (3,), (3,), 0.0, None, minimal, broken_at)
+        for index, minimal, broken_at in zip(
+            plan.indices, (0.0, 0.25, float("inf"), None), (0, 7, -1, None), strict=True
+        )
+    )
+    store.add(plan, replace(result_of(plan, 0), outcomes=found))
+    assert store.outcomes(plan) == found
