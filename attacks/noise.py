@@ -34,16 +34,19 @@ class Noise(Attack):
         import torch
 
         perturbed, right = batch.images, torch.ones_like(batch.labels, dtype=torch.bool)
+        broken_at = torch.full_like(batch.labels, -1)
         for draw in range(1, self.draws + 1):
             noisy = threat.project(batch.images, batch.images + self._draw(batch.images, threat.radius, rng))
             perturbed = torch.where(right.view(-1, 1, 1, 1), noisy, perturbed)
+            asked = right.clone()
             with torch.no_grad():
-                right[right.clone()] = victim(noisy[right]).argmax(1) == batch.labels[right]
+                right[asked] = victim(noisy[asked]).argmax(1) == batch.labels[asked]
+            broken_at = broken_at.masked_fill(asked & ~right, draw)
             left = int(right.sum())
             victim.watch(draw, self.draws, f"draws, {left} samples still right")
             if left == 0:
                 break
-        return Perturbed(perturbed)
+        return Perturbed(perturbed, broken_at=broken_at)
 
     @abstractmethod
     def _draw(self, images: Tensor, radius: float, rng: Generator) -> Tensor:

@@ -185,7 +185,7 @@ def test_the_kind_of_a_plugin_is_found(reference: str, kind: str) -> None:
         ("tmcd", UsageError, "Did you mean 'tmdc'"),
         ("tests.plugins:SHAPE", PluginError, "is no plugin"),
         ("tests.plugins:Hyperplan", UsageError, "Did you mean 'Hyperplane'"),
-        ("attacks.gradient:Pgd", PluginError, "does not define"),
+        ("attacks.noise:Noise", PluginError, "does not define"),
     ],
 )
 def test_what_is_no_plugin_says_why(reference: str, error: type[Exception], hint: str) -> None:

@@ -186,6 +186,37 @@ def test_restarts_keep_the_first_success_of_each_sample_and_cost_one_query_each(
     assert attacked.backwards == 24 * 3 * 2
 
 
+@pytest.mark.parametrize("random_start", [True, False])
+def test_the_iteration_that_first_saw_each_sample_misclassified_is_told(random_start: bool) -> None:
+    module = network()
+    batch = batch_for(module, 24, wrong=3)
+    budget = threat("linf", "0.1")
+    shorter = [PgdLinf(steps=k, random_start=random_start) for k in range(1, 8)]
+    runs = [attack.perturb(victim(module), batch, budget, generator(9)) for attack in shorter]
+    start = batch.images
+    if random_start:
+        start = (start + torch.empty_like(start).uniform_(-0.1, 0.1, generator=generator(9))).clamp(0, 1)
+    seen = [start, *(run.images for run in runs[:-1])]
+    wrong = torch.stack([module(images).argmax(1) != batch.labels for images in seen])
+    numbers = torch.tensor([0 if not random_start else 1, *range(2, 8)])
+    expected = torch.where(wrong.any(0), numbers[wrong.int().argmax(0)], -1)
+    assert runs[-1].broken_at is not None
+    assert torch.equal(runs[-1].broken_at, expected)
+    assert len(expected.unique()) > 3
+
+
+def test_fgsm_and_restarts_tell_what_they_saw() -> None:
+    module = network()
+    batch = batch_for(module, 24, wrong=3)
+    budget = threat("linf", "0.03")
+    step = FgsmLinf().perturb(victim(module), batch, budget, generator()).broken_at
+    assert torch.equal(step, torch.tensor([0] * 3 + [-1] * 21))
+    restarted = PgdLinf(steps=2, restarts=3).perturb(victim(module), batch, budget, generator(9))
+    wrong = module(restarted.images).argmax(1) != batch.labels
+    assert torch.equal(restarted.broken_at >= 1, wrong)
+    assert restarted.broken_at.max() > 2
+
+
 def test_draws_average_gradients_over_fresh_noise_and_one_draw_keeps_the_noise() -> None:
     module = network()
     batch = batch_for(module, 4)

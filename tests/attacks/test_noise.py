@@ -53,15 +53,17 @@ def test_l2_noise_is_uniform_in_the_ball() -> None:
 def test_a_sample_keeps_the_first_draw_that_misleads_and_is_not_asked_about_again() -> None:
     module, batch, budget = halves(1, 0.1), grey(300, 1), threat("linf", "0.2")
     stream, expected, asked = generator(), batch.images.clone(), 0
-    settled = torch.zeros(300, dtype=torch.bool)
-    for _ in range(4):
+    settled, broken_at = torch.zeros(300, dtype=torch.bool), torch.full((300,), -1)
+    for draw in range(1, 5):
         drawn = (batch.images + NoiseLinf()._draw(batch.images, budget.radius, stream)).clamp(0, 1)
         asked += int((~settled).sum())
         expected[~settled] = drawn[~settled]
-        settled |= module(drawn).argmax(1) != 0
+        broken_at[~settled & (module(drawn).argmax(1) != 0)] = draw
+        settled = broken_at > 0
     attacked = victim(module)
-    perturbed = NoiseLinf(4).perturb(attacked, batch, budget, generator()).images
-    torch.testing.assert_close(perturbed, expected, rtol=0, atol=1e-6)
+    proposal = NoiseLinf(4).perturb(attacked, batch, budget, generator())
+    torch.testing.assert_close(proposal.images, expected, rtol=0, atol=1e-6)
+    assert torch.equal(proposal.broken_at, broken_at)
     assert attacked.forwards == asked
     assert attacked.backwards == 0
 

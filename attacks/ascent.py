@@ -1,0 +1,104 @@
+"""The pieces of an attack along the gradient: where it starts, which way is up, and when a sample was first misled."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from bench import UsageError
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from bench import Victim
+
+
+def random_start(norm: str, images: Tensor, radius: float, rng: Generator) -> Tensor:
+    """A random perturbation of the images' shape: uniform in linf; in l2 of uniform direction and uniform length, which
+    favours the centre of the ball."""
+    import torch
+
+    if norm == "linf":
+        return torch.empty_like(images).uniform_(-radius, radius, generator=rng)
+    direction = torch.empty_like(images).normal_(generator=rng)
+    norms = _norms(direction)
+    return direction * (torch.empty_like(norms).uniform_(0, 1, generator=rng) / norms * radius)
+
+
+def steepest(norm: str, gradient: Tensor) -> Tensor:
+    """The steepest ascent of length 1 in linf or l2."""
+    if norm == "linf":
+        return gradient.sign()
+    # Scaled to a largest entry of 1 first: the squares of a confident classifier's gradient underflow.
+    scaled = gradient / gradient.flatten(1).abs().amax(1).clamp_min(1e-38).view(-1, 1, 1, 1)
+    return scaled / _norms(scaled).clamp_min(1e-12)
+
+
+def ascend(victim: Victim, images: Tensor, labels: Tensor, draws: int) -> tuple[Tensor, Tensor]:
+    """The summed cross-entropy's gradient at `images`, averaged over `draws`, and which samples (N,) bool at least half
+    of the draws misled.
+
+    One draw keeps the noise of the prediction; several draw fresh noise each (expectation over transformation).
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    images = images.detach().requires_grad_()
+    total = torch.zeros_like(images, requires_grad=False)
+    wrong = torch.zeros_like(labels)
+    for _ in range(draws):
+        if draws > 1:
+            victim.redraw()
+        with torch.enable_grad():
+            logits = victim(images)
+            loss = cross_entropy(logits, labels, reduction="sum")
+        total += torch.autograd.grad(loss, images)[0]
+        wrong += logits.detach().argmax(1) != labels
+    return total / draws, 2 * wrong >= draws
+
+
+def heights(victim: Victim, images: Tensor, labels: Tensor) -> Tensor:
+    """Each sample's cross-entropy (N,); infinite where it is misclassified."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    with torch.no_grad():
+        logits = victim(images)
+        losses = cross_entropy(logits, labels, reduction="none")
+        losses[logits.argmax(1) != labels] = torch.inf
+    return losses
+
+
+def never(labels: Tensor) -> Tensor:
+    """What `Perturbed.broken_at` says of samples that were not seen misclassified: -1 for each."""
+    import torch
+
+    return torch.full_like(labels, -1, dtype=torch.int64)
+
+
+def first_seen(broken_at: Tensor, misled: Tensor, iteration: int) -> Tensor:
+    """`broken_at` with this iteration for the samples that were misled in it and in none before."""
+    return broken_at.masked_fill((broken_at < 0) & misled, iteration)
+
+
+def at_least_one(name: str, value: int) -> None:
+    """Raise `UsageError` for a count below 1."""
+    if value < 1:
+        raise UsageError(f"{name} must be at least 1; got {value}.")
+
+
+def exact_step(text: str) -> Fraction:
+    """A step size above 0 from its text ('2/255'); `UsageError` for anything else."""
+    try:
+        size = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"step_size {text!r} is not a number; write it like 2/255 or 0.01.") from None
+    if size <= 0:
+        raise UsageError(f"step_size must be above 0; got {text}.")
+    return size
+
+
+def _norms(images: Tensor) -> Tensor:
+    """l2 norms (N, 1, 1, 1)."""
+    norms: Tensor = images.flatten(1).norm(dim=1)
+    return norms.view(-1, 1, 1, 1)
