@@ -19,7 +19,11 @@ from tests.broken_plugins import Careless, Faulty, Messy
 
 SHOWN = 2
 """Few images: the diffusion classifiers are slow."""
-BRIEF = {"aa-linf": {"n_queries": 50, "n_iter": 5}, "aa-l2": {"n_queries": 50, "n_iter": 5}}
+BRIEF = {
+    "aa-linf": {"n_queries": 50, "n_iter": 5},
+    "aa-l2": {"n_queries": 50, "n_iter": 5},
+    "cw-l2": {"search_steps": 3, "steps": 20},
+}
 DATA_IN_FOLDERS = ("cifar10", "folder")
 
 

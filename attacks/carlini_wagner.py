@@ -1,0 +1,211 @@
+"""Carlini and Wagner's search for the nearest misclassified image in l2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING, ClassVar
+
+from attacks.ascent import at_least_one, first_seen
+from bench import Attack, Perturbed, UsageError
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from bench import Batch, ThreatModel, Victim
+
+BETAS, STABILITY = (0.9, 0.999), 1e-8
+"""Adam's (Kingma and Ba 2014, 1412.6980)."""
+WIDTH = 0.999999
+"""Share of (-1, 1) that pixels fill before they go into tanh space, where black and white would lie at infinity."""
+LARGEST_CONSTANT = 1e10
+CHECKS = 10
+"""How often a descent looks which samples still make progress."""
+PROGRESS = 0.9999
+"""The loss at a check, as a share of that at the one before, above which a sample is settled."""
+
+
+@dataclass(frozen=True)
+class CarliniWagnerL2(Attack):
+    """The nearest misclassified image in l2, by descent in tanh space (Carlini and Wagner 2017, 1608.04644).
+
+    Adam minimises |x' - x|^2 + constant * max(lead of the true class + confidence, 0) over w, x' = (tanh(w) + 1) / 2,
+    `steps` times for each of `search_steps` constants: ten times the last one until one succeeds, then halfway between
+    the smallest that succeeded and the largest that did not. Sum and lead are of logits, as in the authors' code, whose
+    settings these are, but for its 10,000 steps; with 10 or more constants the last is the smallest that succeeded.
+
+    Deviations: the loss of each sample, not that of the batch, aborts its descent (the authors' code at its batch size
+    of 1), so that no sample depends on the others; images misclassified as they are stay as they are.
+    """
+
+    norm: ClassVar[str] = "l2"
+    search_steps: int = 9
+    steps: int = 1000
+    initial_constant: float = 1e-3
+    learning_rate: float = 1e-2
+    confidence: float = 0.0
+    abort_early: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("search_steps", "steps"):
+            at_least_one(name, getattr(self, name))
+        for name in ("initial_constant", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise UsageError(f"{name} must be above 0; got {getattr(self, name)}.")
+        if not self.confidence >= 0:
+            raise UsageError(f"confidence must be 0 or more; got {self.confidence}.")
+
+    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
+        """The closest images, and those of them that lie within `threat`; draws nothing from `rng`.
+
+        `broken_at` counts the steps of all constants, and only misclassified images within `threat`.
+        """
+        import torch
+
+        nearest = Nearest.start(victim, batch, threat.radius)
+        constants = torch.full_like(nearest.distances, self.initial_constant)
+        lower, upper = torch.zeros_like(constants), torch.full_like(constants, torch.inf)
+        for search in range(self.search_steps):
+            if search == self.search_steps - 1 and self.search_steps >= 10:
+                constants = upper.clamp_max(LARGEST_CONSTANT)
+            succeeded = self._descend(victim, batch, constants, nearest, search)
+            upper = torch.where(succeeded, constants, upper)
+            lower = torch.where(succeeded, lower, constants)
+            constants = torch.where(upper.isinf(), 10 * constants, (lower + upper) / 2).clamp_max(LARGEST_CONSTANT)
+        within = (nearest.distances <= threat.radius).view(-1, 1, 1, 1)
+        images = torch.where(within, nearest.images, batch.images)
+        return Perturbed(images, closest=nearest.images, broken_at=nearest.broken_at)
+
+    def _descend(self, victim: Victim, batch: Batch, constants: Tensor, nearest: Nearest, search: int) -> Tensor:
+        """Which samples (N,) were misled with these constants; `nearest` learns how near."""
+        import torch
+
+        succeeded = torch.zeros_like(constants, dtype=torch.bool)
+        descent = Descent.start(batch.images).keep(_staying(victim, nearest.distances > 0))
+        before, interval = torch.full_like(constants, torch.inf), ceil(self.steps / CHECKS)
+        note = ""
+        for step in range(self.steps):
+            if step % interval == 0:
+                note = f"constant {search + 1} of {self.search_steps}, {nearest.robust()} still robust"
+            rows = descent.rows
+            if not len(rows):
+                break
+            images, logits, losses = self._ascend(victim, descent, batch.labels[rows], constants[rows])
+            misled = self._misled(logits, batch.labels[rows])
+            succeeded[rows] |= misled
+            nearest.learn(rows, images, misled, batch.images[rows], search * self.steps + step + 1)
+            victim.watch(search * self.steps + step + 1, self.search_steps * self.steps, note)
+            if self.abort_early and step % interval == 0:
+                descent = descent.keep(_staying(victim, losses <= PROGRESS * before[rows]))
+                before[rows] = losses
+        return succeeded
+
+    def _ascend(
+        self, victim: Victim, descent: Descent, labels: Tensor, constants: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The images, their logits and losses at the descent's points, which then take one step of Adam."""
+        import torch
+
+        with torch.enable_grad():
+            points = descent.points.requires_grad_()
+            images = (points.tanh() + 1) / 2
+            logits = victim(images)
+            squares = (images - descent.origins).flatten(1).square().sum(1)
+            losses = squares + constants * (lead(logits, labels) + self.confidence).clamp_min(0)
+        (gradient,) = torch.autograd.grad(losses.sum(), points)
+        descent.step(gradient, self.learning_rate)
+        return images.detach(), logits.detach(), losses.detach()
+
+    def _misled(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Which rows (N,) another class wins by more than `confidence`."""
+        handicap = logits.new_full((len(labels), 1), self.confidence)
+        return logits.scatter_add(1, labels[:, None], handicap).argmax(1) != labels
+
+
+@dataclass
+class Nearest:
+    """The nearest misclassified images (N, C, H, W) seen so far, the clean ones where there is none (distance inf)."""
+
+    images: Tensor
+    distances: Tensor
+    broken_at: Tensor
+    radius: float
+
+    @classmethod
+    def start(cls, victim: Victim, batch: Batch, radius: float) -> Nearest:
+        """What is known after a look at the clean images."""
+        import torch
+
+        with torch.no_grad():
+            wrong = victim(batch.images).argmax(1) != batch.labels
+        distances = torch.where(wrong, 0.0, torch.inf).to(batch.images)
+        return cls(batch.images.clone(), distances, torch.where(wrong, 0, -1), radius)
+
+    def learn(self, rows: Tensor, images: Tensor, misled: Tensor, clean: Tensor, iteration: int) -> None:
+        """Keep those of the images of these rows that are misclassified and nearer than any before."""
+        import torch
+
+        found = torch.where(misled, (images - clean).flatten(1).norm(dim=1), torch.inf)
+        known = self.distances[rows]
+        nearer = (found < known).view(-1, 1, 1, 1)
+        self.images[rows] = torch.where(nearer, images, self.images[rows])
+        self.distances[rows] = torch.minimum(found, known)
+        self.broken_at[rows] = first_seen(self.broken_at[rows], found <= self.radius, iteration)
+
+    def robust(self) -> int:
+        """How many samples were not misled within the radius; waits for the device."""
+        return int((self.distances > self.radius).sum())
+
+
+@dataclass
+class Descent:
+    """Adam's state in tanh space for the samples at `rows` (M,) of a batch; `origins` are their images there."""
+
+    rows: Tensor
+    points: Tensor
+    origins: Tensor
+    mean: Tensor
+    square: Tensor
+    taken: int = 0
+
+    @classmethod
+    def start(cls, images: Tensor) -> Descent:
+        """At the clean images."""
+        import torch
+
+        points = ((2 * images - 1) * WIDTH).atanh()
+        rows = torch.arange(len(images), device=images.device)
+        return cls(rows, points, (points.tanh() + 1) / 2, torch.zeros_like(points), torch.zeros_like(points))
+
+    def keep(self, staying: Tensor) -> Descent:
+        """The same descent for the samples that stay (M,) bool."""
+        return Descent(
+            rows=self.rows[staying],
+            points=self.points.detach()[staying],
+            origins=self.origins[staying],
+            mean=self.mean[staying],
+            square=self.square[staying],
+            taken=self.taken,
+        )
+
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """One step of Adam down the gradient."""
+        self.taken += 1
+        self.mean = BETAS[0] * self.mean + (1 - BETAS[0]) * gradient
+        self.square = BETAS[1] * self.square + (1 - BETAS[1]) * gradient.square()
+        mean, square = self.mean / (1 - BETAS[0] ** self.taken), self.square / (1 - BETAS[1] ** self.taken)
+        self.points = self.points.detach() - rate * mean / (square.sqrt() + STABILITY)
+
+
+def lead(logits: Tensor, labels: Tensor) -> Tensor:
+    """By how much (N,) the true class's logit exceeds the largest other one; differentiable."""
+    import torch
+
+    own = torch.zeros_like(logits, dtype=torch.bool).scatter(1, labels[:, None], True)
+    return logits.gather(1, labels[:, None]).flatten() - logits.masked_fill(own, -torch.inf).amax(1)
+
+
+def _staying(victim: Victim, going: Tensor) -> Tensor:
+    """The samples still to attack; all while there is one where the defense is random, for its noise belongs to the
+    places in a batch."""
+    return going if victim.classifier.deterministic else going.any().expand_as(going)
