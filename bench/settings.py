@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
@@ -26,9 +27,23 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
         if not equals or not key:
             raise UsageError(f"The setting {pair!r} has no value; write it as key=value.")
         if key in settings:
-            raise UsageError(f"The setting {key!r} is given twice.")
+            raise UsageError(f"The setting {key!r} is given twice; only `bench sweep` and `bench train` take several.")
         settings[key.strip()] = value.strip()
     return settings
+
+
+def parse_axes(pairs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Settings from `key=value` words where a key may be given several times: the values of an axis, each once."""
+    axes: dict[str, dict[str, None]] = {}
+    for pair in pairs:
+        for key, value in parse_pairs([pair]).items():
+            axes.setdefault(key, {})[value] = None
+    return {key: tuple(values) for key, values in axes.items()}
+
+
+def combinations(axes: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """One set of settings for every combination of the axes' values, the last axis fastest."""
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
 def configure(plugin: type[T], settings: Mapping[str, Any], name: str) -> T:

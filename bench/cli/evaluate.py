@@ -29,14 +29,11 @@ def evaluate(
     dataset_settings: options.DatasetSettings = None,
     data_dir: options.DataDir = None,
     protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
-    source: Annotated[
-        str | None,
-        typer.Option("--source", envvar="BENCH_SOURCE", help="The defense that the attack sees; 'self' is white box."),
-    ] = None,
+    source: options.Source = None,
     epsilon: Annotated[
         str | None, typer.Option("--epsilon", envvar="BENCH_EPSILON", help="Budget in pixel units, exact: 8/255, 0.05.")
     ] = None,
-    samples: Annotated[int | None, typer.Option("--samples", envvar="BENCH_SAMPLES", help="How many samples.")] = None,
+    samples: options.Samples = None,
     sampling: Annotated[
         str | None, typer.Option("--sampling", envvar="BENCH_SAMPLING", help="How they are chosen: random or first.")
     ] = None,
@@ -53,9 +50,7 @@ def evaluate(
         int | None, typer.Option("--shard-size", envvar="BENCH_SHARD_SIZE", help="Samples a shard: the batch.")
     ] = None,
     device: options.Device = "auto",
-    workers: Annotated[
-        int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
-    ] = None,
+    workers: options.Workers = None,
     db: options.Database = options.DEFAULT_DATABASE,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and what is left to do; run nothing.")

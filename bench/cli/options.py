@@ -25,6 +25,14 @@ DataDir = Annotated[
         "--data-dir", envvar="BENCH_DATA_DIR", help="Where the data set's files are, if not in their usual place."
     ),
 ]
+Source = Annotated[
+    str | None,
+    typer.Option("--source", envvar="BENCH_SOURCE", help="The defense that the attack sees; 'self' is white box."),
+]
+Samples = Annotated[int | None, typer.Option("--samples", envvar="BENCH_SAMPLES", help="How many samples.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
+]
 Database = Annotated[
     str, typer.Option("--db", envvar="BENCH_DB", help="The store: a SQLite file, or any SQLAlchemy URL.")
 ]

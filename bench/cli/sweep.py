@@ -10,9 +10,12 @@ from rich.table import Table
 
 from bench.cli import options, panels
 from bench.cli.console import print_json, stderr, stdout
+from bench.domain.threat import parse_epsilon
 
 if TYPE_CHECKING:
-    from bench.evaluation.sweep import Cell
+    from collections.abc import Mapping, Sequence
+
+    from bench.evaluation.sweep import Axes, Cell
     from bench.report.summary import Result
     from bench.store.store import Store
 
@@ -27,24 +30,35 @@ def sweep(
     attack: Annotated[
         list[str] | None, typer.Option("--attack", help="Only these of the protocol's attacks, or others beside them.")
     ] = None,
+    defense_settings: options.DefenseSettings = None,
+    attack_settings: options.AttackSettings = None,
+    epsilon: Annotated[
+        list[str] | None, typer.Option("--epsilon", help="Budget in pixel units, instead of the protocol's.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option("--seed", help="Seed of the attack and the noise, instead of the protocol's.")
+    ] = None,
+    source: options.Source = None,
+    samples: options.Samples = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
-    workers: Annotated[
-        int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
-    ] = None,
+    workers: options.Workers = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
-    """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps."""
+    """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
+
+    Settings (-D, -A), --epsilon and --seed may be given several times: every combination is evaluated.
+    """
     from bench.evaluation.environment import resolve_device
     from bench.evaluation.planning import Request
-    from bench.evaluation.sweep import cells, choose_defenses
+    from bench.evaluation.sweep import Axes, choose_defenses
     from bench.evaluation.sweep import sweep as run
     from bench.progress import EvaluationProgress
     from bench.protocols import find_protocol
-    from bench.settings import parse_pairs
+    from bench.settings import parse_axes, parse_pairs
     from bench.store.store import Store
 
     found = find_protocol(protocol)
@@ -55,19 +69,28 @@ def sweep(
         dataset=dataset,
         dataset_settings=parse_pairs(dataset_settings or ()),
         data_dir=data_dir,
+        source=source,
+        samples=samples,
     )
-    names, attacks = choose_defenses(defense), attack or [entry.name for entry in found.attacks]
-    requests, store = cells(request, names, attacks), Store(db)
+    axes = Axes(
+        defenses=choose_defenses(defense),
+        attacks=tuple(dict.fromkeys(attack or [entry.name for entry in found.attacks])),
+        defense_settings=parse_axes(defense_settings or ()),
+        attack_settings=parse_axes(attack_settings or ()),
+        epsilons=tuple(dict.fromkeys(map(parse_epsilon, epsilon or ()))) or (None,),
+        seeds=tuple(dict.fromkeys(seed or ())) or (None,),
+    )
+    cells, store = axes.cells(request), Store(db)
     done: list[tuple[Cell, Result | None]] = []
     with EvaluationProgress(stderr, quiet=as_json) as progress:
-        progress.cells(len(requests))
-        for cell in run(requests, store, progress, lambda: resolve_device(device), data_dir, workers):
+        progress.cells(len(cells))
+        for cell in run(cells, store, progress, lambda: resolve_device(device), data_dir, workers):
             done.append((cell, _result(cell, store)))
             progress.cell_done(_line(*done[-1]))
     if as_json:
         print_json([_document(cell, result) for cell, result in done])
     else:
-        stdout.print(_table(done, names, attacks))
+        stdout.print(_table(done, axes))
         _show_problems(done)
     if any(cell.failed or (result is not None and result.invalid) for cell, result in done):
         raise typer.Exit(FAILED)
@@ -104,16 +127,33 @@ def _figure(result: Result) -> str:
     return f"[bold {colour}]{result.robust_accuracy:.2%}[/] [dim]\\[{low:.1f}, {high:.1f}][/]"
 
 
-def _table(done: list[tuple[Cell, Result | None]], names: tuple[str, ...], attacks: list[str]) -> Table:
+def _table(done: list[tuple[Cell, Result | None]], axes: Axes) -> Table:
+    """Defenses down, attacks across; of a sweep of one row its many columns down."""
+    found = {(cell.defense, cell.attack): result for cell, result in done}
+    rows, columns = axes.rows(), axes.columns()
+    turned = len(columns) > max(4, len(rows))
     table = Table(title="robust accuracy", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("defense", "clean", *attacks):
-        table.add_column(heading, justify="left" if heading == "defense" else "right", overflow="fold")
-    for name in names:
-        row = {cell.attack: result for cell, result in done if cell.defense == name}
-        clean = next((f"{result.clean_accuracy:.2%}" for result in row.values() if result is not None), "")
-        figures = ["[red]failed[/]" if row.get(attack) is None else _figure(row[attack]) for attack in attacks]  # type: ignore[arg-type]
-        table.add_row(f"[bold]{escape(name)}[/]", clean, *figures)
+    for heading in ("attack", *rows) if turned else ("defense", "clean", *columns):
+        table.add_column(heading, justify="left" if heading in ("attack", "defense") else "right", overflow="fold")
+    if turned:
+        clean = [_clean(found, row, columns) for row in rows]
+        table.add_row("[dim]clean[/]", *clean)
+        for column in columns:
+            table.add_row(f"[bold]{escape(column)}[/]", *(_cell(found[row, column]) for row in rows))
+        return table
+    for row in rows:
+        figures = [_cell(found[row, column]) for column in columns]
+        table.add_row(f"[bold]{escape(row)}[/]", _clean(found, row, columns), *figures)
     return table
+
+
+def _cell(result: Result | None) -> str:
+    return "[red]failed[/]" if result is None else _figure(result)
+
+
+def _clean(found: Mapping[tuple[str, str], Result | None], row: str, columns: Sequence[str]) -> str:
+    results = (found[row, column] for column in columns)
+    return next((f"{result.clean_accuracy:.2%}" for result in results if result is not None), "")
 
 
 def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:
@@ -127,6 +167,6 @@ def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:
 
 def _document(cell: Cell, result: Result | None) -> dict[str, object]:
     if result is not None and cell.evaluation is not None:
-        return panels.evaluation_document(result, cell.evaluation)
+        return {**panels.evaluation_document(result, cell.evaluation), "row": cell.defense, "column": cell.attack}
     failures = [] if cell.evaluation is None else [failure.sentence for failure in cell.evaluation.failures]
     return {"defense": cell.defense, "attack": cell.attack, "problem": cell.problem or "; ".join(failures)}

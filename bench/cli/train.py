@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import options
 from bench.cli.console import print_json, stderr, stdout
 from bench.domain.threat import ThreatModel, parse_epsilon
+
+if TYPE_CHECKING:
+    from bench.evaluation.training import TrainingReport
 
 
 def train(
@@ -22,7 +25,12 @@ def train(
     defense_settings: options.DefenseSettings = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--training-setting", "-T", metavar="KEY=VALUE", help="A hyperparameter of the recipe."),
+        typer.Option(
+            "--training-setting",
+            "-T",
+            metavar="KEY=VALUE",
+            help="A hyperparameter; given several times, each is trained.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the training.")] = 0,
     attack: Annotated[
@@ -43,36 +51,77 @@ def train(
     from bench.evaluation.training import train as run
     from bench.progress import training_progress
     from bench.registry import attacks
-    from bench.settings import parse_pairs
+    from bench.settings import combinations, parse_axes, parse_pairs
 
-    request = TrainingRequest(
-        defense=defense,
-        threat=ThreatModel(attacks.find(attack).norm, parse_epsilon(epsilon)),
-        attack=attack,
-        source=source,
-        folder=output or Path("runs") / dataset / defense,
-        command=shlex.join(["bench", *sys.argv[1:]]),
-        settings=parse_pairs(settings or ()),
-        defense_settings=parse_pairs(defense_settings or ()),
-        dataset=dataset,
-        dataset_settings=parse_pairs(dataset_settings or ()),
-        data_dir=data_dir,
-        seed=seed,
-        device=resolve_device(device),
-    )
-    with training_progress(stderr, f"[bold]{defense}[/] on {dataset}", quiet=as_json) as watch:
-        report = run(request, watch)
-    if as_json:
-        print_json(
-            {"weights": str(report.weights), "card": str(report.card), "accuracy": report.accuracy, **report.metrics}
+    axes = parse_axes(settings or ())
+    varied = [key for key, values in axes.items() if len(values) > 1]
+    folder = output or Path("runs") / dataset / defense
+    reports = []
+    for chosen in combinations(axes):
+        words = [f"{key}={chosen[key]}" for key in varied]
+        place = folder.joinpath(*(word.replace("/", "_") for word in words))
+        request = TrainingRequest(
+            defense=defense,
+            threat=ThreatModel(attacks.find(attack).norm, parse_epsilon(epsilon)),
+            attack=attack,
+            source=source,
+            folder=place,
+            command=_command(sys.argv[1:], words, varied, place),
+            settings=chosen,
+            defense_settings=parse_pairs(defense_settings or ()),
+            dataset=dataset,
+            dataset_settings=parse_pairs(dataset_settings or ()),
+            data_dir=data_dir,
+            seed=seed,
+            device=resolve_device(device),
         )
-        return
+        with training_progress(stderr, f"[bold]{' '.join([defense, *words])}[/] on {dataset}", as_json) as watch:
+            reports.append(report := run(request, watch))
+        if not as_json:
+            _show(report, defense)
+    if as_json:
+        documents = [_document(report) for report in reports]
+        print_json(documents if varied else documents[0])
+    elif varied:
+        choices = " ".join(f"-D weights={shlex.quote(str(report.weights))}" for report in reports)
+        stdout.print(f"Compare them: bench sweep white-box-1024 --defense {defense} {choices}", soft_wrap=True)
+
+
+def _show(report: TrainingReport, defense: str) -> None:
     figures = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
     stdout.print(f"[bold]{defense}[/] reaches [bold]{report.accuracy:.2%}[/] on the test images ({figures}).")
     stdout.print(f"Weights {report.weights}, card {report.card}.", soft_wrap=True)
     stdout.print(
         f"Use them: bench evaluate --defense {defense} -D weights={report.weights} --attack aa-linf", soft_wrap=True
     )
+
+
+def _document(report: TrainingReport) -> dict[str, object]:
+    return {
+        "weights": str(report.weights),
+        "card": str(report.card),
+        "accuracy": report.accuracy,
+        **report.metrics,
+    }
+
+
+def _command(words: list[str], chosen: list[str], varied: list[str], folder: Path) -> str:
+    """The command line of one of several runs: its own choice of what varies, and its own folder."""
+    if not varied:
+        return shlex.join(["bench", *words])
+    kept: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word in ("-o", "--output"):
+            next(left, None)
+        elif word in ("-T", "--training-setting"):
+            setting = next(left, "")
+            if setting.partition("=")[0].strip() not in varied:
+                kept += [word, setting]
+        elif not word.startswith("--output="):
+            kept.append(word)
+    choices = [word for setting in chosen for word in ("-T", setting)]
+    return shlex.join(["bench", *kept, *choices, "--output", str(folder)])
 
 
 def register(app: typer.Typer) -> None:

@@ -1,16 +1,20 @@
-"""A protocol's attacks x defenses, cell by cell, by workers that all cells share."""
+"""A protocol's attacks x defenses, and any settings given several times, cell by cell, by workers that all share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from bench.domain.errors import BenchError, UsageError
+from bench.domain.threat import format_epsilon
 from bench.evaluation.evaluate import Evaluation, Observer, evaluate_with
 from bench.evaluation.executors import Crew
 from bench.evaluation.planning import Request, make_plan
 from bench.registry import defenses
+from bench.settings import combinations
 from bench.store.store import Store
 
 ALL = "all"
@@ -18,7 +22,10 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Cell:
-    """One defense under one attack: what its evaluation did, or the sentence that says why there is none."""
+    """One defense under one attack: what its evaluation did, or the sentence that says why there is none.
+
+    Both are named with the settings that vary over the sweep: 'tmdc step=200', 'aa-linf epsilon=0.1 seed=3'.
+    """
 
     defense: str
     attack: str
@@ -31,6 +38,56 @@ class Cell:
         return self.evaluation is None or bool(self.evaluation.failures)
 
 
+@dataclass(frozen=True)
+class Axes:
+    """What a sweep goes through: every combination of these is a cell.
+
+    Settings are axes too: a key with several values. None for an epsilon or a seed leaves it to the protocol.
+    """
+
+    defenses: Sequence[str]
+    attacks: Sequence[str]
+    defense_settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    attack_settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    epsilons: Sequence[Fraction | None] = (None,)
+    seeds: Sequence[int | None] = (None,)
+
+    def rows(self) -> tuple[str, ...]:
+        """The cells' defenses, each once, in order."""
+        return tuple(row for row, _ in self._defenses())
+
+    def columns(self) -> tuple[str, ...]:
+        """The cells' attacks, each once, in order."""
+        return tuple(column for column, _ in self._attacks())
+
+    def cells(self, request: Request) -> list[tuple[str, str, Request]]:
+        """Row, column and request of every cell, attack by attack, so that images are crafted when theirs begins."""
+        return [
+            (row, column, replace(request, **defense, **attack))
+            for column, attack in self._attacks()
+            for row, defense in self._defenses()
+        ]
+
+    def _defenses(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name in self.defenses:
+            for settings in combinations(self.defense_settings):
+                row = " ".join([name, *_varied(settings, self.defense_settings)])
+                yield row, {"defense": name, "defense_settings": settings}
+
+    def _attacks(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name in self.attacks:
+            for settings in combinations(self.attack_settings):
+                for epsilon in self.epsilons:
+                    for seed in self.seeds:
+                        words = [name, *_varied(settings, self.attack_settings)]
+                        if epsilon is not None and len(self.epsilons) > 1:
+                            words.append(f"epsilon={format_epsilon(epsilon)}")
+                        if seed is not None and len(self.seeds) > 1:
+                            words.append(f"seed={seed}")
+                        found = {"attack": name, "attack_settings": settings, "epsilon": epsilon, "seed": seed}
+                        yield " ".join(words), found
+
+
 def choose_defenses(names: Sequence[str]) -> tuple[str, ...]:
     """The defenses of a sweep: those named, or for 'all' every registered one that needs no setting to be given."""
     if ALL not in names:
@@ -40,13 +97,8 @@ def choose_defenses(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(listing.name for listing in defenses.listings() if "required" not in listing.settings.values())
 
 
-def cells(request: Request, names: Iterable[str], attacks: Iterable[str]) -> list[Request]:
-    """One request a cell, attack by attack, so that the images of an attack are crafted when it begins."""
-    return [replace(request, defense=name, attack=attack) for attack in attacks for name in names]
-
-
 def sweep(
-    requests: Sequence[Request],
+    cells: Sequence[tuple[str, str, Request]],
     store: Store,
     observer: Observer,
     device: Callable[[], str],
@@ -55,9 +107,13 @@ def sweep(
 ) -> Iterator[Cell]:
     """Evaluate cell by cell, yielding each as it ends; a cell that fails does not stop the others."""
     with Crew(device, data_dir, store.artifacts.folder, observer.progressed, workers) as crew:
-        for request in requests:
+        for row, column, request in cells:
             try:
                 plan = make_plan(request)
-                yield Cell(request.defense, request.attack, evaluate_with(crew, plan, store, observer), None)
+                yield Cell(row, column, evaluate_with(crew, plan, store, observer), None)
             except BenchError as error:
-                yield Cell(request.defense, request.attack, None, str(error))
+                yield Cell(row, column, None, str(error))
+
+
+def _varied(settings: Mapping[str, str], axes: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{key}={value}" for key, value in settings.items() if len(axes[key]) > 1]

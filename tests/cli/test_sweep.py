@@ -76,3 +76,24 @@ def test_all_means_every_registered_defense_that_needs_no_setting() -> None:
     assert set(chosen) >= {"resnet", "wide-resnet", "vit", "diffusion-classifier", "tmdc"}
     needy = {listing.name for listing in defenses.listings() if "required" in listing.settings.values()}
     assert not needy & set(chosen)
+
+
+def test_every_combination_of_settings_epsilons_and_seeds_is_a_cell() -> None:
+    words = ("--attack", "pgd-linf", "-A", "steps=2", "-A", "steps=5", "-D", "scale=1", "-D", "scale=2")
+    more = ("--epsilon", "0.02", "--epsilon", "0.1", "--seed", "3", "--seed", "4", "--source", "self", "--json")
+    code, out, _ = sweep("Hyperplane", words=(*words, *more))
+    found = json.loads(out)
+    assert code == 0
+    assert len({cell["plan"] for cell in found}) == len(found) == 16
+    assert found[0]["row"] == "tests.plugins:Hyperplane scale=1"
+    assert found[0]["column"] == "pgd-linf steps=2 epsilon=0.02 seed=3"
+    assert {cell["assurance"] for cell in found} == {"white-box"}
+    by_epsilon = {cell["threat"]["exact"]: cell["robust_accuracy"] for cell in found}
+    assert by_epsilon["1/50"] > by_epsilon["1/10"]
+
+
+def test_many_columns_of_one_defense_are_written_down_the_page() -> None:
+    budgets = [word for epsilon in ("0.01", "0.02", "0.05", "0.1", "0.2") for word in ("--epsilon", epsilon)]
+    code, out, _ = sweep("Hyperplane", words=("--attack", "fgsm-linf", *budgets))
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines() if "epsilon=" in line] == ["fgsm-linf"] * 5

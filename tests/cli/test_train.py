@@ -74,3 +74,21 @@ def test_a_training_that_cannot_be_says_why(words: list[str], hint: str) -> None
     code, _, err = bench("train", *words)
     assert code == 2
     assert hint in err
+
+
+def test_a_hyperparameter_given_several_times_is_trained_into_a_folder_each_with_its_own_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = ("-T", "epochs=1", "-T", "epochs=2", "-T", "batch=128", "-o", "runs/long")
+    monkeypatch.setattr("sys.argv", ["bench", "train", "resnet", *words, "--json"])
+    code, out, _ = bench("train", "resnet", *words, "--json")
+    reports = json.loads(out)
+    assert code == 0
+    assert [report["weights"] for report in reports] == [
+        f"runs/long/epochs={epochs}/resnet.safetensors" for epochs in (1, 2)
+    ]
+    cards = [json.loads(Path(report["card"]).read_text()) for report in reports]
+    assert [(card["recipe"]["epochs"], card["recipe"]["batch"]) for card in cards] == [(1, 128), (2, 128)]
+    assert cards[1]["command"].endswith("-T batch=128 --json -T epochs=2 --output runs/long/epochs=2")
+    code, out, _ = bench("train", "resnet", *words)
+    assert "bench sweep white-box-1024 --defense resnet -D weights=runs/long/epochs=1/" in out
