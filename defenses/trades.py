@@ -14,19 +14,22 @@ if TYPE_CHECKING:
 
 NAME = "trades"
 HUB: Mapping[str, str] = {}
+Net = Literal["resnet", "wide-resnet", "vit", "wide-resnet-10-1", "wide-resnet-28-10", "wide-resnet-70-16"]
 
 
 @dataclass(frozen=True)
 class Trades(Trainable):
-    """A standard net trained by TRADES on training images and generated ones.
+    """A net trained by TRADES on training images and generated ones.
 
     Zhang et al. 2019, 1901.08573; with generated data, label smoothing and averaged weights: Wang et al. 2023,
-    2302.04638. `network` is the net of the defense of that name (None: resnet for images of at most 16 pixels, else
-    wide-resnet), and `weights` a file, folder or hub id of it in the same parameter names. Deviation: Wang et al.
-    train WideResNet-28-10 with swish; here it is the WideResNet-50-2 of wide-resnet.
+    2302.04638. `network` is the net of the standard defense of that name, or the WideResNet-depth-width with
+    pre-activation and swish of Wang et al. (None: resnet for images of at most 16 pixels, else wide-resnet-28-10;
+    wide-resnet-10-1 is one to try things out). `weights` is a file, folder or hub id of it in the same parameter names,
+    or a checkpoint that they released (`checkpoint/cifar10_linf_wrn28-10.pt` of wzekai99/DM-Improves-AT on the hub, or
+    RobustBench's Wang2023Better_WRN-28-10).
     """
 
-    network: Literal["resnet", "wide-resnet", "vit"] | None = None
+    network: Net | None = None
     weights: str | None = None
 
     def resolve(self, task: Task) -> Trades:
@@ -57,5 +60,5 @@ class Trades(Trainable):
 
         return learn(run, recipe, NAME, self._network(run.task))
 
-    def _network(self, task: Task) -> Literal["resnet", "wide-resnet", "vit"]:
-        return self.network or ("resnet" if max(task.shape[1:]) <= 16 else "wide-resnet")
+    def _network(self, task: Task) -> Net:
+        return self.network or ("resnet" if max(task.shape[1:]) <= 16 else "wide-resnet-28-10")

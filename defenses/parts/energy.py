@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -11,9 +10,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from bench import Classifier, Network, Task, WeightsError
+from bench import Classifier, Network, Task
 from defenses.parts.checkpoints import fill, read
 from defenses.parts.randomness import ambient
+from defenses.parts.wide_preactivation import plan, size_of
 
 LEAK = 0.2
 
@@ -40,11 +40,8 @@ class Trunk(nn.Module):
     def __init__(self, depth: int, width: int, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, 16, 3, padding=1)
-        sizes = [16, 16 * width, 32 * width, 64 * width]
-        for number, stride in ((1, 1), (2, 2), (3, 2)):
-            first = Block(sizes[number - 1], sizes[number], stride)
-            rest = [Block(sizes[number], sizes[number], 1) for _ in range((depth - 4) // 6 - 1)]
-            self.add_module(f"layer{number}", nn.Sequential(first, *rest))
+        for number, stage in enumerate(plan(depth, width), start=1):
+            self.add_module(f"layer{number}", nn.Sequential(*(Block(*block) for block in stage)))
 
     def forward(self, codes: Tensor) -> Tensor:
         out = codes
@@ -116,15 +113,7 @@ def load(path: Path, task: Task, device: str) -> Network:
     # the released code carries a second output that it never uses
     state = {key: value for key, value in state.items() if not key.startswith("energy_output.")}
     with ambient():
-        module = EnergyNet(*_size(state, path), task.shape[0], len(task.classes))
+        module = EnergyNet(*size_of(state, "f.layer1.{}.conv1.weight", path, "JEM"), task.shape[0], len(task.classes))
     fill(module, state, path)
     centre = (0.5,) * task.shape[0]
     return Network(module.to(device), centre, centre)
-
-
-def _size(state: Mapping[str, Tensor], path: Path) -> tuple[int, int]:
-    """Depth and width, from the number of blocks in the first layer and their channels."""
-    blocks = {match[1] for key in state if (match := re.fullmatch(r"f\.layer1\.(\d+)\.conv1\.weight", key))}
-    if "0" not in blocks:
-        raise WeightsError(f"The weights {path} are no JEM: 'f.layer1.0.conv1.weight' is missing.")
-    return 6 * len(blocks) + 4, max(1, len(state["f.layer1.0.conv1.weight"]) // 16)

@@ -1,4 +1,4 @@
-"""The standard nets as adversarial training takes them: built, stored and loaded by name."""
+"""The nets that adversarial training takes, the standard ones and WRNs: built, stored and loaded by name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from bench import Network, Task
+from defenses.parts import wide_preactivation
 from defenses.parts.classification import store_state
 from defenses.parts.randomness import ambient
 from defenses.parts.standard import FAMILIES, normalisation
 
-Name = Literal["resnet", "wide-resnet", "vit"]
+Name = Literal["resnet", "wide-resnet", "vit", "wide-resnet-10-1", "wide-resnet-28-10", "wide-resnet-70-16"]
 
 
 class Normalised(nn.Module):
@@ -22,8 +23,7 @@ class Normalised(nn.Module):
     def __init__(self, network: nn.Module, name: Name, task: Task) -> None:
         super().__init__()
         self.network = network
-        half = (0.5,) * task.shape[0]
-        mean, std = (half, half) if name == "vit" else normalisation(task)
+        mean, std = _normalisation(name, task)
         self.mean = nn.Buffer(torch.tensor(mean or 0.0).view(-1, 1, 1), persistent=False)
         self.std = nn.Buffer(torch.tensor(std or 1.0).view(-1, 1, 1), persistent=False)
 
@@ -40,6 +40,8 @@ def build(name: Name, task: Task, seed: int) -> Normalised:
             from defenses.parts import transformer
 
             return Normalised(transformer.build(task), name, task)
+        if name in wide_preactivation.SIZES:
+            return Normalised(wide_preactivation.fresh(name, task), name, task)
         return Normalised(FAMILIES[name].fresh(task), name, task)
 
 
@@ -57,4 +59,13 @@ def load(name: Name, path: Path, task: Task, device: str) -> Network:
         from defenses.vit import ViT
 
         return ViT(weights=str(path)).load(task, device)
+    if name in wide_preactivation.SIZES:
+        return wide_preactivation.load(name, path, task, device)
     return FAMILIES[name].load(path, task, device)
+
+
+def _normalisation(name: Name, task: Task) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    if name == "vit":
+        half = (0.5,) * task.shape[0]
+        return half, half
+    return wide_preactivation.normalisation(task) if name in wide_preactivation.SIZES else normalisation(task)

@@ -241,7 +241,7 @@ def test_on_photographs_trades_has_the_published_schedule_and_asks_for_images(tm
     task = Task("cifar10", ("a", "b"), (3, 32, 32))
     recipe = Trades().recipe(task)
     assert (recipe.epochs, recipe.batch, recipe.learning_rate, recipe.beta) == (400, 512, 0.2, 5)
-    assert Trades().resolve(task).network == "wide-resnet"
+    assert Trades().resolve(task).network == "wide-resnet-28-10"
     run = replace(training(tmp_path), task=task)
     with pytest.raises(UsageError, match="pass -T generated=FOLDER"):
         Trades().train(run, recipe)
