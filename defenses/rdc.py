@@ -53,10 +53,10 @@ class RDC(Defense):
         """Both denoisers in memory, one before the other."""
         import torch
 
-        from defenses.parts.likelihood import Ascent, EdmClassification, LikelihoodMaximizer, StraightThrough
+        from defenses.parts.likelihood import Ascent, EdmClassification, LikelihoodMaximizer
         from defenses.parts.memory import chunks_for
         from defenses.parts.pixels import load
-        from defenses.parts.purified import Purified
+        from defenses.parts.purified import Purified, StraightThrough
 
         files = self.files(task)
         front = load(files["front/denoiser"], task, device, torch.float32, conditional=False)

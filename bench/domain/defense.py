@@ -36,6 +36,11 @@ class Classifier(ABC):
         """A differentiable classifier whose gradient replaces this one's (BPDA; Athalye et al. 2018, 1802.00420)."""
         return None
 
+    def identity_stand_in(self) -> Classifier | None:
+        """A classifier of the same logits to rounding whose gradient takes what purifies the images for the identity;
+        None where nothing does."""
+        return None
+
     def shrink(self) -> str | None:
         """Use less memory a call from now on and say how ('chunks of 64 rows'); None when nothing is left to shrink."""
         return None

@@ -93,22 +93,6 @@ class LikelihoodMaximizer:
         return likelier.detach()
 
 
-class StraightThrough:
-    """A purifier whose gradient is taken to be the identity's (Athalye et al. 2018, 1802.00420), as RDC's code has
-    it."""
-
-    def __init__(self, purifier: LikelihoodMaximizer) -> None:
-        self.purifier = purifier
-
-    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
-        """Purified images (N, C, H, W) through which the gradient passes unchanged."""
-        return images + (self.purifier(images, rng) - images).detach()
-
-    def shrink(self) -> str | None:
-        """What the purifier can save."""
-        return self.purifier.shrink()
-
-
 class EdmClassification(Classifier):
     """The class under which a conditional denoiser's EDM loss is least (Chen et al. 2024, 2305.15241, eq. 9).
 

@@ -17,6 +17,21 @@ class Purifier(Protocol):
     def shrink(self) -> str | None: ...
 
 
+class StraightThrough:
+    """A purifier whose gradient is taken to be the identity's (Athalye et al. 2018, 1802.00420)."""
+
+    def __init__(self, purifier: Purifier) -> None:
+        self.purifier = purifier
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        """Purified images (N, C, H, W) through which the gradient passes unchanged."""
+        return images + (self.purifier(images.detach(), rng) - images).detach()
+
+    def shrink(self) -> str | None:
+        """What the purifier can save."""
+        return self.purifier.shrink()
+
+
 class Purified(Classifier):
     """A purifier in front of a classifier; what attacks differentiate instead, if anything, is `substitute`."""
 
@@ -39,6 +54,12 @@ class Purified(Classifier):
             return self._substitute
         inner = self.classifier.stand_in()
         return None if inner is None else Purified(self.purifier, inner)
+
+    def identity_stand_in(self) -> Classifier | None:
+        """The same with the identity for the purifier's gradient, and the classifier's own stand-in where it needs one;
+        None where it has none."""
+        inner = self.classifier if self.classifier.differentiable else self.classifier.stand_in()
+        return None if inner is None else Purified(StraightThrough(self.purifier), inner)
 
     def shrink(self) -> str | None:
         """What the purifier can save, then what the classifier can."""

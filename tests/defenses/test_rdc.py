@@ -18,12 +18,11 @@ from defenses.parts.likelihood import (
     Ascent,
     EdmClassification,
     LikelihoodMaximizer,
-    StraightThrough,
     nearest,
     weights_of,
 )
 from defenses.parts.noise_errors import Chunks
-from defenses.parts.purified import Purified
+from defenses.parts.purified import Purified, StraightThrough
 from defenses.rdc import RDC
 from tests.defenses.tiny import GREYS, images, rng
 

@@ -3,11 +3,25 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench import Network, PluginError, Task, UsageError, Victim
+from bench import Classifier, Network, PluginError, Task, UsageError, Victim
 from bench.domain.victim import check_logits
 from tests.plugins import SHAPE, Hyperplane, NoisyHyperplane, Rounded
 
 TASK = Task("halves", ("below", "above"), SHAPE)
+
+
+class Squared(Classifier):
+    """The hyperplane behind a purifier that squares, with an exact gradient."""
+
+    def __init__(self, straight: bool = False) -> None:
+        self.inner, self.straight = Hyperplane().load(TASK, "cpu"), straight
+
+    def __call__(self, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        purified = images.square()
+        return self.inner(images + (purified - images).detach() if self.straight else purified, rng)
+
+    def identity_stand_in(self) -> Classifier:
+        return Squared(straight=True)
 
 
 def rng() -> torch.Generator:
@@ -53,6 +67,21 @@ def test_a_stand_in_gives_its_gradient_and_leaves_the_logits_alone() -> None:
     assert torch.allclose(logits, classifier(images.detach(), rng()), atol=1e-6)
     assert images.grad is not None
     assert torch.equal(images.grad, plain.grad)  # type: ignore[arg-type]
+
+
+def gradient(victim: Victim, images: torch.Tensor) -> torch.Tensor:
+    queried = images.clone().requires_grad_()
+    return torch.autograd.grad(victim(queried)[:, 1].sum(), queried)[0]
+
+
+def test_bypassed_a_purifier_has_the_identity_s_gradient_and_a_plain_classifier_its_own() -> None:
+    images = torch.rand(4, *SHAPE)
+    for classifier in (Squared(), Hyperplane().load(TASK, "cpu"), Rounded().load(TASK, "cpu")):
+        victim, plain = Victim(classifier, rng()), Victim(Hyperplane().load(TASK, "cpu"), rng())
+        victim.bypass()
+        assert torch.equal(gradient(victim, images), gradient(plain, images))
+        assert victim.forwards == 4
+    assert not torch.equal(gradient(Victim(Squared(), rng()), images), gradient(plain, images))
 
 
 def test_a_defense_without_gradient_or_stand_in_names_the_way_out() -> None:
