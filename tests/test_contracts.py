@@ -23,6 +23,7 @@ BRIEF = {
     "aa-linf": {"n_queries": 50, "n_iter": 5},
     "aa-l2": {"n_queries": 50, "n_iter": 5},
     "cw-l2": {"search_steps": 3, "steps": 20},
+    "one-pixel": {"population": 20, "generations": 5},
 }
 DATA_IN_FOLDERS = ("cifar10", "folder")
 
