@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench import Victim
+    from torch import Generator
+
+    from bench import Batch, Victim
 
 
 @dataclass
@@ -61,12 +63,38 @@ def passes(adversary: Any, name: str) -> int:
     if name == "fab-t":
         return 2 + int(fab.n_target_classes) * (2 * int(fab.n_iter) + 3)
     if name == "apgd-t":
-        return 2 + int(targeted.n_target_classes) * ((int(targeted.n_iter) + 1) * int(targeted.eot_iter) + 1)
-    return 2 + int(apgd.n_restarts) * (int(apgd.n_iter) + 1) * int(apgd.eot_iter)
+        return 2 + int(targeted.n_target_classes) * (points(targeted) * int(targeted.eot_iter) + 1)
+    return 2 + int(apgd.n_restarts) * points(apgd) * int(apgd.eot_iter)
+
+
+def points(part: Any) -> int:
+    """Points that one run of APGD visits: its steps' and its start's, or its three stages' in l1."""
+    return int(part.n_iter) + (3 if part.use_largereps else 1)
+
+
+def set_steps(part: Any, steps: int) -> None:
+    """Give a part of APGD another number of steps, and the checkpoints that follow from it when it is built."""
+    part.n_iter = part.n_iter_orig = steps
+    part.n_iter_2, part.n_iter_min, part.size_decr = (max(int(share * steps), 1) for share in (0.22, 0.06, 0.03))
+
+
+def classes_of(victim: Victim, batch: Batch) -> int:
+    """How many classes the victim knows, from one query."""
+    import torch
+
+    with torch.no_grad():
+        return victim(batch.images[:1]).shape[1]
+
+
+def seed_from(rng: Generator) -> int:
+    """The library's seed, drawn from the passed generator."""
+    import torch
+
+    return int(torch.randint(2**31, (), generator=rng, device=rng.device))
 
 
 @contextmanager
-def isolated(read: Callable[[str], None]) -> Iterator[list[str]]:
+def isolated(read: Callable[[str], object] = str) -> Iterator[list[str]]:
     """A scope in which the library's side effects end; yields the warnings that it and Python give within.
 
     The library seeds torch's global generators, clears the trace function, counts calls for ever and logs.
@@ -96,7 +124,7 @@ def isolated(read: Callable[[str], None]) -> Iterator[list[str]]:
 class Handler(logging.Handler):
     """Keeps warnings and hands every other line on."""
 
-    def __init__(self, read: Callable[[str], None], warned: list[str]) -> None:
+    def __init__(self, read: Callable[[str], object], warned: list[str]) -> None:
         super().__init__()
         self._read, self._warned = read, warned
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attacks.autoattack.library import Progress, isolated, passes, short
+from attacks.autoattack.library import Progress, classes_of, isolated, passes, seed_from, set_steps, short
+from attacks.autoattack.limits import at_least_one, check_steps, possible
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:
@@ -34,9 +35,10 @@ class AutoAttack(Attack):
     replace the version's own where they are given: restarts of APGD and untargeted FAB, steps of APGD and FAB, Square's
     queries, gradients that APGD averages. Noise is fresh at every query where gradients are averaged, else it is fixed.
 
-    Deviations, each told in a remark: with K classes there are min(9, K - 1) targets, where the library fails below 10
+    Deviations, each told in a remark: with K classes there are at most K - 1 targets, where the library fails below 10
     (no remark: it is the same attack); the targeted DLR loss needs 4 classes and gives way to the untargeted one, which
-    needs 3 and is left out below; Square in l2 needs 5 pixels of height and is left out below.
+    needs 3 and is left out below; Square in l2 and l1 is left out where its first tiles do not fit the image, as below
+    5 pixels of height. In l1 the images are clamped to [0, 1], which the library's leave by a rounding error.
     """
 
     version: str = "standard"
@@ -59,22 +61,21 @@ class AutoAttack(Attack):
                 raise UsageError(f"AutoAttack has no part called {name!r}.{_hint(name, ATTACKS)}")
         for name in OVERRIDES:
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"{name} must be at least 1; got {value}.")
+            if value is not None:
+                at_least_one(name, value)
+        if self.n_iter is not None:
+            check_steps(self.norm, self.n_iter)
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """AutoAttack's images, clean where it found none, with its warnings as remarks.
 
-        Equal, bit for bit, to `pyautoattack.AutoAttack` on this batch with the seed that `rng` gives.
+        Equal, bit for bit, to `pyautoattack.AutoAttack` on this batch with the seed that `rng` gives, clamped in l1.
         """
-        import torch
-
-        with torch.no_grad():
-            classes = victim(batch.images[:1]).shape[1]
-        names, remarks = self._possible(classes, batch.images.shape[2])
+        classes, height, width = classes_of(victim, batch), *batch.images.shape[2:]
+        names, remarks = possible(self.attacks or VERSIONS[self.version], classes, self.norm, (height, width))
         if not names:
             raise UsageError(f"Nothing is left of AutoAttack's {', '.join(self.attacks)}: {'; '.join(remarks)}.")
-        seed = int(torch.randint(2**31, (), generator=rng, device=rng.device))
+        seed = seed_from(rng)
         progress = Progress(victim, len(batch))
         redraws = self.version == "rand" or (self.eot_iter or 1) > 1
 
@@ -88,21 +89,9 @@ class AutoAttack(Attack):
             adversary = self._adversary(model, names, classes, threat, batch.images.device, seed)
             progress.passes = {name: passes(adversary, name) for name in names}
             images, _ = adversary.run_standard_evaluation(batch.images, batch.labels, batch_size=len(batch))
+        if self.norm == "l1":
+            images = images.clamp(0, 1)
         return Perturbed(images, remarks=tuple(dict.fromkeys((*remarks, *map(short, warned)))))
-
-    def _possible(self, classes: int, height: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The attacks that so many classes and so high an image allow, in order, and what was changed for it."""
-        names, remarks = list(self.attacks or VERSIONS[self.version]), []
-        if classes < 4 and "apgd-t" in names:
-            names = ["apgd-dlr" if name == "apgd-t" else name for name in names]
-            remarks.append(f"apgd-t needs 4 classes and there are {classes}: apgd-dlr runs instead")
-        if classes < 3 and "apgd-dlr" in names:
-            names = [name for name in names if name != "apgd-dlr"]
-            remarks = [f"the DLR loss needs 3 classes and there are {classes}: apgd-t and apgd-dlr are left out"]
-        if self.norm == "l2" and height < 5 and "square" in names:
-            names.remove("square")
-            remarks.append(f"square in l2 needs images 5 pixels high and these have {height}: left out")
-        return tuple(dict.fromkeys(names)), tuple(remarks)
 
     def _adversary(
         self,
@@ -125,14 +114,12 @@ class AutoAttack(Attack):
             device=device,
         )
         adversary.attacks_to_run = list(names)
-        adversary.fab.n_target_classes = adversary.apgd_targeted.n_target_classes = min(9, classes - 1)
+        for part in (adversary.fab, adversary.apgd_targeted):
+            part.n_target_classes = min(part.n_target_classes, classes - 1)
         for part in (adversary.apgd, adversary.apgd_targeted):
             part.eot_iter = self.eot_iter or part.eot_iter
             if self.n_iter is not None:
-                part.n_iter = self.n_iter
-                part.n_iter_2, part.n_iter_min, part.size_decr = (
-                    max(int(share * self.n_iter), 1) for share in (0.22, 0.06, 0.03)
-                )
+                set_steps(part, self.n_iter)
         adversary.fab.n_iter = self.n_iter or adversary.fab.n_iter
         adversary.square.n_queries = self.n_queries or adversary.square.n_queries
         for part in (adversary.apgd, adversary.fab):
@@ -152,6 +139,13 @@ class AutoAttackL2(AutoAttack):
     """AutoAttack in l2."""
 
     norm: ClassVar[str] = "l2"
+
+
+@dataclass(frozen=True)
+class AutoAttackL1(AutoAttack):
+    """AutoAttack in l1 (Croce and Hein 2021, 2103.01208): APGD from three times the budget down, 5 restarts."""
+
+    norm: ClassVar[str] = "l1"
 
 
 def _hint(name: str, known: tuple[str, ...]) -> str:

@@ -1,0 +1,93 @@
+"""The victim as APGD sees it: asked only about samples whose verdict is open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench import Batch, Victim
+
+CLEARLY = 2.0**-8
+"""A margin of this share of the largest logit outlives the rounding of another batch size, in bfloat16 too."""
+
+
+class Settled(Exception):  # noqa: N818 - no error: the attack is over
+    """Raised through the library when no sample of its run is open."""
+
+
+class OpenRows:
+    """Follows which rows the library attacks, keeps what it finds, and answers settled rows from memory.
+
+    A row is broken when the library would count it as broken: its clean image is misclassified, or a point of a run at
+    the whole budget is, by the last of the draws that are averaged there. It is settled when the margin is clear
+    besides and the classifier deterministic. A settled row is answered with the logits that settled it, without a
+    gradient, and does not go through the victim again. The open rows do not notice: APGD's steps, losses, checkpoints
+    and sparsity are each row's own in every norm, while what a run's rows share - the random start's draws, the
+    counters - depends on how many they are, which stays. A run begins with all rows that are not broken, so their
+    number tells a new run from the next query of the present one.
+    """
+
+    def __init__(self, victim: Victim, batch: Batch, total: int, draws: int, name: str) -> None:
+        import torch
+
+        self.images = batch.images.clone()
+        self.broken_at = torch.full_like(batch.labels, -1)
+        self.keeps = victim.classifier.deterministic
+        self.apgd: Any = None
+        self._victim, self._labels, self._total, self._draws, self._name = victim, batch.labels, total, draws, name
+        self._rows = self._open = torch.arange(len(batch), device=batch.labels.device)
+        self._settled = torch.zeros_like(batch.labels, dtype=torch.bool)
+        self._logits = torch.empty(0)
+        self._queries = 0
+        self._left = len(batch)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits of the rows that the library asks about: all of them, then those of a run."""
+        import torch
+
+        if len(images) != len(self._rows):
+            self._rows = (self.broken_at < 0).nonzero().flatten()
+            self._open = torch.arange(len(self._rows), device=images.device)
+        if self._draws > 1:
+            self._victim.redraw()
+        logits = self._ask(images)
+        if len(self._logits) == 0:
+            self._logits = logits.detach().clone()
+            self._note(images, logits.detach(), 0)
+        elif images.requires_grad:
+            self._queries += 1
+            point, draw = divmod(self._queries, self._draws)
+            if draw == 0:
+                if self.apgd.eps == self.apgd.eps_orig:
+                    self._note(images.detach(), logits.detach(), point)
+                self._victim.watch(point, self._total, f"{self._name}, {self._left} robust samples left")
+        return logits
+
+    def _ask(self, images: Tensor) -> Tensor:
+        if len(self._open) == len(images):
+            return self._victim(images)
+        if len(self._open) == 0:
+            raise Settled
+        return self._logits[self._rows].index_copy(0, self._open, self._victim(images[self._open]))
+
+    def _note(self, images: Tensor, logits: Tensor, point: int) -> None:
+        """Keep what is misclassified at a point, and settle what is so clearly."""
+        import torch
+
+        rows, labels = self._rows, self._labels[self._rows]
+        wrong = (logits.max(1)[1] != labels) & ~self._settled[rows]
+        if not bool(wrong.any()):
+            return
+        first = wrong & (self.broken_at[rows] < 0)
+        self.broken_at[rows] = torch.where(first, point, self.broken_at[rows])
+        self._left = int((self.broken_at < 0).sum())
+        if not self.keeps:
+            return
+        margin = logits.max(1)[0] - logits.gather(1, labels[:, None]).flatten()
+        clear = wrong & (margin > CLEARLY * logits.abs().amax(1))
+        self.images[rows] = torch.where(wrong.view(-1, 1, 1, 1), images, self.images[rows])
+        self._logits[rows] = torch.where(clear[:, None], logits, self._logits[rows])
+        self._settled[rows] |= clear
+        self._open = (~self._settled[rows]).nonzero().flatten()
