@@ -1,4 +1,4 @@
-"""Intervals and tests for proportions; numbers in, numbers out."""
+"""Proportions of samples: their intervals, exact tests and bounds."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Proportion:
         return wilson(self.successes, self.n)
 
 
-def wilson(successes: float, n: int, confidence: float = CONFIDENCE) -> Interval:
-    """The Wilson score interval of a proportion, for `successes` in [0, n], whole or fractional.
+def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> Interval:
+    """The Wilson score interval of a proportion, for `successes` in [0, n]; both may be fractional.
 
     Raises `ValueError` for fewer than one sample, successes outside [0, n] or a confidence outside (0, 1).
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).

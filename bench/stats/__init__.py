@@ -1,0 +1,20 @@
+"""Intervals and tests; numbers in, numbers out."""
+
+from bench.stats.paired import holm, mcnemar, smallest_difference
+from bench.stats.proportions import CONFIDENCE, Interval, Proportion, binomial_test, clopper_pearson, wilson
+from bench.stats.resampling import bootstrap_difference, bootstrap_mean, clustered_interval
+
+__all__ = [
+    "CONFIDENCE",
+    "Interval",
+    "Proportion",
+    "binomial_test",
+    "bootstrap_difference",
+    "bootstrap_mean",
+    "clopper_pearson",
+    "clustered_interval",
+    "holm",
+    "mcnemar",
+    "smallest_difference",
+    "wilson",
+]

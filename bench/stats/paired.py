@@ -1,0 +1,123 @@
+"""Two or more defenses on the same samples: what their discordant pairs show, and what they could have shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.stats.proportions import CONFIDENCE, binomial_test
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+POWER = 0.8
+_PRECISION = 1e-5
+_NEGLIGIBLE = 7.0
+"""Standard deviations beyond which a binomial count is left out of a sum; what is left out holds less than 1e-9."""
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """The exact two-sided p-value that A and B err equally often, from the samples that only one of them gets right.
+
+    1 where there is no such sample. Raises `ValueError` for negative counts.
+    Source: Q. McNemar, Psychometrika 12 (1947); exact as a binomial test on the discordant pairs.
+    """
+    if min(only_a, only_b) < 0:
+        raise ValueError(f"Counts of discordant pairs are not negative; got {only_a} and {only_b}.")
+    return binomial_test(only_a, only_a + only_b)
+
+
+def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+    """The p-values adjusted for their number, in the given order: reject those of at most 0.05 and one false alarm
+    among all of them has a chance of at most 0.05.
+
+    Raises `ValueError` for a value outside [0, 1].
+    Source: S. Holm, Scandinavian Journal of Statistics 6 (1979), as step-down adjusted p-values.
+    """
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(f"P-values lie in [0, 1]; got {list(p_values)}.")
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, position in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[position]))
+        adjusted[position] = largest
+    return tuple(adjusted)
+
+
+@cache
+def smallest_difference(
+    n: int, discordant: float, power: float = POWER, confidence: float = CONFIDENCE
+) -> float | None:
+    """The smallest true difference of two accuracies that `mcnemar` on n samples would show with probability `power`.
+
+    `discordant` is the expected share of samples that exactly one of the two gets right, such as the observed one.
+    Given a difference d, the number of discordant pairs is binomial with n and max(discordant, d), of which A gets
+    each right with probability (1 + d / max(discordant, d)) / 2; shown means p <= 1 - confidence, in d's direction.
+    Power grows with d, so that d is found by bisection, to 1e-5, over exact sums. None where even d = 1 is not shown
+    so often (n below 6 at 95 %). Raises `ValueError` for fewer than one sample or shares outside [0, 1].
+    """
+    if n < 1 or not 0 <= discordant <= 1:
+        raise ValueError(f"Power needs n >= 1 and a share of discordant pairs in [0, 1]; got {n} and {discordant}.")
+    if not (0 < power < 1 and 0 < confidence < 1):
+        raise ValueError(f"Power and confidence lie between 0 and 1; got {power} and {confidence}.")
+    low, high = 0.0, 1.0
+    if _power(n, discordant, high, 1 - confidence) < power:
+        return None
+    while high - low > _PRECISION:
+        middle = (low + high) / 2
+        low, high = (low, middle) if _power(n, discordant, middle, 1 - confidence) >= power else (middle, high)
+    return high
+
+
+def _power(n: int, discordant: float, difference: float, alpha: float) -> float:
+    """How often the test shows the difference: a sum over numbers of discordant pairs (M, 1) and of wins (M, W)."""
+    share = max(discordant, difference)
+    if share == 0:
+        return 0.0
+    least, most = _likely(n, share)
+    pairs = np.arange(least, most + 1)
+    critical = np.array([_critical(int(count), alpha) for count in pairs])
+    favour = (1 + difference / share) / 2
+    fewest = np.array([_likely(int(count), favour)[0] for count in pairs])
+    width = max(_likely(int(count), favour)[1] for count in pairs) - int(fewest.min()) + 1
+    wins = np.maximum(critical, fewest)[:, None] + np.arange(width)
+    possible = wins <= pairs[:, None]
+    shown = _binomial(np.minimum(wins, pairs[:, None]), pairs[:, None], favour) * possible
+    return float(_binomial(pairs, np.array([n]), share) @ shown.sum(1))
+
+
+def _likely(trials: int, probability: float) -> tuple[int, int]:
+    """The range of counts outside which next to nothing of a binomial lies."""
+    spread = _NEGLIGIBLE * math.sqrt(trials * probability * (1 - probability)) + _NEGLIGIBLE
+    return max(0, math.floor(trials * probability - spread)), min(trials, math.ceil(trials * probability + spread))
+
+
+@cache
+def _critical(pairs: int, alpha: float) -> int:
+    """The fewest of `pairs` discordant pairs that one side must win for p <= alpha; more than all where none do."""
+    low, high = pairs // 2, pairs + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if binomial_test(middle, pairs) <= alpha else (middle, high)
+    return high
+
+
+def _binomial(successes: NDArray[np.int64], trials: NDArray[np.int64], probability: float) -> NDArray[np.float64]:
+    """P(X = successes) of binomial counts, elementwise."""
+    if probability >= 1:
+        return np.where(successes == trials, 1.0, 0.0)
+    logarithms = _log_factorials(int(trials.max(initial=0)))
+    ways = logarithms[trials] - logarithms[successes] - logarithms[trials - successes]
+    density: NDArray[np.float64] = np.exp(
+        ways + successes * math.log(probability) + (trials - successes) * math.log1p(-probability)
+    )
+    return density
+
+
+@cache
+def _log_factorials(largest: int) -> NDArray[np.float64]:
+    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, largest + 1)))])
