@@ -25,6 +25,7 @@ class ADP(Defense):
     every step. `rows` images go through the network at once, by default what fits into the device.
     """
 
+    family = "purification"
     weights: str | None = None
     classifier: Part = Part("resnet")
     sigma: float = 0.25

@@ -22,6 +22,7 @@ class DenoisedSmoothing(Defense):
     is any defense that neither draws nor abstains. `sigma`, `draws`, `alpha` and `copies` are those of smoothing.
     """
 
+    family = "certified by smoothing"
     weights: str | None = None
     classifier: Part = Part("resnet")
     sigma: float = 0.25

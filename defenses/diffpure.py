@@ -30,6 +30,7 @@ class DiffPure(Trainable):
     default what fits into the device.
     """
 
+    family = "purification"
     weights: str | None = None
     classifier: Part = Part("resnet")
     sampler: Literal["sde", "ode", "ddpm", "ddim"] = "sde"

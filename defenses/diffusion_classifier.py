@@ -32,6 +32,7 @@ class DiffusionClassifier(Trainable, Generative):
     what fits into the device.
     """
 
+    family = "generative classifiers"
     weights: str | None = None
     loss: Literal["l1", "l2"] = "l1"
     timesteps: int | None = None

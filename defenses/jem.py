@@ -26,6 +26,7 @@ class JEM(Trainable):
     in the released code.
     """
 
+    family = "generative classifiers"
     weights: str | None = None
     refine: int = 0
     size: float = 1.0

@@ -28,6 +28,7 @@ class PgdAT(Trainable):
     network in evaluation mode, as every later attacker does; the step that follows is in training mode.
     """
 
+    family = "adversarially trained"
     network: Literal["resnet", "wide-resnet", "vit"] = "resnet"
     weights: str | None = None
 

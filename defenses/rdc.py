@@ -26,6 +26,7 @@ class RDC(Defense):
     are not read. `rows` (image x class x level) go through the network at once.
     """
 
+    family = "generative classifiers"
     weights: str | None = None
     front: str | None = None
     steps: int = 5

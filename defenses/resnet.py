@@ -26,6 +26,7 @@ class ResNet(Trainable):
     weights have. Colour images are normalised with CIFAR-10's mean and deviation.
     """
 
+    family = "standard nets"
     weights: str | None = None
 
     def load(self, task: Task, device: str) -> Network:

@@ -26,6 +26,7 @@ class RobustBench(Defense):
     (cifar10/Linf/NAME.pt) and are downloaded to it where they are missing. Needs the extra `robustbench`.
     """
 
+    family = "RobustBench's zoo"
     model: str
     norm: Norm = "linf"
     data: Data | None = None

@@ -26,6 +26,7 @@ class Smoothing(Trainable):
     `copies` noisy images make the gradient that white-box attacks get in place of the vote's.
     """
 
+    family = "certified by smoothing"
     weights: str | None = None
     sigma: float = 0.25
     draws: int = 100

@@ -25,6 +25,7 @@ class TMDC(Trainable):
     those of diffusion-classifier.
     """
 
+    family = "generative classifiers"
     weights: str | None = None
     step: int | None = None
     base: str | None = None

@@ -29,6 +29,7 @@ class Trades(Trainable):
     RobustBench's Wang2023Better_WRN-28-10).
     """
 
+    family = "adversarially trained"
     network: Net | None = None
     weights: str | None = None
 

@@ -25,6 +25,7 @@ class ViT(Trainable):
     are normalised with mean and deviation 0.5 and enlarged bilinearly to the size that the transformer reads.
     """
 
+    family = "standard nets"
     weights: str | None = None
 
     def load(self, task: Task, device: str) -> Network:

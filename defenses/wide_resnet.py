@@ -26,6 +26,7 @@ class WideResNet(Trainable):
     The stem, 3x3 without pooling or 7x7, is the one that the weights have.
     """
 
+    family = "standard nets"
     weights: str | None = None
 
     def load(self, task: Task, device: str) -> Network:

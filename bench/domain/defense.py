@@ -108,6 +108,8 @@ class Defense(ABC):
 
     revision: ClassVar[str] = "1"
     """Raise it whenever the same settings would give other predictions."""
+    family: ClassVar[str] = ""
+    """What kind of defense it is, in a word or two, for readers: 'purification'."""
 
     @abstractmethod
     def load(self, task: Task, device: str) -> Classifier:
