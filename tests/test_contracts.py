@@ -22,6 +22,15 @@ SHOWN = 2
 BRIEF = {
     "aa-linf": {"n_queries": 50, "n_iter": 5},
     "aa-l2": {"n_queries": 50, "n_iter": 5},
+    "aa-l1": {"n_queries": 50, "n_iter": 5},
+    "aa-rand-linf": {"n_iter": 5},
+    "aa-rand-l2": {"n_iter": 5},
+    **dict.fromkeys(("apgd-ce-linf", "apgd-ce-l2", "apgd-ce-l1"), {"n_iter": 5}),
+    **dict.fromkeys(("apgd-dlr-linf", "apgd-dlr-l2", "apgd-dlr-l1"), {"n_iter": 5}),
+    **dict.fromkeys(("apgd-t-linf", "apgd-t-l2", "apgd-t-l1"), {"n_iter": 5}),
+    **dict.fromkeys(("fab-linf", "fab-l2", "fab-l1"), {"n_iter": 5}),
+    **dict.fromkeys(("fab-t-linf", "fab-t-l2", "fab-t-l1"), {"n_iter": 5}),
+    **dict.fromkeys(("square-linf", "square-l2", "square-l1"), {"n_queries": 50}),
     "cw-l2": {"search_steps": 3, "steps": 20},
     "one-pixel": {"population": 20, "generations": 5},
 }

@@ -44,10 +44,14 @@ def test_a_shard_equals_a_direct_call_of_the_library_bit_for_bit(kind: Any, vers
 
 
 def test_the_whole_standard_version_equals_the_library_bit_for_bit() -> None:
-    module = network()
+    def few_targets_and_queries(adversary: Any) -> None:
+        adversary.fab.n_target_classes = adversary.apgd_targeted.n_target_classes = 3
+        adversary.square.n_queries = 200
+
+    module = network(classes=4)
     batch = batch_for(module, 8)
     attack = AutoAttackLinf(n_queries=200)  # of 5000: the only setting that is cut, for the test's time
-    theirs = by_library("linf", module, batch, lambda adversary: setattr(adversary.square, "n_queries", 200))
+    theirs = by_library("linf", module, batch, few_targets_and_queries)
     ours = propose(attack, module, batch).images
     assert torch.equal(ours, theirs)
     assert 0 < int((ours != batch.images).flatten(1).any(1).sum()) < 8
