@@ -129,14 +129,14 @@ class AutoAttack(Attack):
 
 @dataclass(frozen=True)
 class AutoAttackLinf(AutoAttack):
-    """AutoAttack in linf."""
+    """AutoAttack in linf: two APGD, FAB and Square (Croce and Hein 2020, 2003.01690)."""
 
     norm: ClassVar[str] = "linf"
 
 
 @dataclass(frozen=True)
 class AutoAttackL2(AutoAttack):
-    """AutoAttack in l2."""
+    """AutoAttack in l2: two APGD, FAB and Square (Croce and Hein 2020, 2003.01690)."""
 
     norm: ClassVar[str] = "l2"
 
