@@ -1,4 +1,4 @@
-"""Name -> plugin: entry points, `package.module:Attr` and `./file.py:Attr`, all found the same way."""
+"""Name -> plugin: entry points, `family:member`, `package.module:Attr` and `./file.py:Attr`, all found the same way."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from bench.domain.attack import Attack
 from bench.domain.dataset import Dataset, Task
@@ -23,6 +23,17 @@ from bench.domain.plan import Spec
 from bench.settings import configure, describe, spell_out
 
 P = TypeVar("P", Defense, Attack, Dataset)
+
+
+@runtime_checkable
+class Family(Protocol):
+    """Many plugins under one entry point, such as a library's attacks: `torchattacks:PGD` is the member PGD."""
+
+    def member(self, name: str) -> type:
+        """The plugin class of a member, the same whenever it is asked for."""
+
+    def members(self) -> Sequence[str]:
+        """All names. Raises `PluginError` where what the family needs is not installed."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class Listing:
     settings: Mapping[str, str]
     facts: Mapping[str, str]
     broken: str | None = None
+    family: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,17 +58,25 @@ class Registry(Generic[P]):
     base: type[P]
 
     def find(self, reference: str) -> type[P]:
-        """The plugin class behind a name, `package.module:Attr` or `./file.py:Attr`.
+        """The plugin class behind a name, `family:member`, `package.module:Attr` or `./file.py:Attr`.
 
         Raises `UsageError` for an unknown name, `PluginError` where the plugin cannot be imported or is another kind.
         """
-        found = self._from_target(reference) if ":" in reference else self._from_entry_point(reference)
+        name, colon, member = reference.partition(":")
+        registered = self.holds(name) or not colon
+        found = self._from_entry_point(name) if registered else self._from_target(reference)
+        if registered:
+            found = self._member(name, found, member)
         if not (inspect.isclass(found) and issubclass(found, self.base)):
             raise PluginError(f"{reference} is not a {self.kind}: it must be a subclass of bench.{self.base.__name__}.")
         if inspect.isabstract(found):
             missing = ", ".join(sorted(found.__abstractmethods__))
             raise PluginError(f"{reference} does not define {missing}, which every {self.kind} needs.")
         return found
+
+    def holds(self, name: str) -> bool:
+        """Whether a plugin or a family is registered under this name."""
+        return any(entry.name == name for entry in self._entries())
 
     def make(self, reference: str, settings: Mapping[str, Any]) -> P:
         """An instance with these settings (text or plain data)."""
@@ -78,15 +98,30 @@ class Registry(Generic[P]):
 
     def _listing(self, entry: EntryPoint) -> Listing:
         try:
+            found = self._from_entry_point(entry.name)
+            if isinstance(found, Family):
+                return Listing(f"{entry.name}:NAME", entry.value, _summary(found), {}, {}, family=True)
             plugin = self.find(entry.name)
         except BenchError as error:
             return Listing(entry.name, entry.value, "", {}, {}, broken=str(error))
-        summary = (inspect.getdoc(plugin) or "").partition("\n\n")[0].replace("\n", " ")
         facts = {fact: str(getattr(plugin, fact)) for fact in ("norm", "knowledge") if hasattr(plugin, fact)}
-        return Listing(entry.name, entry.value, summary, describe(plugin), facts)
+        return Listing(entry.name, entry.value, _summary(plugin), describe(plugin), facts)
 
     def _entries(self) -> list[EntryPoint]:
         return list({(entry.name, entry.value): entry for entry in entry_points(group=self.group)}.values())
+
+    def _member(self, name: str, found: object, member: str) -> object:
+        """The member of a family, or what stands alone; `UsageError` where the one is named like the other."""
+        if not isinstance(found, Family):
+            if member:
+                raise UsageError(f"{name} is one {self.kind} and has no members; leave out ':{member}'.")
+            return found
+        names = found.members()
+        if not member:
+            raise UsageError(f"{name} is a family; name a member as in {name}:NAME. It has {', '.join(sorted(names))}.")
+        if member not in names:
+            raise UsageError(f"{name} has no member {member!r}.{closest(member, names)}")
+        return found.member(member)
 
     def _from_entry_point(self, name: str) -> object:
         matches = [entry for entry in self._entries() if entry.name == name]
@@ -155,6 +190,11 @@ class Part:
 
     def __str__(self) -> str:
         return self.name
+
+
+def _summary(plugin: object) -> str:
+    """The first paragraph of a docstring on one line."""
+    return (inspect.getdoc(plugin) or "").partition("\n\n")[0].replace("\n", " ")
 
 
 def _settle(plugin: Defense, task: Task) -> tuple[Defense, dict[str, Path]]:

@@ -6,6 +6,7 @@ import pytest
 
 from bench import PluginError, UsageError
 from bench.registry import attacks, datasets, defenses
+from bench.testing import kind_of
 from tests.plugins import Hyperplane
 
 PLUGIN = '''
@@ -22,6 +23,21 @@ class Mine(Defense):
 class Abstract(Defense):
     """Says nothing of loading."""
 '''
+
+
+class Planes:
+    """Hyperplanes by number.
+
+    More of them.
+    """
+
+    @staticmethod
+    def members() -> list[str]:
+        return ["one", "three"]
+
+    @staticmethod
+    def member(name: str) -> type[Hyperplane]:
+        return Hyperplane
 
 
 @pytest.fixture
@@ -83,11 +99,16 @@ def test_a_file_with_a_syntax_error_says_so(tmp_path: Path) -> None:
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A distribution whose defenses are broken, or take a name that is taken."""
+    """A distribution whose defenses are broken, take a name that is taken, or are a family."""
     folder = tmp_path / "other-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
-    lines = ["[bench.defenses]", "shattered = nowhere_at_all:Net", "resnet = tests.plugins:Hyperplane"]
+    lines = [
+        "[bench.defenses]",
+        "shattered = nowhere_at_all:Net",
+        "resnet = tests.plugins:Hyperplane",
+        "planes = tests.test_registry:Planes",
+    ]
     (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -105,3 +126,37 @@ def test_a_broken_plugin_is_listed_with_its_reason_and_fails_only_when_asked_for
 def test_a_name_that_two_packages_claim_is_refused_with_both() -> None:
     with pytest.raises(PluginError, match=r"registered twice.*defenses.resnet:ResNet.*tests.plugins:Hyperplane"):
         defenses.find("resnet")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_member_of_a_family_is_found_made_and_written_as_any_plugin() -> None:
+    plugin = defenses.make("planes:three", {"scale": "2"})
+    spec = defenses.spec("planes:three", plugin)
+    assert (spec.name, dict(spec.params)) == ("planes:three", {"scale": 2.0})
+    assert defenses.make(spec.name, spec.params) == plugin
+    assert kind_of("planes:three") == "defense"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_family_is_listed_in_one_line() -> None:
+    listed = {listing.name: listing for listing in defenses.listings()}
+    assert listed["planes:NAME"].family
+    assert listed["planes:NAME"].summary == "Hyperplanes by number."
+    assert not listed["vit"].family
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("reference", "hint"),
+    [
+        ("planes", "planes is a family; name a member as in planes:NAME. It has one, three."),
+        ("planes:", "It has one, three."),
+        ("planes:thre", "planes has no member 'thre'. Did you mean 'three'?"),
+        ("vit:one", "vit is one defense and has no members; leave out ':one'."),
+        ("plane", "Did you mean 'planes'?"),
+    ],
+)
+def test_a_family_or_member_that_is_named_wrongly_is_told(reference: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        defenses.find(reference)
+    assert hint in str(caught.value)

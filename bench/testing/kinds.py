@@ -12,12 +12,13 @@ Kind = Literal["defense", "attack", "data set"]
 
 
 def kind_of(reference: str) -> Kind:
-    """Whether a name, `package.module:Attr` or `./file.py:Attr` is a defense, an attack or a data set.
+    """Whether a name, `family:member`, `package.module:Attr` or `./file.py:Attr` is a defense, an attack or a data set.
 
     Raises `UsageError` for an unknown name, `PluginError` where the plugin is broken or none of the three.
     """
-    if ":" not in reference:
-        return _kind_of_name(reference)
+    name = reference.partition(":")[0]
+    if ":" not in reference or any(registry.holds(name) for registry in (defenses, attacks, datasets)):
+        return _kind_of_name(name)
     complaints: dict[str, BenchError] = {}
     for registry in (defenses, attacks, datasets):
         try:
