@@ -141,15 +141,14 @@ def _run(plan: Plan, store: Store, device: str, data_dir: Path | None, workers: 
 
 
 def _finish(plan: Plan, store: Store, evaluation: Evaluation, fail_under: float | None, as_json: bool) -> None:
-    from bench.report.summary import summarise
+    from bench.report.summary import read
 
     panels.show_failures(evaluation.failures)
-    outcomes = store.outcomes(plan)
-    if not outcomes:
+    if not store.shards(plan):
         if as_json:
             print_json({"plan": plan.digest, **panels.work_document(evaluation)})
         raise typer.Exit(FAILED)
-    summary = summarise(plan, outcomes, store.shards(plan))
+    summary = read(store, plan)
     if as_json:
         print_json(panels.evaluation_document(summary, evaluation))
     else:

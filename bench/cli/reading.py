@@ -53,12 +53,12 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """Show a plan: what it fixes, what it found, what it cost."""
-    from bench.report.summary import summarise
+    from bench.report.summary import read
     from bench.store.store import Store
 
     store = Store(db, create=False)
     found = store.find(plan)
-    result = summarise(found, store.outcomes(found), store.shards(found))
+    result = read(store, found)
     if as_json:
         print_json({**result.document(), "document": found.document(), "environments": list(result.environments)})
         return
@@ -164,11 +164,11 @@ def _list_protocols(as_json: bool) -> None:
 
 
 def _list_plans(db: str, as_json: bool) -> None:
-    from bench.report.summary import summarise
+    from bench.report.summary import read
     from bench.store.store import Store
 
     store = Store(db, create=False)
-    results = [summarise(plan, store.outcomes(plan), store.shards(plan)) for plan in store.plans()]
+    results = [read(store, plan) for plan in store.plans()]
     if as_json:
         print_json([result.document() for result in results])
         return

@@ -102,13 +102,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _result(cell: Cell, store: Store) -> Result | None:
-    from bench.report.summary import summarise
+    from bench.report.summary import read
 
     if cell.evaluation is None:
         return None
     plan = cell.evaluation.plan
-    outcomes = store.outcomes(plan)
-    return summarise(plan, outcomes, store.shards(plan)) if outcomes else None
+    return read(store, plan) if store.shards(plan) else None
 
 
 def _line(cell: Cell, result: Result | None) -> str:

@@ -12,6 +12,7 @@ from bench.protocols import Protocol, builtin_protocols, covers
 from bench.protocols.protocol import SETTINGS
 from bench.registry import attacks, datasets
 from bench.report.rows import Column, Entry, Row, identity, make_row, ranked, read_entry
+from bench.report.seeds import seedless, spread
 from bench.settings import spell_out
 
 if TYPE_CHECKING:
@@ -54,9 +55,10 @@ def leaderboards(store: Store, protocols: Iterable[Protocol] | None = None) -> t
 
     A plan counts for every protocol that covers it. Plans that none covers make leaderboards of their own settings,
     on which other plans with the same attacks, budgets and settings stand too. A leaderboard that would only repeat
-    plans of fuller ones is left out.
+    plans of fuller ones is left out. Plans that differ only in their seed stand in one place, that of the seed which a
+    protocol names or of the lowest one, as a `Spread`.
     """
-    entries = [read_entry(store, plan) for plan in store.plans()]
+    entries = _gathered([read_entry(store, plan) for plan in store.plans()])
     known = [_spelled_out(protocol) for protocol in (builtin_protocols().values() if protocols is None else protocols)]
     groups = _groups(entries, known)
     shown: set[str] = set()
@@ -67,6 +69,23 @@ def leaderboards(store: Store, protocols: Iterable[Protocol] | None = None) -> t
             shown |= digests
             kept.add(number)
     return tuple(_board(group) for number, group in enumerate(groups) if number in kept)
+
+
+def _gathered(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, those that differ only in their seed as one with a spread over the finished and valid ones."""
+    usual = {protocol.seed for protocol in builtin_protocols().values()}
+    by_plan: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_plan.setdefault(seedless(entry.result.plan), []).append(entry)
+    gathered = []
+    for family in by_plan.values():
+        first = min(family, key=lambda entry: (entry.result.plan.seed not in usual, entry.result.plan.seed))
+        whole = [entry for entry in family if entry.result.complete and not entry.result.invalid]
+        if len(whole) > 1 and first in whole:
+            found = spread([(entry.result.plan, entry.outcomes) for entry in whole])
+            first = replace(first, result=replace(first.result, spread=found))
+        gathered.append(first)
+    return gathered
 
 
 def _groups(entries: Sequence[Entry], known: Sequence[Protocol]) -> list[Group]:

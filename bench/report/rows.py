@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.report.summary import Accuracy, Result, summarise
-from bench.stats import Proportion
+from bench.stats import CONFIDENCE, Proportion, holm, mcnemar
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench.domain.outcomes import Outcomes
     from bench.store.store import Store
 
 
@@ -36,7 +42,7 @@ class Row:
 
     `worst` is the share of samples that survive everything on the leaderboard, the clean image included: per sample
     the lowest rate over the plans. It is there only where every column is complete and valid, and only then is there
-    a `rank`; otherwise `gaps` says what is missing. `notes` are doubts about the row as a whole.
+    a `rank` (see `ranked`); otherwise `gaps` says what is missing. `notes` are doubts about the row as a whole.
     """
 
     defense: Spec
@@ -46,6 +52,8 @@ class Row:
     gaps: tuple[str, ...]
     notes: tuple[str, ...]
     rank: int | None = None
+    survival: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
+    """Per sample (N,) the share that survives; of what `worst` is the mean."""
 
     @property
     def found(self) -> tuple[Result, ...]:
@@ -67,11 +75,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Entry:
-    """A plan's result with what comparing it needs: per sample the lowest rate, and the clean predictions."""
+    """A plan's result with its outcomes, which comparing it needs."""
 
     result: Result
-    lowest: Mapping[int, float]
-    clean: Mapping[int, tuple[int, ...]]
+    outcomes: Outcomes
 
     @property
     def column(self) -> Column:
@@ -101,12 +108,8 @@ def differences(spec: Spec, others: Iterable[Spec]) -> tuple[str, ...]:
 
 def read_entry(store: Store, plan: Plan) -> Entry:
     """The entry of a plan with at least one finished shard."""
-    outcomes = store.outcomes(plan)
-    return Entry(
-        result=summarise(plan, outcomes, store.shards(plan)),
-        lowest={outcome.index: min(outcome.clean_rate, outcome.robust_rate) for outcome in outcomes},
-        clean={outcome.index: outcome.clean for outcome in outcomes},
-    )
+    outcomes = store.table(plan)
+    return Entry(summarise(plan, outcomes, store.shards(plan)), outcomes)
 
 
 def make_row(entries: Sequence[Entry], columns: Sequence[Column]) -> Row:
@@ -115,28 +118,47 @@ def make_row(entries: Sequence[Entry], columns: Sequence[Column]) -> Row:
     results = tuple(by_column.get(identity(column)) for column in columns)
     gaps = [_gap(column, result) for column, result in zip(columns, results, strict=True)]
     fullest = max(entries, key=lambda entry: entry.result.n)
-    worst = None
+    survival = None
     if not any(gaps):
-        survivors = sum(min(entry.lowest[sample] for entry in entries) for sample in fullest.lowest)
-        worst = Proportion(survivors, fullest.result.n)
+        survival = np.minimum.reduce([entry.outcomes.lowest for entry in entries])
     return Row(
         defense=fullest.result.plan.defense,
         results=results,
         clean=fullest.result.clean,
-        worst=worst,
+        worst=None if survival is None else Proportion(survival.sum().item(), len(survival)),
         gaps=tuple(gap for gap in gaps if gap),
         notes=() if _agree(entries, fullest) else (DISAGREEMENT,),
+        survival=survival,
     )
 
 
 def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows in order, with ranks: by worst case, where equal ones share a rank, then the unranked by their mean."""
+    """The rows in order, by worst case, then the unranked by their mean.
+
+    A rank is 1 more than the number of rows that are shown to be better, and never smaller than that of the row above,
+    so that rows which the samples cannot tell apart share one. A row is shown to be better where the sign test over
+    the samples on which two rows differ (McNemar's, for whole samples), corrected by Holm over all pairs of the
+    leaderboard, has a p-value below 5 %.
+    """
     ordered = sorted(
         rows,
         key=lambda row: (row.worst is None, -row.worst.rate if row.worst else -row.mean, identity(row.defense)),
     )
-    rates = [row.worst.rate for row in ordered if row.worst]
-    return tuple(replace(row, rank=rates.index(row.worst.rate) + 1 if row.worst else None) for row in ordered)
+    better = _better([row.survival for row in ordered if row.survival is not None])
+    ranks = itertools.accumulate((1 + sum(worse == place for _, worse in better) for place in range(len(ordered))), max)
+    return tuple(replace(row, rank=rank if row.worst else None) for row, rank in zip(ordered, ranks, strict=True))
+
+
+def _better(survivals: Sequence[NDArray[np.float64]]) -> list[tuple[int, int]]:
+    """The pairs (better, worse) of rows, as places, whose difference the samples show."""
+    pairs = list(itertools.combinations(range(len(survivals)), 2))
+    wins = [(int((survivals[a] > survivals[b]).sum()), int((survivals[a] < survivals[b]).sum())) for a, b in pairs]
+    shown = [p < 1 - CONFIDENCE for p in holm([mcnemar(*counts) for counts in wins])]
+    return [
+        (a, b) if more > less else (b, a)
+        for (a, b), (more, less), is_shown in zip(pairs, wins, shown, strict=True)
+        if is_shown
+    ]
 
 
 def _gap(column: Column, result: Result | None) -> str | None:
@@ -153,4 +175,14 @@ def _gap(column: Column, result: Result | None) -> str | None:
 
 def _agree(entries: Sequence[Entry], fullest: Entry) -> bool:
     """Whether the clean predictions are the same in every plan, wherever they were made so far."""
-    return all(fullest.clean.get(sample, seen) == seen for entry in entries for sample, seen in entry.clean.items())
+    known = fullest.outcomes
+    for entry in entries:
+        found = entry.outcomes
+        if len(found) == len(known):
+            if not np.array_equal(found.clean, known.clean):
+                return False
+            continue
+        _, here, there = np.intersect1d(found.index, known.index, return_indices=True)
+        if not np.array_equal(found.clean[here], known.clean[there]):
+            return False
+    return True

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bench.domain.errors import UsageError
 from bench.domain.plan import Assurance, Plan
 from bench.stats import Interval, Proportion
 
 if TYPE_CHECKING:
-    from bench.domain.outcome import Outcome
-    from bench.store.store import ShardRecord
+    from numpy.typing import NDArray
+
+    from bench.domain.outcomes import Outcomes
+    from bench.report.seeds import Spread
+    from bench.store.store import ShardRecord, Store
 
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -43,7 +47,8 @@ class Result:
 
     `invalid` and `remarks` are the distinct ones, in the order of the shards. `forwards` and `backwards` are passes
     a sample; `seconds` is the sum over shards, `peak_memory` the largest, `finished` (UTC) the newest. `certified` is
-    the certified accuracy by radius, empty where nothing was certified.
+    the certified accuracy by radius, empty where nothing was certified. `spread` is what the same plan gives under
+    several seeds, where the store holds them.
     """
 
     plan: Plan
@@ -60,6 +65,7 @@ class Result:
     finished: datetime
     environments: tuple[Mapping[str, Any], ...]
     certified: Mapping[float, Proportion] = field(default_factory=dict)
+    spread: Spread | None = None
 
     @property
     def n(self) -> int:
@@ -130,55 +136,63 @@ class Result:
         }
 
 
-def summarise(plan: Plan, outcomes: Sequence[Outcome], shards: Sequence[ShardRecord]) -> Result:
+def read(store: Store, plan: Plan) -> Result:
+    """The figures of a stored plan; `UsageError` where no shard of it is finished."""
+    return summarise(plan, store.table(plan), store.shards(plan))
+
+
+def summarise(plan: Plan, outcomes: Outcomes, shards: Sequence[ShardRecord]) -> Result:
     """The figures of a plan from all of its finished shards; `UsageError` where none is finished."""
-    if not outcomes or not shards:
+    n = len(outcomes)
+    if not n or not shards:
         raise UsageError(f"No shard of plan {plan.digest[:12]} is finished; evaluate it first.")
-    labels = [outcome.label for outcome in outcomes]
     environments = {json.dumps(shard.environment, sort_keys=True): shard.environment for shard in shards}
     return Result(
         plan=plan,
-        clean=_accuracy(labels, [outcome.clean for outcome in outcomes]),
-        robust=_accuracy(labels, [outcome.perturbed for outcome in outcomes]),
+        clean=_accuracy(outcomes.label, outcomes.clean),
+        robust=_accuracy(outcomes.label, outcomes.perturbed),
         shards=len(shards),
         invalid=_distinct(shard.invalid for shard in shards if shard.invalid),
         remarks=_distinct(remark for shard in shards for remark in shard.remarks),
-        largest_distance=max(outcome.distance for outcome in outcomes),
-        forwards=sum(shard.forwards for shard in shards) / len(outcomes),
-        backwards=sum(shard.backwards for shard in shards) / len(outcomes),
+        largest_distance=float(outcomes.distance.max()),
+        forwards=sum(shard.forwards for shard in shards) / n,
+        backwards=sum(shard.backwards for shard in shards) / n,
         seconds=sum(shard.seconds for shard in shards),
         peak_memory=max(shard.peak_memory for shard in shards),
         finished=max(shard.finished for shard in shards),
         environments=tuple(environments.values()),
-        certified=_certified([outcome.radius for outcome in outcomes if outcome.radius is not None]),
+        certified=_certified(outcomes.radius),
     )
 
 
-def _certified(radii: Sequence[float]) -> dict[float, Proportion]:
-    """The share of samples whose label is certified at each of `RADII`."""
-    if not radii:
+def _certified(radii: NDArray[np.float64]) -> dict[float, Proportion]:
+    """The share of samples whose label is certified at each of `RADII`; empty where nothing was certified."""
+    known = radii[~np.isnan(radii)]
+    if not len(known):
         return {}
-    return {least: Proportion(sum(radius > 0 and radius >= least for radius in radii), len(radii)) for least in RADII}
+    return {least: Proportion(int(((known > 0) & (known >= least)).sum()), len(known)) for least in RADII}
 
 
-def _accuracy(labels: Sequence[int], predictions: Sequence[Sequence[int]]) -> Accuracy:
-    judged = list(zip(labels, predictions, strict=True))
+def _accuracy(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Accuracy:
+    right = predictions == labels[:, None]
 
-    def share(right: Iterable[float]) -> Proportion:
-        return Proportion(sum(right), len(judged))
+    def share(successes: NDArray[Any]) -> Proportion:
+        return Proportion(successes.sum().item(), len(labels))
 
     return Accuracy(
-        mean=share(list(draws).count(label) / len(draws) for label, draws in judged),
-        first=share(draws[0] == label for label, draws in judged),
-        worst=share(all(draw == label for draw in draws) for label, draws in judged),
-        majority=share(_elects(draws, label) for label, draws in judged),
+        mean=share(right.mean(1)),
+        first=share(right[:, 0]),
+        worst=share(right.all(1)),
+        majority=share(_elected(labels, predictions)),
     )
 
 
-def _elects(draws: Sequence[int], label: int) -> bool:
-    """Whether the label has more votes than any other class; a tie is an error."""
-    votes = Counter(draws)
-    return all(votes[label] > count for other, count in votes.items() if other != label)
+def _elected(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each label has more votes than any other class; a tie is an error."""
+    votes = np.stack([(predictions == label).sum(1) for label in np.unique(np.append(predictions, labels))], 1)
+    own = (predictions == labels[:, None]).sum(1)
+    elected: NDArray[np.bool_] = (own > 0) & ((votes >= own[:, None]).sum(1) == 1)
+    return elected
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import JSON, Text, cast, delete, func, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from bench.domain.errors import StoreError, UsageError
 from bench.domain.outcome import Outcome, ShardResult
+from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
 from bench.store.artifacts import Artifacts
 from bench.store.connect import connect, writing
@@ -112,6 +113,21 @@ class Store:
             return tuple(
                 Outcome(row[0], row[1], tuple(row[2]), tuple(row[3]), *row[4:]) for row in session.execute(query)
             )
+
+    def table(self, plan: Plan) -> Outcomes:
+        """The same outcomes as arrays, read several times faster."""
+        columns = [cast(column, Text) if isinstance(column.type, JSON) else column for column in _OUTCOME]
+        query = (
+            select(*columns)
+            .join(ShardRow, ShardRow.id == OutcomeRow.shard)
+            .where(ShardRow.plan == plan.digest)
+            .order_by(ShardRow.number, OutcomeRow.position)
+        )
+        with self._session() as session:
+            rows = session.connection().execute(query).all()
+        found = list(zip(*rows, strict=True)) if rows else [()] * len(_OUTCOME)
+        predictions = (json.loads(f"[{','.join(texts)}]") for texts in found[2:4])
+        return Outcomes.of_columns(found[0], found[1], *predictions, *found[4:])
 
     def shards(self, plan: Plan) -> tuple[ShardRecord, ...]:
         """The finished shards in order: cost, remarks, validity, environment."""

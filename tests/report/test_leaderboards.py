@@ -153,11 +153,54 @@ def test_rows_without_a_worst_case_are_in_the_order_of_their_mean_over_valid_res
     assert [row.defense.name for row in board.rows] == ["tmdc", "vit", "wide-resnet"]
 
 
-def test_equal_worst_cases_share_a_rank(store: Store) -> None:
-    for defense, right in (("vit", 5), ("tmdc", 5), ("wide-resnet", 4)):
+def test_rows_that_the_samples_cannot_tell_apart_share_a_rank(store: Store) -> None:
+    def survivors(count: int) -> list[bool]:
+        return [place < count for place in range(1024)]
+
+    for defense, count in (("vit", 800), ("tmdc", 797), ("wide-resnet", 790), ("resnet", 700)):
+        add(store, make_plan(defense, source=None, samples=1024), [True] * 1024, survivors(count))
+    (board,) = leaderboards(store)
+    # Nested survivors: 3 discordant samples have p 0.25; 7 have 0.016, after Holm over the pairs 0.03.
+    assert [(row.defense.name, row.rank) for row in board.rows] == [
+        ("vit", 1),
+        ("tmdc", 1),
+        ("wide-resnet", 3),
+        ("resnet", 4),
+    ]
+
+
+def test_ranks_of_few_samples_are_all_ties(store: Store) -> None:
+    for defense, right in (("vit", 5), ("tmdc", 5), ("wide-resnet", 1)):
         add_constant(store, small_plan(defense), right)
     (board,) = leaderboards(store)
-    assert [(row.defense.name, row.rank) for row in board.rows] == [("tmdc", 1), ("vit", 1), ("wide-resnet", 3)]
+    assert [row.rank for row in board.rows] == [1, 1, 1]
+
+
+def test_plans_that_differ_only_in_their_seed_stand_in_one_place_with_their_spread(store: Store) -> None:
+    for seed, right in ((0, 6), (1, 4), (7, 5)):
+        add_constant(store, small_plan("tmdc", seed=seed), right)
+    add_constant(store, small_plan("vit"), 5)
+    (board,) = leaderboards(store)
+    assert [(row.defense.name, row.results[0].robust_accuracy) for row in board.rows if row.results[0]] == [
+        ("tmdc", 6 / 8),
+        ("vit", 5 / 8),
+    ]
+    found = board.rows[0].results[0]
+    assert found is not None
+    assert found.spread is not None
+    assert found.spread.seeds == (0, 1, 7)
+    assert found.spread.rates == (6 / 8, 4 / 8, 5 / 8)
+    assert found.spread.mean == pytest.approx(5 / 8)
+    assert found.spread.worst.rate == 4 / 8
+    assert board.rows[1].results[0].spread is None  # type: ignore[union-attr]
+
+
+def test_unfinished_and_invalid_seeds_do_not_count_for_a_spread(store: Store) -> None:
+    add_constant(store, small_plan(seed=0), 6)
+    add(store, small_plan(seed=1), [True] * 8, [True] * 8, invalid="too far")
+    add(store, small_plan(seed=2), [True] * 8, [True] * 8, shards=[0])
+    (board,) = leaderboards(store)
+    assert board.rows[0].results[0].spread is None  # type: ignore[union-attr]
 
 
 def test_clean_predictions_that_differ_between_attacks_are_noted(store: Store) -> None:

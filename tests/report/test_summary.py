@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench.domain.errors import UsageError
-from bench.report.summary import Result, summarise
+from bench.domain.outcomes import Outcomes
+from bench.report.summary import Result, read, summarise
 from bench.stats import wilson
 from bench.store.store import Store
 from tests.report.made import add, small_plan
@@ -23,7 +24,7 @@ PERTURBED = [True, True, True, False, True, False, False, True]
 
 def summary(store: Store, **changes: object) -> Result:
     plan = small_plan(**changes)  # type: ignore[arg-type]
-    return summarise(plan, store.outcomes(plan), store.shards(plan))
+    return read(store, plan)
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_certified_accuracy_counts_the_samples_whose_radius_reaches_that_far(sto
     plan = small_plan()
     assert summary(store).certified == {}
     outcomes = [replace(found, radius=radius) for found, radius in zip(store.outcomes(plan), RADII, strict=True)]
-    certified = summarise(plan, outcomes, store.shards(plan)).certified
+    certified = summarise(plan, Outcomes.of(outcomes), store.shards(plan)).certified
     assert {radius: share.successes for radius, share in certified.items()} == {0: 6, 0.25: 4, 0.5: 3, 0.75: 1, 1: 1}
     assert {share.n for share in certified.values()} == {8}
 

@@ -1,0 +1,74 @@
+"""All outcomes of a plan as arrays, for arithmetic over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.domain.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """One row a sample, in the plan's order: `index` and `label` (N,), predictions `clean` and `perturbed` (N, draws).
+
+    `distance`, `radius`, `minimal` and `broken_at` (N,) are those of `Outcome`, NaN where an outcome has None.
+    """
+
+    index: NDArray[np.int64]
+    label: NDArray[np.int64]
+    clean: NDArray[np.int64]
+    perturbed: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    radius: NDArray[np.float64]
+    minimal: NDArray[np.float64]
+    broken_at: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @classmethod
+    def of(cls, outcomes: Sequence[Outcome]) -> Outcomes:
+        """The same outcomes as arrays."""
+        return cls.of_columns(
+            *([getattr(outcome, name) for outcome in outcomes] for name in cls.__dataclass_fields__)  # in this order
+        )
+
+    @classmethod
+    def of_columns(
+        cls,
+        index: Sequence[int],
+        label: Sequence[int],
+        clean: Sequence[Sequence[int]],
+        perturbed: Sequence[Sequence[int]],
+        *measures: Sequence[float | None],
+    ) -> Outcomes:
+        """From one list a column; every sample has as many draws as the first."""
+        return cls(
+            np.asarray(index, dtype=np.int64),
+            np.asarray(label, dtype=np.int64),
+            np.asarray(clean, dtype=np.int64).reshape(len(index), -1 if clean else 0),
+            np.asarray(perturbed, dtype=np.int64).reshape(len(index), -1 if perturbed else 0),
+            *(np.asarray(measure, dtype=np.float64) for measure in measures),
+        )
+
+    @property
+    def clean_right(self) -> NDArray[np.bool_]:
+        """Which draws (N, draws) classify the clean image correctly."""
+        right: NDArray[np.bool_] = self.clean == self.label[:, None]
+        return right
+
+    @property
+    def robust_right(self) -> NDArray[np.bool_]:
+        """Which draws (N, draws) classify the perturbed image correctly."""
+        right: NDArray[np.bool_] = self.perturbed == self.label[:, None]
+        return right
+
+    @property
+    def lowest(self) -> NDArray[np.float64]:
+        """The share of right draws (N,) on the clean or on the perturbed image, whichever is lower."""
+        lowest: NDArray[np.float64] = np.minimum(self.clean_right.mean(1), self.robust_right.mean(1))
+        return lowest
