@@ -7,6 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING, ClassVar
 
 from attacks.ascent import at_least_one, first_seen
+from attacks.descent import Adam, lead
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 
     from bench import Batch, ThreatModel, Victim
 
-BETAS, STABILITY = (0.9, 0.999), 1e-8
-"""Adam's (Kingma and Ba 2014, 1412.6980)."""
 WIDTH = 0.999999
 """Share of (-1, 1) that pixels fill before they go into tanh space, where black and white would lie at infinity."""
 LARGEST_CONSTANT = 1e10
@@ -81,7 +80,9 @@ class CarliniWagnerL2(Attack):
         import torch
 
         succeeded = torch.zeros_like(constants, dtype=torch.bool)
-        descent = Descent.start(batch.images).keep(_staying(victim, nearest.distances > 0))
+        points = ((2 * batch.images - 1) * WIDTH).atanh()
+        origins = _images(points)
+        descent = Adam.start(points).keep(_staying(victim, nearest.distances > 0))
         before, interval = torch.full_like(constants, torch.inf), ceil(self.steps / CHECKS)
         note = ""
         for step in range(self.steps):
@@ -90,7 +91,7 @@ class CarliniWagnerL2(Attack):
             rows = descent.rows
             if not len(rows):
                 break
-            images, logits, losses = self._ascend(victim, descent, batch.labels[rows], constants[rows])
+            images, logits, losses = self._step(victim, descent, origins[rows], batch.labels[rows], constants[rows])
             misled = self._misled(logits, batch.labels[rows])
             succeeded[rows] |= misled
             nearest.learn(rows, images, misled, batch.images[rows], search * self.steps + step + 1)
@@ -100,17 +101,17 @@ class CarliniWagnerL2(Attack):
                 before[rows] = losses
         return succeeded
 
-    def _ascend(
-        self, victim: Victim, descent: Descent, labels: Tensor, constants: Tensor
+    def _step(
+        self, victim: Victim, descent: Adam, origins: Tensor, labels: Tensor, constants: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The images, their logits and losses at the descent's points, which then take one step of Adam."""
         import torch
 
         with torch.enable_grad():
             points = descent.points.requires_grad_()
-            images = (points.tanh() + 1) / 2
+            images = _images(points)
             logits = victim(images)
-            squares = (images - descent.origins).flatten(1).square().sum(1)
+            squares = (images - origins).flatten(1).square().sum(1)
             losses = squares + constants * (lead(logits, labels) + self.confidence).clamp_min(0)
         (gradient,) = torch.autograd.grad(losses.sum(), points)
         descent.step(gradient, self.learning_rate)
@@ -157,55 +158,12 @@ class Nearest:
         return int((self.distances > self.radius).sum())
 
 
-@dataclass
-class Descent:
-    """Adam's state in tanh space for the samples at `rows` (M,) of a batch; `origins` are their images there."""
-
-    rows: Tensor
-    points: Tensor
-    origins: Tensor
-    mean: Tensor
-    square: Tensor
-    taken: int = 0
-
-    @classmethod
-    def start(cls, images: Tensor) -> Descent:
-        """At the clean images."""
-        import torch
-
-        points = ((2 * images - 1) * WIDTH).atanh()
-        rows = torch.arange(len(images), device=images.device)
-        return cls(rows, points, (points.tanh() + 1) / 2, torch.zeros_like(points), torch.zeros_like(points))
-
-    def keep(self, staying: Tensor) -> Descent:
-        """The same descent for the samples that stay (M,) bool."""
-        return Descent(
-            rows=self.rows[staying],
-            points=self.points.detach()[staying],
-            origins=self.origins[staying],
-            mean=self.mean[staying],
-            square=self.square[staying],
-            taken=self.taken,
-        )
-
-    def step(self, gradient: Tensor, rate: float) -> None:
-        """One step of Adam down the gradient."""
-        self.taken += 1
-        self.mean = BETAS[0] * self.mean + (1 - BETAS[0]) * gradient
-        self.square = BETAS[1] * self.square + (1 - BETAS[1]) * gradient.square()
-        mean, square = self.mean / (1 - BETAS[0] ** self.taken), self.square / (1 - BETAS[1] ** self.taken)
-        self.points = self.points.detach() - rate * mean / (square.sqrt() + STABILITY)
-
-
-def lead(logits: Tensor, labels: Tensor) -> Tensor:
-    """By how much (N,) the true class's logit exceeds the largest other one; differentiable."""
-    import torch
-
-    own = torch.zeros_like(logits, dtype=torch.bool).scatter(1, labels[:, None], True)
-    return logits.gather(1, labels[:, None]).flatten() - logits.masked_fill(own, -torch.inf).amax(1)
-
-
 def _staying(victim: Victim, going: Tensor) -> Tensor:
     """The samples still to attack; all while there is one where the defense is random, for its noise belongs to the
     places in a batch."""
     return going if victim.classifier.deterministic else going.any().expand_as(going)
+
+
+def _images(points: Tensor) -> Tensor:
+    """What points of tanh space look like; the clean images' own points have moved a little away from the infinite."""
+    return (points.tanh() + 1) / 2

@@ -1,0 +1,53 @@
+"""Descent on the true class's lead: the loss, and Adam for samples that leave as they are settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BETAS, STABILITY = (0.9, 0.999), 1e-8
+
+
+@dataclass
+class Adam:
+    """Adam (Kingma and Ba 2014, 1412.6980) over `points` (M, ...), those of the samples at `rows` (M,) of a batch."""
+
+    rows: Tensor
+    points: Tensor
+    mean: Tensor
+    square: Tensor
+    taken: int = 0
+
+    @classmethod
+    def start(cls, points: Tensor) -> Adam:
+        """Before the first step, with every sample of a batch."""
+        import torch
+
+        rows = torch.arange(len(points), device=points.device)
+        return cls(rows, points, torch.zeros_like(points), torch.zeros_like(points))
+
+    def keep(self, staying: Tensor) -> Adam:
+        """The same descent with the samples that stay (M,) bool."""
+        parts = (part[staying] for part in (self.rows, self.points.detach(), self.mean, self.square))
+        rows, points, mean, square = parts
+        return Adam(rows, points, mean, square, self.taken)
+
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """One step down the gradient."""
+        self.taken += 1
+        self.mean = BETAS[0] * self.mean + (1 - BETAS[0]) * gradient
+        self.square = BETAS[1] * self.square + (1 - BETAS[1]) * gradient.square()
+        mean, square = self.mean / (1 - BETAS[0] ** self.taken), self.square / (1 - BETAS[1] ** self.taken)
+        self.points = self.points.detach() - rate * mean / (square.sqrt() + STABILITY)
+
+
+def lead(logits: Tensor, labels: Tensor) -> Tensor:
+    """By how much (N,) the true class's logit exceeds the largest other one (Carlini and Wagner 2017, 1608.04644, f6);
+    differentiable."""
+    import torch
+
+    own = torch.zeros_like(logits, dtype=torch.bool).scatter(1, labels[:, None], True)
+    return logits.gather(1, labels[:, None]).flatten() - logits.masked_fill(own, -torch.inf).amax(1)
