@@ -110,10 +110,11 @@ def _list_plugins(what: What, as_json: bool) -> None:
         print_json([_plugin_document(listing) for listing in listings])
         return
     table = Table(title=what.value, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("name", *(("norm", "sees") if what is What.ATTACKS else ()), "what it is", "settings"):
+    shown = {What.ATTACKS: {"norm": "norm", "knowledge": "sees"}, What.DEFENSES: {"family": "family"}}.get(what, {})
+    for heading in ("name", *shown.values(), "what it is", "settings"):
         table.add_column(heading, overflow="fold")
     for listing in listings:
-        facts = [listing.facts.get(fact, "") for fact in ("norm", "knowledge")] if what is What.ATTACKS else []
+        facts = [escape(listing.facts.get(fact, "")) for fact in shown]
         about = f"[red]broken[/] {escape(listing.broken)}" if listing.broken else escape(listing.summary)
         settings = "\n".join(f"{key}={value}" for key, value in listing.settings.items())
         table.add_row(f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]")
