@@ -104,7 +104,8 @@ class Registry(Generic[P]):
             plugin = self.find(entry.name)
         except BenchError as error:
             return Listing(entry.name, entry.value, "", {}, {}, broken=str(error))
-        facts = {fact: str(getattr(plugin, fact)) for fact in ("norm", "knowledge", "family") if getattr(plugin, fact, "")}
+        facts = {fact: str(getattr(plugin, fact, "")) for fact in ("norm", "knowledge", "family")}
+        facts = {fact: value for fact, value in facts.items() if value}
         return Listing(entry.name, entry.value, _summary(plugin), describe(plugin), facts)
 
     def _entries(self) -> list[EntryPoint]:
