@@ -40,6 +40,15 @@ class Number:
         return int(exact) if exact.denominator == 1 else float(exact)
 
 
+class Real(Number):
+    """The type of a setting that is no count: 1 and 1.0 are one value and make one plan."""
+
+    @classmethod
+    def from_plain(cls, value: object) -> float:
+        """A number as a float; `UsageError` for anything else."""
+        return float(super().from_plain(value))
+
+
 @dataclass(frozen=True)
 class LibraryAttack(Attack):
     """An attack of another library, as a subclass made from its constructor; what it proposes is judged like any other.
@@ -101,7 +110,8 @@ def settings_of(constructor: Any, hidden: Collection[str]) -> list[SettingField]
             continue
         kind = _kind_of(parameter.default, parameter.annotation)
         if parameter.default is not parameter.empty and kind is not None:
-            fields.append((parameter.name, kind, dataclasses.field(default=parameter.default)))
+            default = kind.from_plain(parameter.default) if kind in (Number, Real) else parameter.default
+            fields.append((parameter.name, kind, dataclasses.field(default=default)))
         elif parameter.default is parameter.empty and parameter.annotation in (int, float):
             fields.append((parameter.name, Number, dataclasses.field()))
         elif parameter.default is parameter.empty:
@@ -159,13 +169,13 @@ def _kind_of(default: object, annotation: Any) -> Any:
     if isinstance(default, bool):
         return None if str in get_args(annotation) else bool
     if isinstance(default, int | float):
-        return Number
+        return Real if annotation is float or isinstance(default, float) else Number
     if isinstance(default, str):
         return Literal[choices] if choices else str
     if isinstance(default, tuple) and all(isinstance(item, int | float) for item in default):
         return tuple[Number, ...]
     if default is None and {int, float} & set(get_args(annotation)):
-        return Number | None
+        return (Real if float in get_args(annotation) else Number) | None
     return None
 
 

@@ -314,6 +314,13 @@ def test_a_number_is_whole_where_its_text_is(value: object, number: float) -> No
     assert type(found) is type(number)
 
 
+@pytest.mark.parametrize("reference", ["torchattacks:MIFGSM", "foolbox:LinfMomentumIterativeFastGradientMethod"])
+def test_one_and_one_point_nought_make_one_plan(reference: str) -> None:
+    setting = "decay" if "torch" in reference else "momentum"
+    specs = {json.dumps(attacks.spec(reference, made(reference, **{setting: text})).params) for text in ("1", "1.0", 1)}
+    assert len(specs) == 1
+
+
 @pytest.mark.parametrize("value", ["", "two", True, "1/0", None])
 def test_what_is_no_number_is_refused(value: object) -> None:
     with pytest.raises(UsageError, match="is not a number"):
