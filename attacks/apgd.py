@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from attacks.ascent import at_least_one
 from attacks.autoattack.library import classes_of, isolated, points, seed_from, short
-from attacks.autoattack.limits import at_least_one, check_steps, possible
+from attacks.autoattack.limits import check_steps, possible
 from attacks.autoattack.settled import OpenRows, Settled
 from bench import Attack, Perturbed, UsageError
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from attacks.ascent import at_least_one
 from attacks.autoattack.library import classes_of, isolated, seed_from, short
-from attacks.autoattack.limits import at_least_one
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

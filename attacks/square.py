@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from attacks.ascent import at_least_one
 from attacks.autoattack.library import classes_of, isolated, seed_from, short
-from attacks.autoattack.limits import at_least_one, square_misfit
+from attacks.autoattack.limits import square_misfit
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

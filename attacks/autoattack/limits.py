@@ -44,9 +44,3 @@ def check_steps(norm: str, steps: int) -> None:
     """Raise `UsageError` where APGD cannot cut so many steps into the three stages that it has in l1."""
     if norm == "l1" and steps < 2:
         raise UsageError(f"In l1 n_iter must be at least 2, for APGD shrinks its budget in stages; got {steps}.")
-
-
-def at_least_one(name: str, value: int) -> None:
-    """Raise `UsageError` for a number of something below 1."""
-    if value < 1:
-        raise UsageError(f"{name} must be at least 1; got {value}.")

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from attacks.ascent import at_least_one
 from attacks.autoattack.library import Progress, classes_of, isolated, passes, seed_from, set_steps, short
-from attacks.autoattack.limits import at_least_one, check_steps, possible
+from attacks.autoattack.limits import check_steps, possible
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

@@ -1,0 +1,151 @@
+"""Seconds of a cell of each attack, ours beside the library's own on the same model, samples, budget and batches.
+
+python benchmarks/attack_times.py --samples 1024
+
+The cell is ResNet on digits, white box, at the data set's customary budget. Both run on one thread. Ours is a shard as
+`bench evaluate` runs it, with predictions and judging but no store; the library's time is its attack's alone. Both
+proposals are judged alike. Libraries that are not installed are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from bench import Batch, Shard, ThreatModel
+from bench.datasets.digits import Digits
+from bench.evaluation.arena import Arena
+from bench.evaluation.planning import Request, make_plan
+from bench.protocols import find_protocol
+from bench.store.artifacts import Artifacts
+
+# A library's attack: the library, model, samples, budget and seed to images.
+Bound = Callable[[nn.Module, Batch, ThreatModel, int], Tensor]
+Attack = Callable[[Any, nn.Module, Batch, ThreatModel, int], Tensor]
+
+
+class Plain(nn.Module):
+    """The arena's classifier as the plain module that libraries take."""
+
+    def __init__(self, arena: Arena) -> None:
+        super().__init__()
+        self.classifier = arena.classifier
+        self.place = nn.Parameter(torch.zeros(()), requires_grad=False)  # by which libraries find the device
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(images, torch.Generator())
+
+
+def pyautoattack(*names: str) -> Attack:
+    """Parts of pyautoattack's standard AutoAttack; all of them where none is named."""
+
+    def run(library: Any, model: nn.Module, batch: Batch, threat: ThreatModel, seed: int) -> Tensor:
+        adversary = library.AutoAttack(model, norm=threat.norm.capitalize(), eps=threat.radius, seed=seed)
+        adversary.attacks_to_run = list(names) or adversary.attacks_to_run
+        return adversary.run_standard_evaluation(batch.images, batch.labels, batch_size=len(batch))[0]
+
+    return run
+
+
+def torchattacks(name: str, budget: str = "eps", **settings: Any) -> Attack:
+    """An attack of torchattacks, whose setting `budget` is epsilon."""
+
+    def run(library: Any, model: nn.Module, batch: Batch, threat: ThreatModel, seed: int) -> Tensor:
+        epsilon = {budget: int(threat.epsilon) if budget == "pixels" else threat.radius}
+        return getattr(library, name)(model, **epsilon, **settings)(batch.images, batch.labels)
+
+    return run
+
+
+def foolbox(name: str, **settings: Any) -> Attack:
+    """An attack of foolbox."""
+
+    def run(library: Any, model: nn.Module, batch: Batch, threat: ThreatModel, seed: int) -> Tensor:
+        attack = getattr(library.attacks, name)(**settings)
+        epsilon = None if isinstance(attack, library.attacks.base.MinimizationAttack) else threat.radius
+        return attack(library.PyTorchModel(model, bounds=(0, 1)), batch.images, batch.labels, epsilons=epsilon)[1]
+
+    return run
+
+
+PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
+COUNTERPARTS: dict[str, tuple[str, Attack]] = {
+    "noise-linf": ("foolbox", foolbox("LinfRepeatedAdditiveUniformNoiseAttack", repeats=10)),
+    "fgsm-linf": ("torchattacks", torchattacks("FGSM")),
+    "pgd-linf": ("torchattacks", torchattacks("PGD", alpha=2 / 255, steps=40)),
+    "pgd-l2": ("torchattacks", torchattacks("PGDL2", alpha=2.5 * 0.5 / 40, steps=40)),
+    "pgd-eot-linf": ("torchattacks", torchattacks("EOTPGD", alpha=0.007, steps=200, eot_iter=20, random_start=False)),
+    "cw-l2": ("foolbox", foolbox("L2CarliniWagnerAttack", steps=1000)),
+    "one-pixel": ("torchattacks", torchattacks("OnePixel", "pixels", steps=100, popsize=400)),
+    **{f"{part}-{norm}": ("pyautoattack", pyautoattack(part)) for part in PARTS for norm in ("linf", "l2", "l1")},
+    **{f"aa-{norm}": ("pyautoattack", pyautoattack()) for norm in ("linf", "l2", "l1")},
+}
+
+
+def measure(name: str, theirs: Bound, samples: int, shard_size: int) -> tuple[ThreatModel, list[float]]:
+    """The budget; seconds and robust samples of our cell and of the library's, shard by shard in turn."""
+    protocol = find_protocol("transfer-1024")
+    plan = make_plan(Request("resnet", name, protocol, source="self", samples=samples, shard_size=shard_size))
+    threat = ThreatModel(plan.threat.norm, Fraction(Digits.budgets[plan.threat.norm]))
+    with tempfile.TemporaryDirectory() as folder:
+        arena = Arena.load(replace(plan, threat=threat), "cpu", None, Artifacts(Path(folder)))
+        figures = [0.0] * 4
+        for shard in arena.plan.shards():
+            result = arena.run(shard, lambda done, total, note="": None)
+            ours = (result.seconds, sum(row.robust_rate == 1 for row in result.outcomes))
+            figures = [sum(pair) for pair in zip(figures, (*ours, *by_library(arena, shard, theirs)), strict=True)]
+    return threat, figures
+
+
+def by_library(arena: Arena, shard: Shard, attack: Bound) -> tuple[float, int]:
+    """Seconds of the library's attack on a shard, and how many samples it does not break within the budget."""
+    batch, model, threat = arena.data.read(shard.indices), Plain(arena).eval(), arena.plan.threat
+    seed = int(torch.randint(2**31, (), generator=shard.stream("attack", "cpu")))
+    torch.manual_seed(seed)
+    started = time.perf_counter()
+    images = attack(model, batch, threat, seed).detach()
+    seconds = time.perf_counter() - started
+    with torch.no_grad():
+        clean, attacked = (model(x).argmax(1) == batch.labels for x in (batch.images, images))
+    return seconds, int((clean & (attacked | ~threat.admits(batch.images, images))).sum())
+
+
+def main() -> None:
+    """Measure and print one row for each attack."""
+    parser = argparse.ArgumentParser(description="Each attack's cell on digits beside the library's own.")
+    parser.add_argument("--samples", type=int, default=1024)
+    parser.add_argument("--shard-size", type=int, default=256)
+    parser.add_argument("--only", nargs="*", default=list(COUNTERPARTS), help="names of our attacks")
+    wanted = parser.parse_args()
+    torch.set_num_threads(1)
+    console = Console(width=max(Console().width, 96))
+    table = Table("attack", "budget", "robust", "seconds", "library", "robust", "seconds", "ratio")
+    for name in wanted.only:
+        library, theirs = COUNTERPARTS[name]
+        if find_spec(library) is None:
+            console.print(f"{name}: {library} is not installed")
+            continue
+        threat, figures = measure(name, partial(theirs, import_module(library)), wanted.samples, wanted.shard_size)
+        ours, robust, own, robust_there = figures
+        cells = [(f"{100 * n / wanted.samples:.1f} %", f"{t:.2f}") for t, n in ((ours, robust), (own, robust_there))]
+        table.add_row(name, str(threat), *cells[0], library, *cells[1], f"{own / ours:.2f}")
+        console.print(f"{name}: {ours:.1f} s, {library} {own:.1f} s", style="dim")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
