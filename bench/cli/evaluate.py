@@ -15,6 +15,7 @@ from bench.domain.threat import parse_epsilon
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
     from bench.evaluation.evaluate import Evaluation
+    from bench.report.summary import Result
     from bench.store.store import Store
 
 FAILED, BELOW = 1, 3
@@ -43,6 +44,7 @@ def evaluate(
     seed: Annotated[
         int | None, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the attack and the noise.")
     ] = None,
+    seeds: options.Seeds = 1,
     draws: Annotated[
         int | None, typer.Option("--draws", envvar="BENCH_DRAWS", help="Predictions an image of a random defense.")
     ] = None,
@@ -64,7 +66,7 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Measure one defense under one attack; a repeated command computes only what is missing."""
-    from bench.evaluation.planning import Request, make_plan
+    from bench.evaluation.planning import Request, make_plan, seeded_requests
     from bench.protocols import find_protocol
     from bench.settings import parse_pairs
     from bench.store.store import Store
@@ -89,12 +91,27 @@ def evaluate(
         seed=seed,
         draws=draws,
     )
-    plan = make_plan(request)
+    plans = [make_plan(each) for each in seeded_requests(request, seeds)]
     store = Store(db)
     if dry_run:
-        _show_work(plan, store, as_json)
+        documents = [_work(plan, store, as_json) for plan in plans]
+        if as_json:
+            print_json(documents if seeds > 1 else documents[0])
         return
-    _finish(plan, store, _run(plan, store, device, data_dir, workers, as_json), fail_under, as_json)
+    evaluations = [_run(plan, store, device, data_dir, workers, as_json) for plan in plans]
+    results = [_result(evaluation, store) for evaluation in evaluations]
+    found = panels.seeds_document(evaluations, results, store) if seeds > 1 else None
+    if as_json:
+        documents = [_document(*pair) for pair in zip(evaluations, results, strict=True)]
+        print_json(documents[0] if found is None else {**found, "runs": documents})
+    else:
+        for evaluation, result in zip(evaluations, results, strict=True):
+            panels.show_failures(evaluation.failures)
+            if result is not None:
+                panels.show_result(result, evaluation, store.location)
+        if found:
+            panels.show_seeds(found)
+    _leave(evaluations, results, fail_under)
 
 
 def verify(
@@ -140,27 +157,34 @@ def _run(plan: Plan, store: Store, device: str, data_dir: Path | None, workers: 
         return evaluate_plan(plan, store, progress, lambda: resolve_device(device), data_dir, workers)
 
 
-def _finish(plan: Plan, store: Store, evaluation: Evaluation, fail_under: float | None, as_json: bool) -> None:
+def _result(evaluation: Evaluation, store: Store) -> Result | None:
+    """The figures of what is stored; None where nothing is."""
     from bench.report.summary import read
 
-    panels.show_failures(evaluation.failures)
-    if not store.shards(plan):
-        if as_json:
-            print_json({"plan": plan.digest, **panels.work_document(evaluation)})
+    return read(store, evaluation.plan) if store.shards(evaluation.plan) else None
+
+
+def _document(evaluation: Evaluation, result: Result | None) -> dict[str, Any]:
+    if result is None:
+        return {"plan": evaluation.plan.digest, **panels.work_document(evaluation)}
+    return panels.evaluation_document(result, evaluation)
+
+
+def _leave(evaluations: list[Evaluation], results: list[Result | None], fail_under: float | None) -> None:
+    """Exit as the results deserve: 1 for failed or invalid shards, 3 below the wanted accuracy."""
+    if any(evaluation.failures for evaluation in evaluations):
         raise typer.Exit(FAILED)
-    summary = read(store, plan)
-    if as_json:
-        print_json(panels.evaluation_document(summary, evaluation))
-    else:
-        panels.show_result(summary, evaluation, store.location)
-    if evaluation.failures or summary.assurance == "invalid":
+    found = [result for result in results if result is not None]
+    if len(found) < len(results) or any(result.assurance == "invalid" for result in found):
         raise typer.Exit(FAILED)
-    if fail_under is not None and summary.robust_accuracy < fail_under:
-        stderr.print(f"Robust accuracy {summary.robust_accuracy:.2%} is below --fail-under {fail_under:.2%}.")
+    lowest = min(result.robust_accuracy for result in found)
+    if fail_under is not None and lowest < fail_under:
+        stderr.print(f"Robust accuracy {lowest:.2%} is below --fail-under {fail_under:.2%}.")
         raise typer.Exit(BELOW)
 
 
-def _show_work(plan: Plan, store: Store, as_json: bool) -> None:
+def _work(plan: Plan, store: Store, as_json: bool) -> dict[str, Any]:
+    """What is left to do for a plan; printed unless it will be printed as JSON."""
     from bench.evaluation.evaluate import remaining
 
     work = remaining(plan, store)
@@ -169,11 +193,10 @@ def _show_work(plan: Plan, store: Store, as_json: bool) -> None:
         "to_compute": len(work.ready) + len(work.to_craft),
         "to_craft": len(work.to_craft),
     }
-    if as_json:
-        print_json({"plan": plan.digest, **counts, "document": plan.document()})
-        return
-    panels.show_plan(plan)
-    stdout.print(
-        f"{counts['to_compute']} of {counts['shards']} shards are to be computed; images of {counts['to_craft']} are "
-        f"to be crafted first. Nothing was run."
-    )
+    if not as_json:
+        panels.show_plan(plan)
+        stdout.print(
+            f"{counts['to_compute']} of {counts['shards']} shards are to be computed; images of {counts['to_craft']} "
+            f"are to be crafted first. Nothing was run."
+        )
+    return {"plan": plan.digest, **counts, "document": plan.document()}

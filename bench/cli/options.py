@@ -30,6 +30,9 @@ Source = Annotated[
     typer.Option("--source", envvar="BENCH_SOURCE", help="The defense that the attack sees; 'self' is white box."),
 ]
 Samples = Annotated[int | None, typer.Option("--samples", envvar="BENCH_SAMPLES", help="How many samples.")]
+Seeds = Annotated[
+    int, typer.Option("--seeds", envvar="BENCH_SEEDS", help="How many seeds, counted from --seed: mean and worst.")
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
 ]

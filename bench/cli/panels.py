@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bench.domain.plan import Plan
     from bench.evaluation.evaluate import Evaluation, Failure
     from bench.report.summary import Result
-    from bench.stats import Interval
+    from bench.stats import Interval, Proportion
+    from bench.store.store import Store
 
 ASSURANCE_COLOURS = {"invalid": "red", "transfer": "yellow", "black-box": "yellow", "white-box": "green"}
 _BAR = 40
@@ -75,6 +76,31 @@ def show_figures(result: Result) -> None:
     )
     machines = [Text(describe(facts.get("device", "?"), facts), style="dim") for facts in result.environments]
     stdout.print(Panel(Group(*_figures(result), Text(cost, style="dim"), *machines), border_style=_colour(result)))
+
+
+def seeds_document(
+    evaluations: Sequence[Evaluation], results: Sequence[Result | None], store: Store
+) -> dict[str, Any] | None:
+    """What several seeds found together, as JSON data; None unless every one is complete and valid."""
+    from bench.report.seeds import spread
+
+    if not all(result is not None and result.complete and not result.invalid for result in results):
+        return None
+    plans = [evaluation.plan for evaluation in evaluations]
+    return spread([(plan, store.table(plan)) for plan in plans]).document()
+
+
+def show_seeds(found: dict[str, Any]) -> None:
+    """Mean and worst over seeds."""
+    low, high = found["interval"]
+    each = ", ".join(f"{seed}: {rate:.2%}" for seed, rate in zip(found["seeds"], found["rates"], strict=True))
+    lines = (
+        f"[dim]mean    [/] [bold]{found['mean']:.2%}[/]   95 % interval over samples "
+        f"\\[{100 * low:.2f}, {100 * high:.2f}]",
+        f"[dim]worst   [/] {found['worst']:.2%} of the samples survive every seed",
+        f"[dim]by seed [/] {each}",
+    )
+    stdout.print(Panel("\n".join(lines), title=f"{len(found['seeds'])} seeds", title_align="left", expand=False))
 
 
 def show_failures(failures: Sequence[Failure]) -> None:
@@ -158,18 +184,20 @@ def _figures(result: Result) -> list[Any]:
         worst, vote = result.robust.worst.rate, result.robust.majority.rate
         lines.append(Text(f"of {plan.draws} draws      worst {worst:.2%}, majority vote {vote:.2%}"))
     if result.certified:
-        lines += [Text(""), _certified(result)]
+        lines += [Text(""), _by("radius", "certified accuracy", result.certified)]
+    if result.by_epsilon:
+        lines += [Text(""), _by("epsilon", "accuracy by the nearest images found", result.by_epsilon)]
     lines += [Text(""), Text(_circumstances(result), style="dim")]
     lines += [Text(f"remark: {remark}", style="yellow") for remark in result.remarks]
     lines += [Text(f"invalid: {reason}", style="red") for reason in result.invalid]
     return lines
 
 
-def _certified(result: Result) -> Table:
-    """Certified accuracy by radius."""
-    table = Table("radius", "certified accuracy", "95 % interval", box=None, header_style="dim", padding=(0, 3, 0, 0))
-    for radius, share in result.certified.items():
-        table.add_row(f"{radius:g}", f"{share.rate:.2%}", escape(f"[{_percent(share.interval)}]"))
+def _by(what: str, of: str, shares: Mapping[float, Proportion]) -> Table:
+    """Accuracy by radius or by epsilon."""
+    table = Table(what, of, "95 % interval", box=None, header_style="dim", padding=(0, 3, 0, 0))
+    for value, share in shares.items():
+        table.add_row(f"{value:.4g}", f"{share.rate:.2%}", escape(f"[{_percent(share.interval)}]"))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from bench.cli import options, panels
 from bench.cli.console import print_json, stderr, stdout
+from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def sweep(
     seed: Annotated[
         list[int] | None, typer.Option("--seed", help="Seed of the attack and the noise, instead of the protocol's.")
     ] = None,
+    seeds: options.Seeds = 1,
     source: options.Source = None,
     samples: options.Samples = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
@@ -53,7 +56,7 @@ def sweep(
     Settings (-D, -A), --epsilon and --seed may be given several times: every combination is evaluated.
     """
     from bench.evaluation.environment import resolve_device
-    from bench.evaluation.planning import Request
+    from bench.evaluation.planning import Request, seeded_requests
     from bench.evaluation.sweep import Axes, choose_defenses
     from bench.evaluation.sweep import sweep as run
     from bench.progress import EvaluationProgress
@@ -72,13 +75,18 @@ def sweep(
         source=source,
         samples=samples,
     )
+    first = list(dict.fromkeys(seed or ()))
+    if len(first) > 1 and seeds > 1:
+        raise UsageError("Give either several --seed or --seeds, which counts from one --seed.")
+    if seeds != 1:
+        first = [each.seed or 0 for each in seeded_requests(replace(request, seed=first[0] if first else None), seeds)]
     axes = Axes(
         defenses=choose_defenses(defense),
         attacks=tuple(dict.fromkeys(attack or [entry.name for entry in found.attacks])),
         defense_settings=parse_axes(defense_settings or ()),
         attack_settings=parse_axes(attack_settings or ()),
         epsilons=tuple(dict.fromkeys(map(parse_epsilon, epsilon or ()))) or (None,),
-        seeds=tuple(dict.fromkeys(seed or ())) or (None,),
+        seeds=first or (None,),
     )
     cells, store = axes.cells(request), Store(db)
     done: list[tuple[Cell, Result | None]] = []

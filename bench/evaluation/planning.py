@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,12 @@ def make_plan(request: Request) -> Plan:
         seed=_seed("seed", protocol.seed if request.seed is None else request.seed),
         draws=_positive("draws", request.draws, protocol.draws),
     )
+
+
+def seeded_requests(request: Request, seeds: int) -> list[Request]:
+    """The request under `seeds` consecutive seeds, from its own or the protocol's."""
+    first = request.protocol.seed if request.seed is None else request.seed
+    return [replace(request, seed=first + number) for number in range(_positive("number of seeds", seeds, 1))]
 
 
 def open_images(spec: Spec, data_dir: Path | None, split: Split = "test") -> ImageSet:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Radii at which certified accuracy is reported (Cohen et al. 2019, 1902.02918, table 2)."""
+SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+"""Parts of the budget at which accuracy by the nearest images is reported."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class Result:
 
     `invalid` and `remarks` are the distinct ones, in the order of the shards. `forwards` and `backwards` are passes
     a sample; `seconds` is the sum over shards, `peak_memory` the largest, `finished` (UTC) the newest. `certified` is
-    the certified accuracy by radius, empty where nothing was certified. `spread` is what the same plan gives under
-    several seeds, where the store holds them.
+    the certified accuracy by radius, empty where nothing was certified; `by_epsilon` the accuracy after the nearest
+    misclassified images at parts and multiples of the budget, empty where no attack looked for them. `spread` is what
+    the same plan gives under several seeds, where the store holds them.
     """
 
     plan: Plan
@@ -65,6 +68,7 @@ class Result:
     finished: datetime
     environments: tuple[Mapping[str, Any], ...]
     certified: Mapping[float, Proportion] = field(default_factory=dict)
+    by_epsilon: Mapping[float, Proportion] = field(default_factory=dict)
     spread: Spread | None = None
 
     @property
@@ -133,6 +137,8 @@ class Result:
             "seconds": self.seconds,
             "peak_memory": self.peak_memory,
             "certified_accuracy": {f"{radius:g}": share.rate for radius, share in self.certified.items()},
+            "accuracy_by_epsilon": {f"{epsilon:g}": share.rate for epsilon, share in self.by_epsilon.items()},
+            "spread": None if self.spread is None else self.spread.document(),
         }
 
 
@@ -162,6 +168,7 @@ def summarise(plan: Plan, outcomes: Outcomes, shards: Sequence[ShardRecord]) -> 
         finished=max(shard.finished for shard in shards),
         environments=tuple(environments.values()),
         certified=_certified(outcomes.radius),
+        by_epsilon=_by_epsilon(outcomes.minimal, plan.threat.radius),
     )
 
 
@@ -171,6 +178,14 @@ def _certified(radii: NDArray[np.float64]) -> dict[float, Proportion]:
     if not len(known):
         return {}
     return {least: Proportion(int(((known > 0) & (known >= least)).sum()), len(known)) for least in RADII}
+
+
+def _by_epsilon(minimal: NDArray[np.float64], budget: float) -> dict[float, Proportion]:
+    """The share of samples whose nearest misclassified image lies beyond each of `SHARES` of the budget."""
+    known = minimal[~np.isnan(minimal)]
+    if not len(known):
+        return {}
+    return {share * budget: Proportion(int((known > share * budget).sum()), len(known)) for share in SHARES}
 
 
 def _accuracy(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Accuracy:

@@ -177,3 +177,36 @@ def test_a_run_that_is_stopped_keeps_its_shards_and_goes_on_to_the_same_outcomes
     plan = Store("results.db").plans()[0]
     bench(*words, "--db", "whole.db")
     assert Store("results.db").outcomes(plan) == Store("whole.db").outcomes(plan)
+
+
+def test_several_seeds_give_their_mean_and_worst_over_the_same_samples() -> None:
+    words = ("evaluate", "--defense", "tests.plugins:NoisyHyperplane", "--attack", "tests.plugins:Ambient")
+    fixed = (
+        "--dataset",
+        "tests.plugins:Halves",
+        "--source",
+        "self",
+        "--samples",
+        "48",
+        "--epsilon",
+        "0.2",
+        "--workers",
+        "1",
+    )
+    code, out, _ = bench(*words, *fixed, "--seeds", "3", "--seed", "5", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["seeds"] == [5, 6, 7]
+    assert found["rates"] == [run["robust_accuracy"] for run in found["runs"]]
+    assert len({run["plan"] for run in found["runs"]}) == 3
+    assert found["mean"] == pytest.approx(sum(found["rates"]) / 3)
+    assert found["worst"] <= min(found["rates"])
+    code, out, _ = bench(*words, *fixed, "--seeds", "3", "--seed", "5")
+    assert "3 seeds" in out
+    assert "survive every seed" in out
+
+
+def test_a_number_of_seeds_below_one_is_refused() -> None:
+    code, _, err = bench("evaluate", "--defense", "resnet", "--attack", "fgsm-linf", "--seeds", "0")
+    assert code == 2
+    assert "number of seeds must be at least 1" in err
