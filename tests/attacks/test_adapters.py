@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
+from attacks.expectation import PgdEotLinf
 from attacks.gradient import FgsmLinf
 from attacks.library import Number, nearest
 from bench import Attack, Batch, Perturbed, PluginError, UsageError, Victim
@@ -106,6 +107,18 @@ def test_fgsm_is_the_same_through_both_libraries_and_our_own() -> None:
     ours = run(FgsmLinf(), module, batch, "8/255").images
     assert torch.equal(run(made("torchattacks:FGSM"), module, batch, "8/255").images, ours)
     torch.testing.assert_close(run(made("foolbox:FGSM"), module, batch, "8/255").images, ours, rtol=0, atol=1e-7)
+
+
+@needs_torchattacks
+def test_pgd_on_the_expectation_is_torchattacks_eotpgd_on_a_random_defense() -> None:
+    module, batch = colour(8)
+    theirs = attacks.make("torchattacks:EOTPGD", {"steps": 6, "eot_iter": 3, "random_start": False})
+    ours = PgdEotLinf(steps=6, draws=3, step_size="2/255")
+    images = [
+        attack.perturb(Victim(Noisy(module, 2.0), generator(4)), batch, threat("linf", "8/255"), generator()).images
+        for attack in (ours, theirs)
+    ]
+    assert torch.equal(*images)
 
 
 @needs_foolbox
