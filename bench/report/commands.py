@@ -13,27 +13,23 @@ from bench.protocols import Protocol, builtin_protocols
 
 
 def rerun(plan: Plan, protocol: Protocol | None) -> str:
-    """The `bench evaluate` command of a plan, for a shell, an option group a line.
+    """The `bench evaluate` command of a plan, for a shell, on one line.
 
     A built-in protocol stands for the settings that it fixes; any other is spelled out.
     """
     named = protocol if protocol is not None and protocol.name in builtin_protocols() else None
-    groups = [
-        ["bench", "evaluate"],
-        ["--defense", plan.defense.name, *_settings("-D", plan.defense.params)],
-        ["--attack", plan.attack.name, *_settings("-A", _beyond(plan, named))],
-        ["--dataset", plan.dataset.name, *_settings("-S", plan.dataset.params)],
-    ]
+    words = ["bench", "evaluate"]
+    words += ["--defense", plan.defense.name, *_settings("-D", plan.defense.params)]
+    words += ["--attack", plan.attack.name, *_settings("-A", _beyond(plan, named))]
+    words += ["--dataset", plan.dataset.name, *_settings("-S", plan.dataset.params)]
     source = ["--source", "self" if plan.source is None else plan.source.name]
     if named is None:
-        groups += [
-            [*source, "--epsilon", _exact(plan.threat.epsilon)],
-            ["--samples", f"{plan.samples}", "--sampling", plan.sampling, "--sample-seed", f"{plan.sample_seed}"],
-            ["--seed", f"{plan.seed}", "--draws", f"{plan.draws}", "--shard-size", f"{plan.shard_size}"],
-        ]
+        words += [*source, "--epsilon", _exact(plan.threat.epsilon)]
+        words += ["--samples", f"{plan.samples}", "--sampling", plan.sampling, "--sample-seed", f"{plan.sample_seed}"]
+        words += ["--seed", f"{plan.seed}", "--draws", f"{plan.draws}", "--shard-size", f"{plan.shard_size}"]
     else:
-        groups.append(["--protocol", named.name, *(source if plan.source is None and named.source else [])])
-    return " \\\n  ".join(shlex.join(group) for group in groups)
+        words += ["--protocol", named.name, *(source if plan.source is None and named.source else [])]
+    return shlex.join(words)
 
 
 def setting_text(value: Any) -> str:

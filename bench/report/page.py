@@ -1,11 +1,13 @@
-"""Writes the leaderboards as one HTML file that needs nothing but a browser: no host, no script, no other file."""
+"""Writes the leaderboards as one HTML file that needs nothing but a browser: no host, no other file."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
-from datetime import datetime
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,20 +15,41 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.domain.errors import BenchError
 from bench.protocols import Protocol
+from bench.report import formats, tables
 from bench.report.commands import rerun, setting_text
 from bench.report.leaderboards import Leaderboard, leaderboards
-from bench.report.pictures import draw, labels
+from bench.report.plugins import about_attack, about_defense
 from bench.report.references import Reference, references
 from bench.report.rows import differences
-from bench.stats import Interval
+from bench.report.texts import pieces
 
 if TYPE_CHECKING:
     from bench.domain.published import Published
     from bench.store.store import Store
 
 TEMPLATES = Path(__file__).with_name("templates")
-NORMS = {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁", "l0": "ℓ₀"}
 TITLE = "Robustness leaderboards"
+
+
+@dataclass(frozen=True)
+class View:
+    """A leaderboard as the page shows it.
+
+    `anchor` and `cards`, one a row, are the page's names for links to them; `pieces` is the table as JSON, for the
+    script to sort, filter and put texts together.
+    """
+
+    board: Leaderboard
+    table: tables.Table
+    anchor: str
+    cards: tuple[str, ...]
+    pieces: str
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The kinds of defenses that have rows here, each once."""
+        kinds = {about_defense(row.defense.name).family for row in self.board.rows}
+        return tuple(sorted(kinds - {""}))
 
 
 def render(
@@ -56,6 +79,27 @@ def render(
 
 def compose(boards: tuple[Leaderboard, ...], title: str, published: tuple[Reference, ...] = ()) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
+    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    results = [result for board in boards for row in board.rows for result in row.found]
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            views=tuple(_views(boards)),
+            published=published,
+            title=title,
+            style=style,
+            style_hash=_policy_hash(style),
+            script=script,
+            script_hash=_policy_hash(script),
+            plans={result.plan.digest for result in results},
+            defenses={row.defense.name for board in boards for row in board.rows},
+            newest=max((result.finished for result in results), default=None),
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # select_autoescape would not know .html.j2
@@ -64,52 +108,50 @@ def compose(boards: tuple[Leaderboard, ...], title: str, published: tuple[Refere
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(
-        percent=_percent,
-        span=_span,
-        duration=_duration,
-        memory=_memory,
-        moment=_moment,
-        setting=setting_text,
-        passes=_passes,
+    for name in ("percent", "span", "budget", "duration", "memory", "moment", "passes"):
+        environment.filters[name] = getattr(formats, name)
+    environment.filters["setting"] = setting_text
+    environment.globals.update(
+        about_attack=about_attack,
+        about_defense=about_defense,
+        assurances=tables.assurances,
+        board_title=tables.title,
+        certified=tables.certified,
+        certified_radii=tables.certified_radii,
+        differences=differences,
+        figure_of=tables.figure,
+        norms=formats.NORMS,
+        rerun=rerun,
+        seeds=tables.seeds,
     )
-    environment.globals.update(draw=draw, labels=labels, rerun=rerun, differences=differences, norms=NORMS)
-    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-    results = [result for board in boards for row in board.rows for result in row.found]
-    return environment.get_template("page.html.j2").render(
-        boards=boards,
-        published=published,
-        title=title,
-        style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
-        plans={result.plan.digest for result in results},
-        defenses={row.defense.name for board in boards for row in board.rows},
-        newest=max((result.finished for result in results), default=None),
-    )
+    return environment
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+def _views(boards: Sequence[Leaderboard]) -> Iterator[View]:
+    for board, name in zip(boards, _anchors(map(tables.title, boards)), strict=True):
+        table = tables.tabulate(board, name)
+        yield View(
+            board,
+            table,
+            f"board-{name}",
+            # a slug has no two hyphens in a row, so no card is called like a board or like another board's card
+            tuple(f"{name}--{card}" for card in _anchors(row.defense.name for row in board.rows)),
+            # not even a text with '</script>' ends the element that holds this
+            json.dumps(pieces(table), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+        )
 
 
-def _span(interval: Interval) -> str:
-    return f"{_percent(interval.low)}–{_percent(interval.high)}"
+def _anchors(names: Iterable[str]) -> tuple[str, ...]:
+    """A name for links for each of these, no two alike."""
+    anchors: dict[str, None] = {}
+    for name in map(tables.slug, names):
+        numbers = itertools.count(2)
+        anchor = name
+        while anchor in anchors:
+            anchor = f"{name}-{next(numbers)}"
+        anchors[anchor] = None
+    return tuple(anchors)
 
 
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _memory(size: int) -> str:
-    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
-
-
-def _moment(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"
-
-
-def _passes(count: float) -> str:
-    return f"{count:,.0f}" if count >= 10 else f"{count:.1f}"
+def _policy_hash(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

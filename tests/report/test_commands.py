@@ -15,7 +15,7 @@ from tests.report.made import make_plan, small_plan
 
 
 def words(command: str) -> list[str]:
-    return shlex.split(command.replace("\\\n", " "))
+    return shlex.split(command)
 
 
 def test_a_protocol_stands_for_the_settings_it_fixes() -> None:

@@ -18,7 +18,7 @@ from bench.report.page import render
 from bench.store.store import Store
 from tests.report.made import add, make_plan, small_plan
 
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "input"}
 EVIL = '<script>alert("1")</script>\'&{{ 7 * 7 }}'
 
 
@@ -49,7 +49,7 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.words.append(data)
 
     @property
@@ -79,27 +79,35 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
+def inner(text: str, tag: str) -> str:
+    """The content of the last element of this name without attributes."""
+    return text.rpartition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+
+
 def page(store: Store, folder: Path) -> tuple[str, Reader]:
     text = render(store, folder / "reports" / "index.html").read_text(encoding="utf-8")
     return text, Reader(text)
 
 
-def test_the_page_asks_no_host_for_anything_and_runs_nothing(filled: Store, tmp_path: Path) -> None:
+def test_the_page_asks_no_host_for_anything_and_runs_its_own_script_alone(filled: Store, tmp_path: Path) -> None:
     text, reader = page(filled, tmp_path)
-    assert not re.search(r"https?:|//|@import|url\(", text)
-    assert reader.tags["script"] == reader.tags["img"] == reader.tags["iframe"] == 0
+    assert not re.search(r"https?:|@import|url\(|import\(|fetch\(|XMLHttpRequest|eval\(|innerHTML", text)
+    assert reader.tags["script"] == 1 + reader.values("type").count("application/json")
+    assert reader.tags["img"] == reader.tags["iframe"] == 0
     assert reader.tags["link"] == 1
     assert not [key for key, _ in reader.attributes if key == "style" or key.startswith("on") or key == "src"]
     assert all(href.startswith("#") or href == "data:," for href in reader.values("href"))
 
 
-def test_its_policy_allows_its_own_style_and_nothing_else(filled: Store, tmp_path: Path) -> None:
+def test_its_policy_allows_its_own_style_and_script_and_nothing_else(filled: Store, tmp_path: Path) -> None:
     text, reader = page(filled, tmp_path)
-    style = text.partition("<style>")[2].partition("</style>")[0]
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    style, script = (
+        base64.b64encode(hashlib.sha256(inner(text, tag).encode()).digest()).decode() for tag in ("style", "script")
+    )
     (policy,) = [value for value in reader.values("content") if "default-src" in value]
     assert policy == (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{style}'; script-src 'sha256-{script}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 
@@ -109,6 +117,7 @@ def test_every_link_has_its_target_and_every_name_is_unique(filled: Store, tmp_p
     assert len(names) == len(set(names))
     assert {href[1:] for href in reader.values("href") if href.startswith("#")} <= set(names)
     assert set(reader.values("aria-labelledby")) <= set(names)
+    assert all(re.fullmatch("[a-z0-9-]+", name) for name in names)
 
 
 def test_equal_stores_give_equal_bytes(filled: Store, tmp_path: Path) -> None:
@@ -131,9 +140,20 @@ def test_no_number_stands_alone(filled: Store, tmp_path: Path) -> None:
 
 def test_tables_can_be_read_by_ear(filled: Store, tmp_path: Path) -> None:
     _, reader = page(filled, tmp_path)
-    assert reader.tags["table"] == reader.tags["caption"] == 2
-    assert Counter(reader.values("scope")) == {"col": 5 + 2 + 4, "row": 4}
-    assert reader.values("role").count("region") == 2
+    boards, cards = 2, 4
+    assert reader.tags["table"] == boards + cards
+    assert reader.tags["caption"] == boards
+    heads = (4 + 2 + 6) + (4 + 1 + 6) + 3 * 9 + 10
+    assert Counter(reader.values("scope")) == {"col": heads, "row": cards + 7}
+    assert reader.values("role").count("region") == boards + cards
+
+
+def test_every_table_has_a_heading_over_every_cell(filled: Store, tmp_path: Path) -> None:
+    text, _ = page(filled, tmp_path)
+    for table in re.findall("<table.*?</table>", text, re.DOTALL):
+        lines = [len(re.findall("<t[hd][ >]", line)) for line in re.findall("<tr>.*?</tr>", table, re.DOTALL)]
+        assert len(set(lines)) == 1
+        assert len(lines) > 1
 
 
 def test_incomplete_and_invalid_results_are_shown_as_such(filled: Store, tmp_path: Path) -> None:
@@ -152,18 +172,20 @@ def test_ranks_across_evidence_of_different_strength_carry_a_warning(filled: Sto
 
 def test_the_details_hold_draws_remarks_cost_environment_and_command(filled: Store, tmp_path: Path) -> None:
     _, reader = page(filled, tmp_path)
-    assert "perturbed: first 100.0, worst 0.0, majority vote 100.0" in reader.text
-    assert "Remark Square found more." in reader.text
-    assert "7,852 forward and 1,910 backward passes a sample, 16.0 s, 300 MiB at most, 8 shards" in reader.text
+    assert "First, worst, majority of 4 draws" in reader.text
+    assert "100.0, 0.0, 100.0" in reader.text
+    assert "aa-linf Square found more." in reader.text
+    assert "7,852, 1,910 16.0 s 300 MiB" in reader.text
     assert "device CPU of the tests" in reader.text
-    assert "bench evaluate \\ --defense tmdc -D width=32 \\ --attack fgsm-linf" in reader.text
+    assert "bench evaluate --defense tmdc -D width=32 --attack fgsm-linf" in reader.text
 
 
 def test_a_defense_judged_on_two_machines_shows_which_result_came_from_which(store: Store, tmp_path: Path) -> None:
     for attack, device in (("fgsm-linf", "one machine"), ("aa-linf", "another machine")):
         add(store, small_plan(attack=attack), [True] * 8, [True] * 8, environment={"device": device})
     _, reader = page(store, tmp_path)
-    assert reader.text.count("another machine") == 2
+    assert "Environment 1 device one machine Environment 2 device another machine" in reader.text
+    assert reader.text.count("UTC 1") == reader.text.count("UTC 2") == 1
 
 
 def test_names_settings_and_remarks_with_markup_are_harmless(store: Store, tmp_path: Path) -> None:
@@ -174,7 +196,7 @@ def test_names_settings_and_remarks_with_markup_are_harmless(store: Store, tmp_p
         add(store, each, [True] * 8, [True] * 8, invalid=EVIL, remarks=(EVIL,), environment={EVIL: EVIL})
     path = render(store, tmp_path / "index.html", title=EVIL)
     reader = Reader(path.read_text(encoding="utf-8"))
-    assert reader.tags["script"] == 0
+    assert reader.tags["script"] == 1 + reader.values("type").count("application/json")
     assert EVIL in reader.text
     assert "49" not in re.findall(r"\b49\b", reader.text)
 

@@ -32,7 +32,7 @@ def test_the_page_shows_published_figures_apart_and_marked(store: Store, tmp_pat
     measured = render(store, tmp_path / "measured.html").read_text()
     text = render(store, tmp_path / "both.html", published=[FINE, ELSEWHERE, replace(FOGGY, title=EVIL)]).read_text()
     page = Reader(text)
-    assert page.tags["script"] == 0
+    assert page.tags["script"] == 1 + page.values("type").count("application/json")
     assert "Published elsewhere" in page.text
     assert "Nothing below was measured here" in page.text
     assert "as A zoo 1.0 publishes it" in page.text

@@ -1,0 +1,50 @@
+"""How figures, budgets, times and sizes are written for readers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bench.domain.threat import ThreatModel, format_epsilon
+from bench.stats import Interval
+
+NORMS = {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁", "l0": "ℓ₀", "flow": "flow", "corruption": "severity"}
+
+
+def percent(share: float) -> str:
+    """A share as percent, without the sign: '97.9'."""
+    return f"{100 * share:.1f}"
+
+
+def span(interval: Interval) -> str:
+    """The ends of an interval as percent, with a dash between them."""
+    return f"{percent(interval.low)}–{percent(interval.high)}"
+
+
+def budget(threat: ThreatModel) -> str:
+    """A budget as people write it: the norm's sign, at most, epsilon; or 'severity 3'. It does not break between lines."""
+    epsilon = format_epsilon(threat.epsilon)
+    sign = "\N{NO-BREAK SPACE}" if threat.norm == "corruption" else "\N{NO-BREAK SPACE}≤\N{NO-BREAK SPACE}"
+    return f"{NORMS[threat.norm]}{sign}{epsilon}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: '8.0 s', '2 h 5 min'."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def memory(size: int) -> str:
+    """Bytes as people say them: '300 MiB'."""
+    return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+
+
+def moment(time: datetime) -> str:
+    """A time (UTC) to the minute."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def passes(count: float) -> str:
+    """Passes a sample: '7,852', '0.8', '0'."""
+    return f"{count:,.0f}" if count >= 10 or count == 0 else f"{count:.1f}"
