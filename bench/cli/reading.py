@@ -116,7 +116,7 @@ def _list_plugins(what: What, as_json: bool) -> None:
     for listing in listings:
         facts = [escape(listing.facts.get(fact, "")) for fact in shown]
         about = f"[red]broken[/] {escape(listing.broken)}" if listing.broken else escape(listing.summary)
-        settings = "\n".join(f"{key}={value}" for key, value in listing.settings.items())
+        settings = " ".join(f"{key}={value}" for key, value in listing.settings.items() if value != "None")
         table.add_row(f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]")
     stdout.print(table)
 
