@@ -21,7 +21,7 @@ def span(interval: Interval) -> str:
 
 
 def budget(threat: ThreatModel) -> str:
-    """A budget as people write it: the norm's sign, at most, epsilon; or 'severity 3'. It does not break between lines."""
+    """A budget as people write it: norm, at most, epsilon; or 'severity 3'. It never breaks between lines."""
     epsilon = format_epsilon(threat.epsilon)
     sign = "\N{NO-BREAK SPACE}" if threat.norm == "corruption" else "\N{NO-BREAK SPACE}≤\N{NO-BREAK SPACE}"
     return f"{NORMS[threat.norm]}{sign}{epsilon}"

@@ -127,7 +127,7 @@ def _plain(cell: Cell) -> Any:
         return cell
     share = cell.share
     low, high = share.interval.low, share.interval.high
-    found = {"rate": _rounded(share.rate), "low": _rounded(low), "high": _rounded(high), "n": share.n}
+    found: dict[str, Any] = {"rate": _rounded(share.rate), "low": _rounded(low), "high": _rounded(high), "n": share.n}
     if cell.state:
         found["state"] = cell.state
     if cell.plan:
