@@ -53,8 +53,8 @@ class Gallery:
     """The images behind a store's outcomes: those of the data sets, and those that attacks crafted.
 
     `folder` is where the user keeps the data (`--data-dir`). All of them are checked against their hashes. What cannot
-    be shown raises: `DataError` where a data set is missing or not the plan's, `StoreError` where crafted images are,
-    and what the registry raises where no such data set is installed.
+    be shown raises a `BenchError`: `DataError` where a data set is missing, not registered or not the plan's,
+    `StoreError` where crafted images are missing or damaged.
     """
 
     def __init__(self, store: Store, folder: Path | None = None) -> None:
@@ -97,6 +97,11 @@ class Gallery:
     def _images(self, plan: Plan) -> ImageSet:
         key = (identity(plan.dataset), plan.images)
         if key not in self._sets:
+            if not datasets.holds(plan.dataset.name.partition(":")[0]):
+                raise DataError(
+                    f"The data set {plan.dataset.name} is not registered here, and reading a store runs no code that "
+                    f"it names; install the package that has it."
+                )
             found = datasets.make(plan.dataset.name, plan.dataset.params).load("test", self._folder)
             if len(found) != plan.size or found.fingerprint(plan.indices) != plan.images:
                 raise DataError(

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.domain.errors import DataError, StoreError, UsageError
+from bench.domain.errors import DataError, StoreError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.registry import datasets
@@ -102,8 +102,12 @@ def test_missing_or_damaged_crafted_images_are_named(store: Store, crafted: Plan
         Gallery(store).perturbed(crafted, crafted.indices[0])
 
 
-def test_images_that_are_not_the_plans_are_refused(store: Store, crafted: Plan, tmp_path: Path) -> None:
+def test_images_that_are_not_the_plans_are_refused(store: Store, crafted: Plan) -> None:
     with pytest.raises(DataError, match="not those that plan"):
         Gallery(store).show(replace(crafted, images="0" * 64), crafted.indices[0], [])
-    with pytest.raises(UsageError, match="No data set"):
-        Gallery(store, tmp_path).name(replace(crafted, dataset=Spec("dijits")), 1)
+
+
+def test_reading_a_store_runs_no_code_that_it_names(store: Store, crafted: Plan, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("raise SystemExit('run')")
+    with pytest.raises(DataError, match="not registered"):
+        Gallery(store).name(replace(crafted, dataset=Spec(f"{tmp_path}/mine.py:Mine")), 1)

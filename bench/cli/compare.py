@@ -1,0 +1,130 @@
+"""`bench compare`: defenses side by side on the same samples, in the terminal and as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from bench.cli import options
+from bench.cli.console import print_json, stdout
+
+if TYPE_CHECKING:
+    from bench.report.comparison import Comparison, Duel
+    from bench.report.contrasts import Contrast, Figure
+
+
+def compare(
+    references: Annotated[
+        list[str], typer.Argument(metavar="A B [C ...]", help="Defenses, or the beginnings of plans' digests.")
+    ],
+    protocols: Annotated[
+        list[str] | None,
+        typer.Option("--protocol", "-p", help="Compare under this protocol only: a name, or a .toml file of your own."),
+    ] = None,
+    attacks: Annotated[
+        list[str] | None, typer.Option("--attack", "-a", help="Compare under this attack only; may be repeated.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a page as well.", metavar="PAGE.html")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="The bootstrap's seed.", min=0)] = 0,
+    data_dir: options.DataDir = None,
+    db: options.Database = options.DEFAULT_DATABASE,
+    as_json: options.Json = False,
+) -> None:
+    """Compare defenses on the same samples: what only one of them gets right, and whether that is more than chance."""
+    from bench.protocols import find_protocol
+    from bench.report.comparison import compare as compared
+    from bench.store.store import Store
+
+    store = Store(db, create=False)
+    chosen = None if protocols is None else [find_protocol(name) for name in protocols]
+    comparisons = compared(store, references, protocols=chosen, attacks=attacks or (), seed=seed)
+    if output is not None:
+        from bench.report.comparison_page import render
+        from bench.report.exhibits import Gallery
+
+        render(comparisons, Gallery(store, data_dir), output)
+    if as_json:
+        print_json({"comparisons": [each.document() for each in comparisons], "page": output and str(output)})
+        return
+    for comparison in comparisons:
+        _show(comparison)
+    if output is not None:
+        stdout.print(f"The page is at {escape(str(output))}; open it in a browser.", soft_wrap=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command()(compare)
+
+
+def _show(comparison: Comparison) -> None:
+    board, plan = comparison.match.board, comparison.match.example
+    protocol = f" under {board.protocol.name}" if board and board.protocol else ""
+    for duel in comparison.duels:
+        stdout.print(
+            f"A [bold]{escape(duel.first.label)}[/] against B [bold]{escape(duel.second.label)}[/] "
+            f"on {plan.samples} samples of {escape(plan.dataset.name)}{escape(protocol)}"
+        )
+        if duel.contrasts:
+            stdout.print(_table(duel))
+            _show_verdicts(duel)
+        else:
+            stdout.print("They share no finished and valid result here.")
+        for kind, labels in duel.unequal.items():
+            stdout.print(
+                f"[yellow]Under {escape(', '.join(labels))} {escape(duel.first.label)} is {kind[0]} and "
+                f"{escape(duel.second.label)} {kind[1]}: evidence of different strength.[/]"
+            )
+        for gap in duel.left_out:
+            stdout.print(f"[yellow]Left out is {escape(gap)}.[/]")
+        stdout.print()
+    tests = f"{comparison.tests} test{'s' if comparison.tests != 1 else ''}"
+    stdout.print(
+        f"[dim]p is McNemar's, exact; below it Holm's over {tests}. Differences in points, with 95 % paired "
+        f"bootstrap intervals (seed {comparison.seed}).[/]"
+    )
+
+
+def _table(duel: Duel) -> Table:
+    """The numbers in two lines a measure, so that they fit into 80 columns."""
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("", overflow="fold")
+    for heading in ("A", "B", "only A\nonly B", "both\nneither", "A \N{MINUS SIGN} B", "p\nHolm"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for contrast in duel.contrasts:
+        table.add_row(*_cells(contrast))
+    return table
+
+
+def _cells(contrast: Contrast) -> list[str]:
+    from bench.report.comparison import likelihood, signed
+
+    low, high = contrast.interval.low, contrast.interval.high
+    style = "bold green" if contrast.better > 0 else "bold red" if contrast.better < 0 else "dim"
+    return [
+        escape(contrast.label),
+        _figure(contrast.first),
+        _figure(contrast.second),
+        f"{len(contrast.only_first)}\n{len(contrast.only_second)}",
+        f"{contrast.both}\n{contrast.neither}",
+        f"[{style}]{signed(contrast.difference)}[/]\n[dim]{signed(low)} to {signed(high)}[/]",
+        f"[dim]{likelihood(contrast.p)}[/]\n[{style}]{likelihood(contrast.adjusted)}[/]",
+    ]
+
+
+def _figure(figure: Figure) -> str:
+    return f"{100 * figure.rate:.1f}\n[dim]{100 * figure.interval.low:.1f}–{100 * figure.interval.high:.1f}[/]"
+
+
+def _show_verdicts(duel: Duel) -> None:
+    widest = max(len(contrast.label) for contrast in duel.contrasts)
+    for contrast in duel.contrasts:
+        style = "bold" if contrast.better else "dim"
+        stdout.print(Text.assemble((f"{contrast.label:{widest}}  ", "dim"), (duel.verdict(contrast), style)))

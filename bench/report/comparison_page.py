@@ -1,0 +1,119 @@
+"""Writes comparisons as one HTML file that needs nothing but a browser: no host, no script, no other file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bench.domain.errors import BenchError
+from bench.report import formats
+from bench.report.comparison import Comparison, Duel, likelihood, signed
+from bench.report.contrasts import Contrast
+from bench.report.disputes import Dispute, a_side, disputes
+from bench.report.exhibits import Gallery
+from bench.report.forest import Forest, plant, shorten
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+@dataclass(frozen=True)
+class Exhibition:
+    """What either side loses alone under one attack."""
+
+    contrast: Contrast
+    disputes: tuple[Dispute, ...]
+
+
+@dataclass(frozen=True)
+class DuelView:
+    """A duel as the page shows it; `reasons` say which images are not shown and why."""
+
+    duel: Duel
+    forest: Forest | None
+    exhibitions: tuple[Exhibition, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """A comparison as the page shows it: all duels, and for more than two sides a grid of their main measure.
+
+    `most` is the number of samples shown of each dispute.
+    """
+
+    comparison: Comparison
+    duels: tuple[DuelView, ...]
+    most: int
+    grid: tuple[tuple[Contrast | None, ...], ...]
+
+
+def render(comparisons: Sequence[Comparison], gallery: Gallery, output: Path) -> Path:
+    """Write the page and return its path; equal stores give equal bytes. Missing folders are made.
+
+    Images that the gallery cannot show are left out, and the page says why. Raises `BenchError` where the file cannot
+    be written.
+    """
+    page = compose(comparisons, gallery)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(page, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise BenchError(
+            f"The page could not be written to {output} ({error.strerror}); name another file with --output."
+        ) from None
+    return output
+
+
+def compose(comparisons: Sequence[Comparison], gallery: Gallery) -> str:
+    """The page's text. Names, settings and labels come from plugins and data sets, so every one of them is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,  # select_autoescape would not know .html.j2
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    filters = {name: getattr(formats, name) for name in ("percent", "span", "budget")}
+    environment.filters.update(**filters, signed=signed, likelihood=likelihood)
+    environment.globals.update(shorten=shorten)
+    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "compare.css"))
+    return environment.get_template("compare.html.j2").render(
+        views=[_view(comparison, gallery) for comparison in comparisons],
+        style=style,
+        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+    )
+
+
+def _view(comparison: Comparison, gallery: Gallery) -> View:
+    most = a_side(comparison)
+    return View(comparison, tuple(_duel(duel, gallery, most) for duel in comparison.duels), most, _grid(comparison))
+
+
+def _duel(duel: Duel, gallery: Gallery, most: int) -> DuelView:
+    exhibitions, reasons = [], []
+    for contrast in duel.contrasts if most else ():
+        if contrast.kind == "attack" and (contrast.only_first or contrast.only_second):
+            try:
+                exhibitions.append(Exhibition(contrast, disputes(duel, contrast, gallery, most)))
+            except BenchError as error:
+                reasons.append(str(error))
+    forest = plant(duel.contrasts) if duel.contrasts else None
+    return DuelView(duel, forest, tuple(exhibitions), tuple(dict.fromkeys(reasons)))
+
+
+def _grid(comparison: Comparison) -> tuple[tuple[Contrast | None, ...], ...]:
+    """By sides, row against column, the contrast of the worst case, or of the one attack that there is.
+
+    Only the cells above the diagonal are filled; those below are theirs mirrored. Empty for two sides.
+    """
+    sides = comparison.match.sides
+    if len(sides) < 3:
+        return ()
+    last = {(id(duel.first), id(duel.second)): duel.contrasts[-1] for duel in comparison.duels if duel.contrasts}
+    return tuple(tuple(last.get((id(row), id(column))) for column in sides) for row in sides)
