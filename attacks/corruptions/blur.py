@@ -8,7 +8,7 @@ from math import ceil, cos, hypot, radians, sin
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scipy import ndimage, signal
+from scipy import ndimage
 
 Image = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -25,7 +25,9 @@ def defocus_blur(image: Image, rng: Generator, radius: float, softness: float) -
     kernel = _disk(radius, softness)
     reach = len(kernel) // 2
     padded = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="reflect")
-    return np.asarray(signal.fftconvolve(padded, kernel[..., None], mode="valid", axes=(0, 1)))
+    shape, axes = padded.shape[:2], (0, 1)
+    spectrum = np.fft.rfft2(padded, axes=axes) * np.fft.rfft2(kernel, shape)[..., None]
+    return np.fft.irfft2(spectrum, shape, axes)[2 * reach :, 2 * reach :]
 
 
 def glass_blur(image: Image, rng: Generator, sigma: float, reach: float, rounds: float) -> Image:
