@@ -30,8 +30,8 @@ class CarliniWagnerL2(Attack):
 
     Adam minimises |x' - x|^2 + constant * max(lead of the true class + confidence, 0) over w, x' = (tanh(w) + 1) / 2,
     `steps` times for each of `search_steps` constants: ten times the last one until one succeeds, then halfway between
-    the smallest that succeeded and the largest that did not. Sum and lead are of logits, as in the authors' code, whose
-    settings these are, but for its 10,000 steps; with 10 or more constants the last is the smallest that succeeded.
+    the smallest that succeeded and the largest that did not. The lead is of logits. The settings are those of the
+    authors' code, but for its 10,000 steps; as there, the last of 10 or more constants is the smallest that succeeded.
 
     Deviations: the loss of each sample, not that of the batch, aborts its descent (the authors' code at its batch size
     of 1), so that no sample depends on the others; images misclassified as they are stay as they are.

@@ -31,9 +31,8 @@ class Adam:
 
     def keep(self, staying: Tensor) -> Adam:
         """The same descent with the samples that stay (M,) bool."""
-        parts = (part[staying] for part in (self.rows, self.points.detach(), self.mean, self.square))
-        rows, points, mean, square = parts
-        return Adam(rows, points, mean, square, self.taken)
+        points = self.points.detach()[staying]
+        return Adam(self.rows[staying], points, self.mean[staying], self.square[staying], self.taken)
 
     def step(self, gradient: Tensor, rate: float) -> None:
         """One step down the gradient."""

@@ -33,6 +33,7 @@ class OnePixel(Attack):
     What the paper leaves open: values are cut to [0, 1], places beyond the image are drawn anew, a later pixel covers
     an earlier one at its place. Probabilities are compared by their log odds, which keep their order without their
     rounding. A sample stops at the first image that misleads, where the paper goes on to a probability of 5 %.
+    A random defense shows every candidate under noise of its own, and one lucky candidate settles the sample.
     """
 
     norm: ClassVar[str] = "l0"
