@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 CHECK_EVERY = 5
 """Steps between two looks at which samples are settled, each of which waits for the device."""
-INSIDE = 1 - 1e-6
-"""How far from the centre places may lie: at the outermost pixels' centres, 1, reading has no gradient any more."""
+INSIDE = 1e-6
+"""How far inside the outermost pixels' centres places stay: on them reading has no gradient any more."""
 SOFTENING = 1e-10
 """Added under the root of the smoothness, which else has no gradient where neighbours move alike."""
 
@@ -32,8 +32,8 @@ class StAdv(Attack):
     leads, each under fresh noise, are averaged where the defense is random (DiffPure: 20); 1 keeps the noise of the
     prediction.
 
-    Deviations from DiffPure's code: bending is the harness's `warp`, whose grid spans the outer pixels' centres and not
-    their edges; kept is the flow of lowest lead, where that code keeps the one a step after that of lowest loss; a
+    Deviations from DiffPure's code: bending is the harness's `warp`, which reads the nearest pixel beyond the border
+    and not black; kept is the flow of lowest lead, where that code keeps the one a step after that of lowest loss; a
     sample that misleads a defense without randomness is settled and leaves.
     """
 
@@ -106,9 +106,11 @@ def _bounds(images: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     import torch
 
     height, width = images.shape[2:]
-    rows, columns = (torch.linspace(-1, 1, count).to(images) for count in (height, width))
+    rows, columns = (((2 * torch.arange(count).double() + 1) / count - 1).to(images) for count in (height, width))
     places = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)])
-    return (-INSIDE - places).clamp(-radius, radius), (INSIDE - places).clamp(-radius, radius)
+    outer = places.abs().amax((1, 2), keepdim=True)
+    edge = (outer - INSIDE).clamp_min(0)
+    return (-edge - places).clamp(-radius, radius), (edge - places).clamp(-radius, radius)
 
 
 def unevenness(flow: Tensor) -> Tensor:

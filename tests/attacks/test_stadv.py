@@ -48,9 +48,15 @@ def reference(module: nn.Module, batch: Batch, radius: float, steps: int) -> Ten
 def confine(flow: Tensor, radius: float) -> None:
     """Cut places to the image and entries to the radius, in place."""
     height, width = flow.shape[2:]
-    y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
-    places = torch.stack([x, y])
-    flow.copy_(((flow + places).clamp(-1 + 1e-6, 1 - 1e-6) - places).clamp(-radius, radius))
+    y, x = torch.meshgrid(centres(height), centres(width), indexing="ij")
+    for axis, places in ((0, x), (1, y)):
+        edge = float(places.max()) - 1e-6
+        flow[:, axis] = ((flow[:, axis] + places).clamp(-edge, edge) - places).clamp(-radius, radius)
+
+
+def centres(count: int) -> Tensor:
+    """Where pixels' centres lie in an image from -1 to 1."""
+    return torch.linspace(-1 + 1 / count, 1 - 1 / count, count)
 
 
 def neighbours(flow: Tensor) -> Tensor:
@@ -69,8 +75,8 @@ def neighbours(flow: Tensor) -> Tensor:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_on_a_linear_classifier_and_slopes_every_sample_gets_the_analytic_verdict(channels: int) -> None:
     height, width, radius = 5, 7, 0.05
-    y = torch.linspace(-1, 1, height).view(1, 1, height, 1).expand(1, 1, height, width)
-    x = torch.linspace(-1, 1, width).view(1, 1, 1, width).expand(1, 1, height, width)
+    y = centres(height).view(1, 1, height, 1).expand(1, 1, height, width)
+    x = centres(width).view(1, 1, 1, width).expand(1, 1, height, width)
     weight = 1 + torch.randn(1, channels, height, width, generator=generator(2))
     along_x, along_y = 0.2 * torch.rand(2, 200, channels, 1, 1, generator=generator(1)) - 0.1
     slopes = along_x * x + along_y * y  # bilinear reading is exact between the pixels of a slope
@@ -85,8 +91,8 @@ def test_on_a_linear_classifier_and_slopes_every_sample_gets_the_analytic_verdic
     fall = torch.zeros(200)
     for slope, place in ((along_x, x), (along_y, y)):
         pull = (weight * slope).sum(1) * wanted.sign().view(-1, 1, 1)  # what a pixel read further on adds to the lead
-        backwards = pull.clamp_min(0) * (place[:, 0] > -1)  # beyond the border there is only the border
-        onwards = (-pull).clamp_min(0) * (place[:, 0] < 1)
+        backwards = pull.clamp_min(0) * (place[:, 0] > place.min())  # beyond the border there is only the border
+        onwards = (-pull).clamp_min(0) * (place[:, 0] < place.max())
         fall += radius * (backwards + onwards).flatten(1).sum(1)
     least = wanted.abs() - fall
     sure = least.abs() > 1e-4  # on the edge float32 decides

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional
 
 from bench import ThreatModel, UsageError, warp
 
@@ -17,6 +18,17 @@ def images_and_flow(seed: int, largest: float, size: tuple[int, int] = (8, 6)) -
     return images, torch.empty(3, 2, *size).uniform_(-largest, largest, generator=rng)
 
 
+def test_the_unit_is_that_of_torchs_affine_grid() -> None:
+    images, _ = images_and_flow(0, 0.0)
+    moved = torch.eye(2, 3).repeat(3, 1, 1)
+    moved[:, 0, 2] = 0.3
+    places = functional.affine_grid(moved, list(images.shape), align_corners=False)
+    flow = torch.zeros(3, 2, 8, 6)
+    flow[:, 0] = 0.3
+    wanted = functional.grid_sample(images, places, padding_mode="border", align_corners=False)
+    assert torch.allclose(warp(images, flow), wanted, atol=1e-6)
+
+
 def test_no_flow_changes_nothing() -> None:
     images, flow = images_and_flow(0, 0.0)
     assert torch.allclose(warp(images, flow), images, atol=1e-6)
@@ -25,11 +37,11 @@ def test_no_flow_changes_nothing() -> None:
 def test_a_flow_of_one_pixel_shifts_the_image_and_repeats_its_border() -> None:
     images = torch.rand((2, 1, 5, 9), generator=torch.Generator().manual_seed(3))
     along_width = torch.zeros(2, 2, 5, 9)
-    along_width[:, 0] = 2 / 8
+    along_width[:, 0] = 2 / 9
     shifted = torch.cat([images[..., 1:], images[..., -1:]], -1)
     assert torch.allclose(warp(images, along_width), shifted, atol=1e-5)
     along_height = torch.zeros(2, 2, 5, 9)
-    along_height[:, 1] = -2 / 4
+    along_height[:, 1] = -2 / 5
     shifted = torch.cat([images[..., :1, :], images[..., :-1, :]], -2)
     assert torch.allclose(warp(images, along_height), shifted, atol=1e-5)
 
