@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
+from bench.report.diagnosis import diagnose
 from bench.report.summary import Accuracy, Result, summarise
 from bench.stats import CONFIDENCE, Proportion, holm, mcnemar
 
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
 
     from bench.domain.outcomes import Outcomes
     from bench.store.store import Store
-
-
-DISAGREEMENT = (
-    "Its clean predictions differ from attack to attack, which equal settings on one kind of machine never give; "
-    "compare the environments below."
-)
 
 
 @dataclass(frozen=True)
@@ -127,7 +122,7 @@ def make_row(entries: Sequence[Entry], columns: Sequence[Column]) -> Row:
         clean=fullest.result.clean,
         worst=None if survival is None else Proportion(survival.sum().item(), len(survival)),
         gaps=tuple(gap for gap in gaps if gap),
-        notes=() if _agree(entries, fullest) else (DISAGREEMENT,),
+        notes=diagnose([(entry.result, entry.outcomes) for entry in entries]),
         survival=survival,
     )
 
@@ -171,18 +166,3 @@ def _gap(column: Column, result: Result | None) -> str | None:
     if not result.complete:
         return f"{label} is incomplete: {result.n} of {result.plan.samples} samples"
     return None
-
-
-def _agree(entries: Sequence[Entry], fullest: Entry) -> bool:
-    """Whether the clean predictions are the same in every plan, wherever they were made so far."""
-    known = fullest.outcomes
-    for entry in entries:
-        found = entry.outcomes
-        if len(found) == len(known):
-            if not np.array_equal(found.clean, known.clean):
-                return False
-            continue
-        _, here, there = np.intersect1d(found.index, known.index, return_indices=True)
-        if not np.array_equal(found.clean[here], known.clean[there]):
-            return False
-    return True

@@ -62,17 +62,20 @@ def add(
     environment: Mapping[str, Any] = ENVIRONMENT,
     seconds: float = 2.0,
     passes: tuple[int, int] = (0, 0),
+    distances: Sequence[float] | None = None,
 ) -> None:
     """Fill shards (all by default) of a plan whose every label is 1.
 
     `clean` and `perturbed` say for each of the plan's samples, in its order, whether the prediction is right, or give
-    the predicted class of each draw. Only the first of the shards becomes `invalid`.
+    the predicted class of each draw; `distances` are the whole budget by default. Only the first of the shards becomes
+    `invalid`.
     """
-    rows = dict(zip(plan.indices, zip(clean, perturbed, strict=True), strict=True))
+    moved = distances or [plan.threat.radius] * plan.samples
+    rows = dict(zip(plan.indices, zip(clean, perturbed, moved, strict=True), strict=True))
     for shard in plan.shards():
         if shards is None or shard.index in shards:
             outcomes = tuple(
-                Outcome(index, 1, _predictions(rows[index][0]), _predictions(rows[index][1]), plan.threat.radius)
+                Outcome(index, 1, _predictions(rows[index][0]), _predictions(rows[index][1]), rows[index][2])
                 for index in shard.indices
             )
             result = ShardResult(
