@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "diffusers", "transformers", "peft", "pyautoattack", "pyarrow", "sklearn", "scipy")
+HEAVY = ("torch", "diffusers", "transformers", "peft", "pyautoattack", "pyarrow", "sklearn", "scipy", "matplotlib")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["list", "defenses"], ["list", "attacks"], ["list", "protocols"]])

@@ -76,6 +76,8 @@ def report(
         list[str] | None,
         typer.Option("--published", help="A defense of `bench list models`, whose published figures stand below."),
     ] = None,
+    pictures: Annotated[bool, typer.Option(help="Draw curves, tables of classes and the hardest samples.")] = True,
+    data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
@@ -87,7 +89,14 @@ def report(
 
     known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
     models = [model for name in published or () for model in defenses.find(name).models()]
-    path = render(Store(db, create=False), output, protocols=known.values(), published=models)
+    store = Store(db, create=False)
+    path = render(
+        *(store, output),
+        protocols=known.values(),
+        published=models,
+        pictures=pictures,
+        data_dir=data_dir,
+    )
     if as_json:
         print_json({"page": str(path)})
     else:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from bench.domain.errors import BenchError
 from bench.protocols import Protocol
 from bench.report import formats, tables
 from bench.report.commands import rerun, setting_text
+from bench.report.figures.album import Album, album_maker
 from bench.report.leaderboards import Leaderboard, leaderboards
 from bench.report.plugins import about_attack, about_defense
 from bench.report.references import Reference, references
@@ -36,7 +37,7 @@ class View:
     """A leaderboard as the page shows it.
 
     `anchor` and `cards`, one a row, are the page's names for links to them; `pieces` is the table as JSON, for the
-    script to sort, filter and put texts together.
+    script to sort, filter and put texts together. `album` holds its pictures.
     """
 
     board: Leaderboard
@@ -44,6 +45,7 @@ class View:
     anchor: str
     cards: tuple[str, ...]
     pieces: str
+    album: Album
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -59,14 +61,18 @@ def render(
     title: str = TITLE,
     protocols: Iterable[Protocol] | None = None,
     published: Iterable[Published] = (),
+    pictures: bool = True,
+    data_dir: Path | None = None,
 ) -> Path:
     """Write the page of a store and return its path; equal stores give equal bytes.
 
-    `published` figures stand below the leaderboards, those of the store's data sets alone. Missing folders are made.
+    `published` figures stand below the leaderboards, those of the store's data sets alone. `data_dir` is where the
+    data sets lie whose images the `pictures` show. Missing folders are made.
     Raises `BenchError` where the file cannot be written.
     """
     boards = leaderboards(store, protocols)
-    page = compose(boards, title, references(published, (board.example.dataset.name for board in boards)))
+    shown = references(published, (board.example.dataset.name for board in boards))
+    page = compose(boards, title, shown, album_maker(store, data_dir) if pictures else None)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(page, encoding="utf-8", newline="\n")
@@ -77,15 +83,23 @@ def render(
     return output
 
 
-def compose(boards: tuple[Leaderboard, ...], title: str, published: tuple[Reference, ...] = ()) -> str:
+def compose(
+    boards: tuple[Leaderboard, ...],
+    title: str,
+    published: tuple[Reference, ...] = (),
+    draw: Callable[[Leaderboard, str], Album] | None = None,
+) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    page, figures, script = (
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "figures.css", "page.js")
+    )
+    style = page + figures
     results = [result for board in boards for row in board.rows for result in row.found]
     return (
         _environment()
         .get_template("page.html.j2")
         .render(
-            views=tuple(_views(boards)),
+            views=tuple(_views(boards, draw)),
             published=published,
             title=title,
             style=style,
@@ -127,7 +141,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _views(boards: Sequence[Leaderboard]) -> Iterator[View]:
+def _views(boards: Sequence[Leaderboard], draw: Callable[[Leaderboard, str], Album] | None) -> Iterator[View]:
     for board, name in zip(boards, _anchors(map(tables.title, boards)), strict=True):
         table = tables.tabulate(board, name)
         yield View(
@@ -138,6 +152,7 @@ def _views(boards: Sequence[Leaderboard]) -> Iterator[View]:
             tuple(f"{name}--{card}" for card in _anchors(row.defense.name for row in board.rows)),
             # not even a text with '</script>' ends the element that holds this
             json.dumps(pieces(table), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+            draw(board, f"{name}--") if draw else Album(),
         )
 
 

@@ -1,0 +1,1 @@
+"""Pictures of a leaderboard: data in, SVG text out; one file a picture."""

@@ -1,0 +1,69 @@
+"""All pictures of a leaderboard: those for which the store has data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.domain.errors import BenchError
+from bench.report.exhibits import Gallery
+from bench.report.figures.bars import bars
+from bench.report.figures.budgets import budgets
+from bench.report.figures.classes import classes, confusion
+from bench.report.figures.drawing import Drawing, reader
+from bench.report.figures.frontier import frontier
+from bench.report.figures.gallery import Exhibition, exhibition
+from bench.report.figures.iterations import iterations
+from bench.report.figures.radii import radii
+from bench.report.figures.settings import settings
+
+if TYPE_CHECKING:
+    from bench.report.leaderboards import Leaderboard
+    from bench.store.store import Store
+
+
+@dataclass(frozen=True)
+class Album:
+    """A board's pictures, and samples with their images."""
+
+    drawings: tuple[Drawing, ...] = ()
+    exhibition: Exhibition | None = None
+
+
+def album_maker(store: Store, folder: Path | None = None) -> Callable[[Leaderboard, str], Album]:
+    """What draws the pictures of any board of a store; all ids in them begin with the name that it is given.
+
+    `folder` is where the user keeps the data (`--data-dir`). Where images or class names cannot be had, what needs
+    them says so or does without.
+    """
+    read, gallery = reader(store), Gallery(store, folder)
+
+    def make(board: Leaderboard, name: str) -> Album:
+        known = _class_names(board, gallery)
+        found = (
+            frontier(board, f"{name}-frontier"),
+            bars(board, f"{name}-bars"),
+            budgets(board, read, f"{name}-budgets"),
+            radii(board, read, f"{name}-radii"),
+            settings(board, f"{name}-settings"),
+            iterations(board, read, f"{name}-iterations"),
+            classes(board, read, f"{name}-classes", known),
+            confusion(board, read, f"{name}-confusion", known),
+        )
+        drawings = tuple(drawing for drawing in found if drawing is not None)
+        return Album(drawings, exhibition(board, read, gallery))
+
+    return make
+
+
+def _class_names(board: Leaderboard, gallery: Gallery) -> Sequence[str]:
+    """The names of the data set's classes; none where it cannot be read, whose numbers stand instead."""
+    names: list[str] = []
+    try:
+        while (name := gallery.name(board.example, len(names))) != "abstains":
+            names.append(name)
+    except BenchError:
+        return ()
+    return names

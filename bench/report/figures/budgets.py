@@ -1,0 +1,98 @@
+"""Accuracy against the budget: from evaluations at several of them, and from the distances of nearest adversaries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.domain.plan import Spec
+from bench.report.figures.curves import MOST, POINTS, Curve, draw, survival
+from bench.report.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
+from bench.report.formats import NORMS
+from bench.report.rows import identity
+
+if TYPE_CHECKING:
+    from bench.report.leaderboards import Leaderboard
+    from bench.report.summary import Result
+
+PANELS = 4
+
+
+def budgets(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
+    """One panel an attack that was run at several budgets, and one an attack that looked for the nearest adversary."""
+    attacks = [column.attack for column in board.columns]
+    most = run = near = 0
+    panels: list[str] = []
+    for attack, norm, columns in _attacks(board):
+        along = f"budget, {NORMS[norm]}"
+        found = [curve for label, results in _results(board, columns) if (curve := _measured(label, results))]
+        if found and len(columns) > 1 and len(panels) < PANELS:
+            title = called(attack, attacks)
+            panels.append(draw(f"{name}-{len(panels)}", found[:MOST], title, "run at each budget", along))
+            most, run = max(most, len(found)), run + 1
+        closest = _nearest([(label, results[-1]) for label, results in _results(board, columns)], read)
+        if closest and len(panels) < PANELS:
+            title = called(attack, attacks)
+            panels.append(draw(f"{name}-{len(panels)}", closest, title, "nearest adversaries", along))
+            near += 1
+    if not panels:
+        return None
+    caption = "Share of samples classified correctly under a budget of so much."
+    if run:
+        caption += " Marks with bars are evaluations of their own, with 95 % intervals."
+    if near:
+        caption += (
+            " A curve in a band counts the samples whose nearest adversary, sought without a budget, lies beyond."
+        )
+    return Drawing("Accuracy against budget", caption + limited(min(most, MOST), most), tuple(panels))
+
+
+def _attacks(board: Leaderboard) -> Iterator[tuple[Spec, str, list[int]]]:
+    """Attack, norm and columns that differ in their budget alone, smallest first."""
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, column in enumerate(board.columns):
+        groups.setdefault((identity(column.attack), column.threat.norm), []).append(number)
+    for (_, norm), found in groups.items():
+        yield board.columns[found[0]].attack, norm, sorted(found, key=lambda at: board.columns[at].threat.epsilon)
+
+
+def _results(board: Leaderboard, columns: Sequence[int]) -> Iterator[tuple[str, list[Result]]]:
+    for label, row in named_rows(board):
+        results = [result for at in columns if (result := row.results[at]) is not None and usable(result)]
+        if results:
+            yield label, results
+
+
+def _measured(label: str, results: Sequence[Result]) -> Curve | None:
+    if len(results) < 2:
+        return None
+    shares = [results[0].clean.mean, *(result.robust.mean for result in results)]
+    budget = [Fraction(0), *(result.plan.threat.epsilon for result in results)]
+    intervals = [share.interval for share in shares]
+    return Curve(
+        *(label, [float(epsilon) for epsilon in budget], [share.rate for share in shares]),
+        *([each.low for each in intervals], [each.high for each in intervals]),
+    )
+
+
+def _nearest(results: Sequence[tuple[str, Result]], read: Reader) -> list[Curve]:
+    """A curve for each of the first defenses whose every sample has a known smallest distance."""
+    distances: list[tuple[str, np.ndarray]] = []
+    for label, result in results:
+        found = read(result.plan).minimal
+        if np.isnan(found).any():
+            if not distances:
+                return []
+            continue
+        distances.append((label, found))
+        if len(distances) == MOST:
+            break
+    finite = [each[np.isfinite(each)] for _, each in distances]
+    reach = max((float(np.quantile(each, 0.99)) for each in finite if len(each)), default=0.0)
+    if reach <= 0:
+        return []
+    places = np.linspace(0, reach * 1.02, POINTS)
+    return [survival(each, places, label) for label, each in distances]

@@ -1,0 +1,139 @@
+"""Curves of several defenses in one panel: each with its own hue, dash, mark and name at its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.report.figures.canvas import DASHES, HUES, MARKS, NORMAL, Canvas, colour
+from bench.report.figures.drawing import percent
+from bench.report.figures.labels import shorten, spread, width
+from bench.stats import wilson
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WIDE, HIGH = 400.0, 290.0
+LEFT, BOTTOM, TOP = 30.0, 44.0, 54.0
+LONGEST = 20
+POINTS = 72
+"""At so many places a curve over continuous values is read."""
+MOST = len(HUES)
+"""So many curves can be told apart in one panel."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Shares `y` with their intervals from `low` to `high` at `x`; `measured` where every point is a result of its own
+    and not a reading of one and the same."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    measured: bool = True
+
+
+def survival(limits: NDArray[np.float64], places: NDArray[np.float64], name: str) -> Curve:
+    """The share of samples whose limit is above each of the places, with its Wilson interval there."""
+    counts = [int((limits > place).sum()) for place in places]
+    return counted(name, places.tolist(), counts, len(limits))
+
+
+def counted(name: str, x: Sequence[float], counts: Sequence[int], n: int) -> Curve:
+    """A curve of counts out of the same n samples."""
+    intervals = [wilson(count, n) for count in counts]
+    y = [count / n for count in counts]
+    return Curve(name, x, y, [each.low for each in intervals], [each.high for each in intervals], measured=False)
+
+
+def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
+    """Round values from `low` to `high`, about five, of which all may have to be `whole` numbers."""
+    if high <= low:
+        return [low]
+    rough = (high - low) / 5
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough * 0.999)
+    step = max(step, 1.0) if whole else step
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(number * step, 12) for number in range(first, last + 1)]
+
+
+def draw(
+    name: str,
+    curves: Sequence[Curve],
+    title: str,
+    note: str,
+    along: str,
+    up: str = "correct, %",
+    *,
+    logarithmic: bool = False,
+) -> str:
+    """The panel of at most `MOST` curves, as SVG; `along` and `up` say what the axes hold."""
+    labels = [shorten(curve.name, LONGEST) for curve in curves]
+    right = max(width(label, NORMAL) for label in labels) + 22
+    canvas = Canvas(WIDE, HIGH, (LEFT, BOTTOM, right, TOP))
+    lowest, highest = min(curve.x[0] for curve in curves), max(curve.x[-1] for curve in curves)
+    if logarithmic:
+        canvas.axes.set_xscale("log")
+    canvas.axes.set_xlim(lowest, highest)
+    canvas.axes.set_ylim(0, 1)
+    whole = all(float(value).is_integer() for curve in curves for value in curve.x)
+    values = sorted({value for curve in curves for value in curve.x})
+    canvas.grid(
+        values if logarithmic else ticks(lowest, highest, whole=whole),
+        {share / 4: f"{25 * share}" for share in range(5)},
+        lines="y",
+    )
+    canvas.title(title, note)
+    canvas.name_axes(along, up)
+    for number, curve in enumerate(curves):
+        _add(canvas, curve, number)
+    _name_ends(canvas, curves, labels, right)
+    return canvas.svg(name, f"{title} {note}: {up} against {along}", " ".join(map(_in_words, curves)))
+
+
+def _add(canvas: Canvas, curve: Curve, number: int) -> None:
+    hue, mark = colour(HUES[number]), MARKS[number]
+    look = {"color": hue, "linewidth": 1.8, "clip_on": False, "zorder": 3}
+    if DASHES[number]:
+        look["dashes"] = DASHES[number]
+    if curve.measured:
+        canvas.axes.vlines(curve.x, curve.low, curve.high, color=hue, linewidth=1.2, alpha=0.7, clip_on=False)
+        every: object = 1
+    else:
+        canvas.axes.fill_between(curve.x, curve.low, curve.high, color=hue, alpha=0.13, linewidth=0, clip_on=False)
+        apart = max(1, len(curve.x) // 6)
+        every = (number * apart // MOST, apart)
+    (line,) = canvas.axes.plot(
+        *(curve.x, curve.y),
+        **look,
+        marker=mark,
+        markevery=every,
+        markersize=6.5,
+        markeredgecolor=colour("card"),
+        markeredgewidth=0.8,
+    )
+    canvas.hint(line, f"{curve.name}: {_in_words(curve)}")
+
+
+def _name_ends(canvas: Canvas, curves: Sequence[Curve], labels: Sequence[str], right: float) -> None:
+    ends = [canvas.pixel(curve.x[-1], curve.y[-1]) for curve in curves]
+    heights = spread([height for _, height in ends], NORMAL + 3, BOTTOM, HIGH - TOP)
+    start = WIDE - right + 16
+    for number, (label, (x, y), height) in enumerate(zip(labels, ends, heights, strict=True)):
+        if abs(height - y) > 3 or start - x > 20:
+            canvas.leader((x + 5, y), (start - 3, height), HUES[number])
+        canvas.write(start, height, label, colour=HUES[number], middle=True)
+
+
+def _in_words(curve: Curve) -> str:
+    """The curve as a sentence: its points, or about six of them."""
+    step = 1 if curve.measured else max(1, (len(curve.x) - 1) // 6)
+    points = [f"{percent(curve.y[at])} at {curve.x[at]:.3g}" for at in range(0, len(curve.x), step)]
+    return f"{curve.name}: {', '.join(points)}."

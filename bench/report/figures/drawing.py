@@ -1,0 +1,81 @@
+"""What the pictures share: what a finished one is, how defenses are named in it, and which results it may show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.report.figures.svg import plain
+from bench.report.formats import budget
+from bench.report.rows import differences
+
+if TYPE_CHECKING:
+    from bench.domain.outcomes import Outcomes
+    from bench.domain.plan import Plan, Spec
+    from bench.report.leaderboards import Leaderboard
+    from bench.report.rows import Row
+    from bench.report.summary import Result
+    from bench.store.store import Store
+
+Reader = Callable[["Plan"], "Outcomes"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture of one or several panels (SVG text), its heading, and the sentences below it."""
+
+    heading: str
+    caption: str
+    panels: tuple[str, ...]
+
+
+def reader(store: Store) -> Reader:
+    """Reads plans' outcomes, each plan's once."""
+    kept: dict[str, Outcomes] = {}
+
+    def read(plan: Plan) -> Outcomes:
+        if plan.digest not in kept:
+            kept[plan.digest] = store.table(plan)
+        return kept[plan.digest]
+
+    return read
+
+
+def usable(result: Result | None) -> bool:
+    """Whether a result is there, complete and valid; no other is drawn."""
+    return result is not None and result.complete and not result.invalid
+
+
+def called(spec: Spec, others: Sequence[Spec]) -> str:
+    """A plugin's name, with the settings in which it differs from its namesakes."""
+    return plain(" ".join([spec.name, *differences(spec, others)]))
+
+
+def names(board: Leaderboard) -> tuple[str, ...]:
+    """What each row's defense is called."""
+    defenses = [row.defense for row in board.rows]
+    return tuple(called(row.defense, defenses) for row in board.rows)
+
+
+def named_rows(board: Leaderboard) -> list[tuple[str, Row]]:
+    """The rows with their names, in the board's order."""
+    return list(zip(names(board), board.rows, strict=True))
+
+
+def columns(board: Leaderboard) -> tuple[tuple[str, str], ...]:
+    """What each column's attack is called, and its budget where the attack has several on this board."""
+    attacks = [column.attack for column in board.columns]
+    found = [(called(column.attack, attacks), budget(column.threat)) for column in board.columns]
+    distinct = {name: {other for known, other in found if known == name} for name, _ in found}
+    return tuple((name, note if len(distinct[name]) > 1 else "") for name, note in found)
+
+
+def limited(shown: int, there: int, things: str = "defenses") -> str:
+    """A sentence that says so where not all of them are drawn; else nothing."""
+    return f" The first {shown} of {there} {things} are drawn." if shown < there else ""
+
+
+def percent(share: float) -> str:
+    """A share as people write it."""
+    return f"{100 * share:.1f} %"

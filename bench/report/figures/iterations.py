@@ -1,0 +1,63 @@
+"""How soon attacks succeed: the share of misled samples by the attack's iteration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.report.figures.curves import MOST, POINTS, Curve, counted, draw
+from bench.report.figures.drawing import Drawing, Reader, columns, limited, named_rows, usable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench.report.leaderboards import Leaderboard
+    from bench.report.summary import Result
+
+PANELS = 4
+
+
+def iterations(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
+    """One panel an attack that tells its iterations and needs more than one, the first `PANELS` of them."""
+    panels: list[str] = []
+    most = 0
+    for label, note, results in _attacks(board):
+        known: list[tuple[str, NDArray[np.float64]]] = []
+        for called, result in results[:MOST]:
+            found = read(result.plan).broken_at
+            if np.isnan(found).any():
+                break
+            known.append((called, found))
+        last = int(max((found.max() for _, found in known), default=0))
+        if last > 1 and len(panels) < PANELS:
+            curves = [_curve(called, found, last) for called, found in known]
+            panels.append(draw(f"{name}-{len(panels)}", curves, label, note, "iteration", "misled so far, %"))
+            most = max(most, len(results))
+    if not panels:
+        return None
+    caption = (
+        "Share of samples that the attack had seen misclassified by so many of its iterations; at 0 stand the clean "
+        "images that are wrong already. A curve that still rises at its end asks for a longer attack. An attack with "
+        "several budgets or settings is drawn where the defenses differ most."
+    )
+    return Drawing("Attack success by iteration", caption + limited(min(most, MOST), most), tuple(panels))
+
+
+def _attacks(board: Leaderboard) -> list[tuple[str, str, list[tuple[str, Result]]]]:
+    """Name, budget and valid results of each attack; where it stands there several times, where they differ most."""
+    found: dict[str, tuple[float, str, str, list[tuple[str, Result]]]] = {}
+    for at, (label, budget) in enumerate(columns(board)):
+        name = board.columns[at].attack.name
+        rows = [(called, row.results[at]) for called, row in named_rows(board)]
+        results = [(called, result) for called, result in rows if result is not None and usable(result)]
+        rates = [result.robust_accuracy for _, result in results]
+        if rates and (name not in found or found[name][0] < max(rates) - min(rates)):
+            found[name] = (max(rates) - min(rates), label, budget, results)
+    return [each[1:] for each in found.values()]
+
+
+def _curve(name: str, broken_at: NDArray[np.float64], last: int) -> Curve:
+    places = sorted({round(place) for place in np.linspace(0, last, POINTS)})
+    counts = [int(((broken_at >= 0) & (broken_at <= place)).sum()) for place in places]
+    return counted(name, places, counts, len(broken_at))
