@@ -108,7 +108,7 @@ def signed(difference: float) -> str:
 
 def likelihood(p: float) -> str:
     """A p-value in two digits, however small: '0.038', '< 0.0001'."""
-    return f"< {NEGLIGIBLE:.4f}" if p < NEGLIGIBLE else f"{p:.2g}"
+    return f"< {NEGLIGIBLE:.4f}" if p < NEGLIGIBLE else f"{p:#.2g}"
 
 
 def contrasted(match: Match, seed: int = 0) -> Comparison:
@@ -134,8 +134,8 @@ def _duel(match: Match, first: Side, second: Side, seed: int) -> Duel:
     left_out = tuple(
         f"{label}: {side.label} {side.gaps[identity(column)]}"
         for label, column in labelled
-        for side in (first, second)
-        if identity(column) in side.gaps
+        for side, other in ((first, second), (second, first))
+        if identity(column) in side.gaps and not (side.missed(column) and other.missed(column))
     )
     if not shared:
         return Duel(first, second, (), left_out)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from bench.report.contrasts import Contrast
 
 TOP, BOTTOM, LANE = 30, 30, 26
-LONGEST_NAME = 18
+LONGEST_NAME = 16
 _STEPS = (1, 2, 5)
 
 
@@ -55,8 +55,8 @@ def plant(contrasts: Sequence[Contrast]) -> Forest:
 
 
 def shorten(name: str) -> str:
-    """A name that fits beside the lanes."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+    """A name that fits beside the lanes, by its end, which tells files and budgets apart."""
+    return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
 
 
 def _ends(contrast: Contrast) -> tuple[float, float]:

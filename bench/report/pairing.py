@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.store.store import Store
 
 
+NOT_RUN = "was not run"
 _WORDS = {"dataset": "data set", "images": "samples", "attack": "attack", "threat": "budget"}
 
 
@@ -33,6 +34,10 @@ class Side:
     defense: Spec
     runs: Mapping[str, tuple[Entry, ...]]
     gaps: Mapping[str, str]
+
+    def missed(self, column: Column) -> bool:
+        """Whether nothing at all was run in this column."""
+        return self.gaps.get(identity(column)) == NOT_RUN
 
 
 @dataclass(frozen=True)
@@ -155,7 +160,7 @@ def _of_names(
 def _side(store: Store, board: Leaderboard, row: Row, label: str, seeds: Mapping[str, Sequence[Plan]]) -> Side:
     runs, gaps = {}, {}
     for column, result in zip(board.columns, row.results, strict=True):
-        gap = "was not run" if result is None else _gap(result)
+        gap = NOT_RUN if result is None else _gap(result)
         if result is None or gap:
             gaps[identity(column)] = gap if result is None else f"is {gap}"
             continue
