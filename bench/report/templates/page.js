@@ -301,7 +301,7 @@
     const hash = location.hash.slice(1);
     if (!hash.includes("=")) {
       for (const board of boards) {
-        const row = board.rows.find((each) => each.id === decodeURIComponent(hash));
+        const row = board.rows.find((each) => each.id === hash);
         if (!row) continue;
         board.open(row, true);
         row.line.scrollIntoView();
