@@ -65,7 +65,7 @@ def bars(board: Leaderboard, name: str) -> Drawing | None:
         caption += " A bar is the mean over seeds, a dot one seed; the interval counts every sample once."
     if len(groups) > GROUPS * PANELS:
         caption += f" The first {GROUPS * PANELS} of {len(groups)} groups are drawn."
-    return Drawing("Side by side", caption, tuple(panels))
+    return Drawing("Under each attack", caption, tuple(panels))
 
 
 def _groups(board: Leaderboard, rows: Sequence[tuple[str, Row]]) -> Iterator[Bars]:

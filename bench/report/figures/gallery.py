@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 MOST = 6
 """So many samples of either kind are shown."""
-LOOKED_AT = 6
-"""For the attack that a sample is shown under, so many of the strongest attacks are looked at."""
+LOOKED_AT, ROWS = 6, 12
+"""For the attack that a sample is shown under, so many of the strongest attacks and first defenses are looked at."""
 
 
 @dataclass(frozen=True)
@@ -80,26 +80,44 @@ def _rooms(
     gallery: Gallery,
 ) -> Iterator[Room]:
     plan = ranked[0][1].found[0].plan
-    samples, labels = plan.indices, read(plan).label.tolist()
+    labels = read(plan).label
+    misled = _misled(board, ranked[:ROWS], read)
     share = survival.mean(0)
+    # of samples that equally many defenses survive, the harder one misleads them under more of the attacks
+    often = sum((counts.mean(0) for counts in misled.values()), np.zeros(len(share))) / max(len(misled), 1)
     kinds = [
-        ("The hardest samples", "Those that fewest of the defenses survive.", share < 1, 1 - share),
+        ("The hardest samples", "Those that fewest of the defenses survive.", share < 1, 1 - share + often / 1000),
         (
-            "The most disputed samples",
-            "Those that split the defenses in halves.",
-            (share > 0) & (share < 1),
-            -abs(share - 0.5),
+            *("The most disputed samples", "Those that split the defenses in halves."),
+            *((share > 0) & (share < 1), -abs(share - 0.5)),
         ),
     ]
     shown: set[int] = set()
-    for heading, caption, eligible, scores in kinds:
-        places = [at for at in np.flatnonzero(eligible).tolist() if samples[at] not in shown]
-        chosen = pick([samples[at] for at in places], [labels[at] for at in places], scores[places].tolist(), MOST)
+    for heading, caption, eligible, scores in kinds[: len(ranked)]:  # a single defense disputes nothing
+        places = {plan.indices[at]: at for at in np.flatnonzero(eligible & (often > 0)).tolist()}
+        left = [sample for sample in places if sample not in shown]
+        at = [places[sample] for sample in left]
+        chosen = pick(left, labels[at].tolist(), scores[at].tolist(), MOST)
         shown.update(chosen)
-        specimens = [_specimen(board, ranked, survival, samples.index(sample), read, gallery) for sample in chosen]
-        found = tuple(specimen for specimen in specimens if specimen is not None)
-        if found and (len(ranked) > 1 or heading == kinds[0][0]):
-            yield Room(heading, caption, found)
+        found = [_specimen(board, ranked, survival, places[sample], misled, read, gallery) for sample in chosen]
+        if found:
+            yield Room(heading, caption, tuple(found))
+
+
+def _misled(board: Leaderboard, ranked: Sequence[tuple[str, Row]], read: Reader) -> dict[int, NDArray[np.bool_]]:
+    """By column of the strongest attacks, the strongest first: which of the rows each sample misleads, (R, N)."""
+    rates: dict[int, float] = {}
+    for at in range(len(board.columns)):
+        found = [result for _, row in ranked if (result := row.results[at]) is not None and usable(result)]
+        if found and found[0].plan.knowledge != "certified":
+            rates[at] = sum(result.robust_accuracy for result in found) / len(found)
+    strongest = sorted(rates, key=lambda at: (rates[at], at))[:LOOKED_AT]
+    return {
+        at: np.stack(
+            [~read(result.plan).robust_right.all(1) for _, row in ranked if (result := row.results[at]) is not None]
+        )
+        for at in strongest
+    }
 
 
 def _specimen(
@@ -107,38 +125,20 @@ def _specimen(
     ranked: Sequence[tuple[str, Row]],
     survival: NDArray[np.float64],
     at: int,
+    misled: Mapping[int, NDArray[np.bool_]],
     read: Reader,
     gallery: Gallery,
-) -> Specimen | None:
-    """The sample at this place of the plans; None where it falls on the clean image alone, or to a proof."""
-    fallen: dict[int, list[tuple[str, Row]]] = {}
-    for column in _strongest(board):
-        for label, row in ranked:
-            result = row.results[column]
-            if result is not None and usable(result) and not read(result.plan).robust_right[at].all():
-                fallen.setdefault(column, []).append((label, row))
-    if not fallen:
-        return None
-    column = max(fallen, key=lambda number: len(fallen[number]))
-    victim, row = fallen[column][0]
-    result = row.results[column]
-    if result is None:
-        return None
-    seen = read(result.plan).perturbed[at].tolist()
+) -> Specimen:
+    """The sample at this place of the plans, which some attack misleads some defense with."""
+    # of attacks that mislead equally many the weakest says most
+    counts = {number: int(rows[:, at].sum()) for number, rows in misled.items()}
+    column = max(reversed(counts), key=lambda number: counts[number])
+    label, row = ranked[int(np.argmax(misled[column][:, at]))]
+    result = next(result for place, result in enumerate(row.results) if place == column and result is not None)
     return Specimen(
-        exhibit=gallery.show(result.plan, result.plan.indices[at], [(victim, seen)]),
+        exhibit=gallery.show(result.plan, result.plan.indices[at], [(label, read(result.plan).perturbed[at].tolist())]),
         attack=" ".join(filter(None, columns(board)[column])),
-        victim=victim,
+        victim=label,
         fallen=int((survival[:, at] < 1).sum()),
         defenses=len(ranked),
     )
-
-
-def _strongest(board: Leaderboard) -> list[int]:
-    """The columns of the attacks that leave the defenses the least on average, proofs aside."""
-    rates: dict[int, float] = {}
-    for at in range(len(board.columns)):
-        found = [result for row in board.rows if (result := row.results[at]) is not None and usable(result)]
-        if found and found[0].plan.knowledge != "certified":
-            rates[at] = sum(result.robust_accuracy for result in found) / len(found)
-    return sorted(rates, key=lambda at: (rates[at], at))[:LOOKED_AT]
