@@ -46,6 +46,12 @@ def combinations(axes: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
+def choices(plugin: type, key: str) -> tuple[str, ...]:
+    """The values of a setting that has a fixed choice of them; empty for any other."""
+    wanted = typing.get_type_hints(plugin).get(key) if dataclasses.is_dataclass(plugin) else None
+    return tuple(map(str, typing.get_args(wanted))) if typing.get_origin(wanted) is Literal else ()
+
+
 def configure(plugin: type[T], settings: Mapping[str, Any], name: str) -> T:
     """An instance with these settings, each converted to its field's type.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.corruptions.severities import KINDS
+from attacks.corruptions.severities import KINDS, Kind
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Corruption(Attack):
 
     norm: ClassVar[str] = "corruption"
     knowledge = "black-box"
-    kind: str = "gaussian_noise"
+    kind: Kind = "gaussian_noise"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

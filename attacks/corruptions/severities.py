@@ -8,6 +8,7 @@ numbers mean is what the function of that name takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 Setting = float | tuple[float, ...]
 Table = Mapping[str, Sequence[Setting]]
@@ -123,8 +124,29 @@ IMAGENET: Table = {
     "saturate": ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
 }
 
-KINDS = tuple(CIFAR)
+Kind = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
+]
 """The 15 common corruptions, then the 4 extra ones; named as the files of CIFAR-10-C are."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 TABLES = {32: CIFAR, 64: TINY, 224: IMAGENET}
 
 

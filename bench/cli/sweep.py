@@ -53,7 +53,8 @@ def sweep(
 ) -> None:
     """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
 
-    Settings (-D, -A), --epsilon and --seed may be given several times: every combination is evaluated.
+    Settings (-D, -A), --epsilon and --seed may be given several times: every combination is evaluated. 'all' as the
+    value of a setting with a fixed choice of values means each of them.
     """
     from bench.evaluation.environment import resolve_device
     from bench.evaluation.planning import Request, seeded_requests
@@ -87,7 +88,7 @@ def sweep(
         attack_settings=parse_axes(attack_settings or ()),
         epsilons=tuple(dict.fromkeys(map(parse_epsilon, epsilon or ()))) or (None,),
         seeds=first or (None,),
-    )
+    ).spelled_out()
     cells, store = axes.cells(request), Store(db)
     done: list[tuple[Cell, Result | None]] = []
     with EvaluationProgress(stderr, quiet=as_json) as progress:
@@ -99,6 +100,7 @@ def sweep(
         print_json([_document(cell, result) for cell, result in done])
     else:
         stdout.print(_table(done, axes))
+        _show_corruptions([result for _, result in done if result is not None])
         _show_problems(done)
     if any(cell.failed or (result is not None and result.invalid) for cell, result in done):
         raise typer.Exit(FAILED)
@@ -161,6 +163,23 @@ def _cell(result: Result | None) -> str:
 def _clean(found: Mapping[tuple[str, str], Result | None], row: str, columns: Sequence[str]) -> str:
     results = (found[row, column] for column in columns)
     return next((f"{result.clean_accuracy:.2%}" for result in results if result is not None), "")
+
+
+def _show_corruptions(results: Sequence[Result]) -> None:
+    """The errors under common corruptions by kind, and their mean, where all of them were run."""
+    from bench.report.corruptions import corruption_errors
+
+    for found in corruption_errors(results):
+        if found.mean is None:
+            continue
+        heading = f"{escape(found.example.defense.name)}: mean corruption error {found.mean.rate:.2%}"
+        table = Table(title=heading, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+        for column in ("corruption", "mean error", "by severity 1 to 5"):
+            table.add_column(column, justify="left" if column == "corruption" else "right")
+        for kind, share in found.by_kind.items():
+            severities = "  ".join(f"{100 * cell.rate:5.1f}" for cell in found.errors[kind].values())
+            table.add_row(kind, f"{share.rate:.2%}", severities)
+        stdout.print(table)
 
 
 def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:

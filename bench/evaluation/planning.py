@@ -59,7 +59,7 @@ def make_plan(request: Request) -> Plan:
     return Plan(
         defense=defense,
         attack=attacks.spec(request.attack, attack),
-        source=None if attack.knowledge == "certified" else _source(request, defense, images),
+        source=None if _is_sourceless(attack) else _source(request, defense, images),
         dataset=datasets.spec(request.dataset, dataset),
         size=len(images),
         images=images.fingerprint(indices),
@@ -83,6 +83,11 @@ def seeded_requests(request: Request, seeds: int) -> list[Request]:
 def open_images(spec: Spec, data_dir: Path | None, split: Split = "test") -> ImageSet:
     """The images that a plan's data set names."""
     return datasets.make(spec.name, spec.params).load(split, data_dir)
+
+
+def _is_sourceless(attack: Attack) -> bool:
+    """Whether another victim would change nothing (a corruption asks none) or prove nothing (a certificate)."""
+    return attack.knowledge == "certified" or attack.norm == "corruption"
 
 
 def _source(request: Request, defense: Spec, images: ImageSet) -> Spec | None:

@@ -13,8 +13,8 @@ from bench.domain.threat import format_epsilon
 from bench.evaluation.evaluate import Evaluation, Observer, evaluate_with
 from bench.evaluation.executors import Crew
 from bench.evaluation.planning import Request, make_plan
-from bench.registry import defenses
-from bench.settings import combinations
+from bench.registry import Registry, attacks, defenses
+from bench.settings import choices, combinations
 from bench.store.store import Store
 
 ALL = "all"
@@ -68,6 +68,14 @@ class Axes:
             for row, defense in self._defenses()
         ]
 
+    def spelled_out(self) -> Axes:
+        """The same axes, 'all' as the value of a setting replaced by every value that it may have."""
+        return replace(
+            self,
+            defense_settings=_whole(self.defense_settings, defenses, self.defenses),
+            attack_settings=_whole(self.attack_settings, attacks, self.attacks),
+        )
+
     def _defenses(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for name in self.defenses:
             for settings in combinations(self.defense_settings):
@@ -113,6 +121,21 @@ def sweep(
                 yield Cell(row, column, evaluate_with(crew, plan, store, observer), None)
             except BenchError as error:
                 yield Cell(row, column, None, str(error))
+
+
+def _whole(
+    settings: Mapping[str, Sequence[str]], plugins: Registry[Any], names: Sequence[str]
+) -> dict[str, Sequence[str]]:
+    whole = dict(settings)
+    for key, values in settings.items():
+        if ALL in values:
+            found = [choices(plugins.find(name), key) for name in names]
+            if not all(found):
+                raise UsageError(
+                    f"{key}=all needs a setting with a fixed choice of values; name each value of {key}."
+                )
+            whole[key] = tuple(dict.fromkeys(value for each in found for value in each))
+    return whole
 
 
 def _varied(settings: Mapping[str, str], axes: Mapping[str, Sequence[str]]) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.domain.errors import UsageError
+from bench.domain.outcome import Outcome
 from bench.domain.plan import Plan
 from bench.evaluation.evaluate import Observer, evaluate
 from bench.store.store import Store
@@ -45,4 +46,11 @@ def verify_plan(
         fresh = again.outcomes(plan)
     if evaluation.failures:
         raise UsageError(f"The plan could not be run again: {evaluation.failures[0].sentence}")
-    return Verification(plan, len(fresh), [new.index for new in fresh if new != stored[new.index]])
+    return Verification(plan, len(fresh), [new.index for new in fresh if _differ(stored[new.index], new)])
+
+
+def _differ(stored: Outcome, new: Outcome) -> bool:
+    """Whether a sample came out otherwise; what was not recorded yet when it was stored is not compared."""
+    minimal = None if stored.minimal is None else new.minimal
+    broken_at = None if stored.broken_at is None else new.broken_at
+    return replace(new, minimal=minimal, broken_at=broken_at) != stored

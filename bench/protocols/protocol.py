@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from bench.domain.plan import Plan, Spec
 
 SETTINGS = ("samples", "sample_seed", "sampling", "shard_size", "seed", "draws")
+SHARED = ("linf", "l2")
+"""The norms that a protocol's one epsilon is for, as TMDC's is; as an l0 or a severity it would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class ProtocolAttack:
 class Protocol:
     """All that is equal in every row of a leaderboard.
 
-    `source` None means white box. `epsilon` None means the data set's customary budget in each attack's norm.
+    `source` None means white box. `epsilon` is for attacks in linf and l2; None, and every other norm, means the data
+    set's customary budget in the attack's norm.
     """
 
     name: str
@@ -74,8 +77,8 @@ def _same_source(protocol: Protocol, plan: Plan) -> bool:
 
 
 def budget(protocol: Protocol, attack: ProtocolAttack, norm: str, customary: Mapping[str, str]) -> Fraction | None:
-    """An attack's epsilon: its own, else the protocol's, else the data set's customary one, else None."""
-    epsilon = attack.epsilon or protocol.epsilon
+    """An attack's epsilon: its own, else in linf and l2 the protocol's, else the data set's customary one, or None."""
+    epsilon = attack.epsilon or (protocol.epsilon if norm in SHARED else None)
     return Fraction(customary[norm]) if epsilon is None and norm in customary else epsilon
 
 

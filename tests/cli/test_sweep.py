@@ -97,3 +97,21 @@ def test_many_columns_of_one_defense_are_written_down_the_page() -> None:
     code, out, _ = sweep("Hyperplane", words=("--attack", "fgsm-linf", *budgets))
     assert code == 0
     assert [line.split()[0] for line in out.splitlines() if "epsilon=" in line] == ["fgsm-linf"] * 5
+
+
+def test_all_kinds_of_corruption_at_all_severities_end_in_their_mean_error() -> None:
+    budgets = [word for severity in "12345" for word in ("--epsilon", severity)]
+    fixed = ("sweep", "small.toml", "--defense", "resnet", "--workers", "1", "--attack", "corruption", *budgets)
+    code, out, err = bench(*fixed, "-A", "kind=all")
+    assert code == 0, err
+    assert "resnet: mean corruption error" in out
+    assert "gaussian_noise" in out
+    code, out, _ = bench(*fixed, "-A", "kind=fog", "--json")
+    assert {cell["computed"] for cell in json.loads(out)} == {0}
+    assert {cell["assurance"] for cell in json.loads(out)} == {"black-box"}
+
+
+def test_all_as_the_value_of_a_setting_without_a_fixed_choice_is_refused() -> None:
+    code, _, err = sweep("Hyperplane", words=("--attack", "pgd-linf", "-A", "steps=all"))
+    assert code == 2
+    assert "name each value of steps" in err
