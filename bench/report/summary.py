@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from bench.domain.outcomes import Outcomes
     from bench.report.seeds import Spread
-    from bench.store.store import ShardRecord, Store
+    from bench.store.records import ShardRecord
+    from bench.store.store import Store
 
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0)

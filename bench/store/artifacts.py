@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def artifacts_beside(database: Path | None) -> Path:
+    """The folder that goes with a database's file; without a file, one in the working directory."""
+    return database.with_suffix(".artifacts") if database else Path("results.artifacts")
+
+
 class Artifacts:
     """A folder of perturbed images, one safetensors file a shard: `perturbed` (N, C, H, W) float32, and beside it what
     else an attack proposed (`witness`, `closest`, `broken_at`) where it did."""
@@ -31,7 +36,20 @@ class Artifacts:
         """Store images, and arrays that go with them, and return their name; the file appears whole or not at all."""
         from safetensors.numpy import save
 
-        content = save({"perturbed": images, **(beside or {})})
+        return self._put(save({"perturbed": images, **(beside or {})}))
+
+    def adopt(self, sha256: str, other: Artifacts) -> bool:
+        """Copy what another folder holds under this name; False where it is missing, damaged or locked away."""
+        try:
+            content = other.path(sha256).read_bytes()
+        except OSError:
+            return False
+        if hashlib.sha256(content).hexdigest() != sha256:
+            return False
+        self._put(content)
+        return True
+
+    def _put(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
         path = self.path(sha256)
         if self.holds(sha256):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +18,16 @@ from bench.domain.errors import StoreError, UsageError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
-from bench.store.artifacts import Artifacts
+from bench.store.artifacts import Artifacts, artifacts_beside
 from bench.store.connect import connect, writing
-from bench.store.schema import EnvironmentRow, OutcomeRow, PlanRow, ShardRow
+from bench.store.records import ShardRecord, now, outcome_row
+from bench.store.schema import EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Table
 
 # What an outcome is made of, in the order of its fields.
 _OUTCOME = (
     *(OutcomeRow.sample, OutcomeRow.label, OutcomeRow.clean, OutcomeRow.perturbed),
     *(OutcomeRow.distance, OutcomeRow.radius, OutcomeRow.minimal, OutcomeRow.broken_at),
 )
-
-
-@dataclass(frozen=True)
-class ShardRecord:
-    """What the store knows of a finished shard, its outcomes aside."""
-
-    number: int
-    perturbed_sha256: str
-    invalid: str | None
-    remarks: tuple[str, ...]
-    forwards: int
-    backwards: int
-    seconds: float
-    peak_memory: int
-    finished: datetime
-    environment: Mapping[str, Any]
 
 
 class Store:
@@ -53,15 +37,23 @@ class Store:
         self.location = str(location)
         self._engine = connect(location, create=create)
         database = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
-        beside = Path(database).with_suffix(".artifacts") if database else Path("results.artifacts")
-        self.artifacts = Artifacts(beside)
+        self.path = Path(database) if database else None
+        self.artifacts = Artifacts(artifacts_beside(self.path))
 
     def plans(self) -> list[Plan]:
         """All plans with at least one finished shard, oldest first."""
+        return [Plan.from_document(document) for document in self.documents().values()]
+
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """What describes these plans, by digest, as it is stored."""
         finished = select(ShardRow.plan).distinct()
-        query = select(PlanRow.document).where(PlanRow.digest.in_(finished)).order_by(PlanRow.created, PlanRow.digest)
+        query = (
+            select(PlanRow.digest, PlanRow.document)
+            .where(PlanRow.digest.in_(finished))
+            .order_by(PlanRow.created, PlanRow.digest)
+        )
         with self._session() as session:
-            return [Plan.from_document(document) for document in session.scalars(query)]
+            return {row.digest: row.document for row in session.execute(query)}
 
     def find(self, prefix: str) -> Plan:
         """The one plan whose digest starts with `prefix`; `UsageError` when none or several do."""
@@ -82,52 +74,29 @@ class Store:
         """Commit a finished shard, whole; an earlier result of the same shard is replaced."""
         with self._session(writes=True) as session, session.begin():
             self._add_plan(session, plan)
-            environment = self._add_environment(session, result.environment)
             session.execute(delete(ShardRow).where(ShardRow.plan == plan.digest, ShardRow.number == result.index))
-            row = ShardRow(
-                plan=plan.digest,
-                number=result.index,
-                environment=environment,
-                perturbed_sha256=result.perturbed_sha256,
-                invalid=result.invalid,
-                remarks=list(result.remarks),
-                forwards=result.forwards,
-                backwards=result.backwards,
-                seconds=result.seconds,
-                peak_memory=result.peak_memory,
-                finished=_now(),
-            )
-            session.add(row)
-            session.flush()
-            session.execute(insert(OutcomeRow), [_outcome_row(row.id, *pair) for pair in enumerate(result.outcomes)])
+            self._add_shard(session, plan, ShardRecord.of_result(result), result.outcomes)
+
+    def fill(self, plan: Plan, shards: Iterable[tuple[ShardRecord, Sequence[Outcome]]]) -> int:
+        """Commit those of these finished shards that are not here yet, in one transaction, and say how many."""
+        with self._session(writes=True) as session, session.begin():
+            self._add_plan(session, plan)
+            present = set(session.scalars(select(ShardRow.number).where(ShardRow.plan == plan.digest)))
+            missing = [(shard, outcomes) for shard, outcomes in shards if shard.number not in present]
+            for shard, outcomes in missing:
+                self._add_shard(session, plan, shard, outcomes)
+        return len(missing)
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """The outcomes of all finished shards, in the plan's order."""
-        query = (
-            select(*_OUTCOME)
-            .join(ShardRow, ShardRow.id == OutcomeRow.shard)
-            .where(ShardRow.plan == plan.digest)
-            .order_by(ShardRow.number, OutcomeRow.position)
+        return tuple(
+            Outcome(index, label, tuple(clean), tuple(perturbed), *measures)
+            for index, label, clean, perturbed, *measures in zip(*self._columns(plan), strict=True)
         )
-        with self._session() as session:
-            return tuple(
-                Outcome(row[0], row[1], tuple(row[2]), tuple(row[3]), *row[4:]) for row in session.execute(query)
-            )
 
     def table(self, plan: Plan) -> Outcomes:
         """The same outcomes as arrays, read several times faster."""
-        columns = [cast(column, Text) if isinstance(column.type, JSON) else column for column in _OUTCOME]
-        query = (
-            select(*columns)
-            .join(ShardRow, ShardRow.id == OutcomeRow.shard)
-            .where(ShardRow.plan == plan.digest)
-            .order_by(ShardRow.number, OutcomeRow.position)
-        )
-        with self._session() as session:
-            rows = session.connection().execute(query).all()
-        found = list(zip(*rows, strict=True)) if rows else [()] * len(_OUTCOME)
-        predictions = (json.loads(f"[{','.join(texts)}]") for texts in found[2:4])
-        return Outcomes.of_columns(found[0], found[1], *predictions, *found[4:])
+        return Outcomes.of_columns(*self._columns(plan))
 
     def shards(self, plan: Plan) -> tuple[ShardRecord, ...]:
         """The finished shards in order: cost, remarks, validity, environment."""
@@ -138,12 +107,38 @@ class Store:
             .order_by(ShardRow.number)
         )
         with self._session() as session:
-            return tuple(_record(row, environment) for row, environment in session.execute(query))
+            return tuple(ShardRecord.of_row(row, environment) for row, environment in session.execute(query))
+
+    def stamp(self) -> tuple[int, int, datetime | None]:
+        """What changes whenever a shard lands: how many there are, and the newest's number and time."""
+        query = select(func.count(), func.coalesce(func.max(ShardRow.id), 0), func.max(ShardRow.finished))
+        with self._session() as session:
+            count, newest, finished = session.execute(query).one()
+        return count, newest, finished
+
+    def close(self) -> None:
+        """Let go of the database's file; using the store again opens it again."""
+        self._engine.dispose()
 
     def __repr__(self) -> str:
         with self._session() as session:
             plans = session.scalar(select(func.count()).select_from(PlanRow))
         return f"Store({self.location!r}: {plans} plans)"
+
+    def _columns(self, plan: Plan) -> list[Sequence[Any]]:
+        """The outcomes of a plan column by column; its predictions are parsed at once, which is much faster."""
+        columns = [cast(column, Text) if isinstance(column.type, JSON) else column for column in _OUTCOME]
+        query = (
+            select(*columns)
+            .join(ShardRow, ShardRow.id == OutcomeRow.shard)
+            .where(ShardRow.plan == plan.digest)
+            .order_by(ShardRow.number, OutcomeRow.position)
+        )
+        with self._session() as session:
+            rows = session.connection().execute(query).all()
+        found: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(_OUTCOME)
+        found[2:4] = (json.loads(f"[{','.join(texts)}]") for texts in found[2:4])
+        return found
 
     @contextmanager
     def _session(self, writes: bool = False) -> Iterator[Session]:
@@ -166,10 +161,17 @@ class Store:
                 source=plan.source.name if plan.source else None,
                 dataset=plan.dataset.name,
                 document=plan.document(),
-                created=_now(),
+                created=now(),
             )
             session.add(row)
             session.flush()
+
+    def _add_shard(self, session: Session, plan: Plan, shard: ShardRecord, outcomes: Sequence[Outcome]) -> None:
+        row = shard.row(plan.digest, self._add_environment(session, shard.environment))
+        session.add(row)
+        session.flush()
+        rows = [outcome_row(row.id, *pair) for pair in enumerate(outcomes)]
+        session.connection().execute(insert(Table.metadata.tables[OutcomeRow.__tablename__]), rows)
 
     @staticmethod
     def _add_environment(session: Session, environment: Mapping[str, Any]) -> str:
@@ -178,37 +180,3 @@ class Store:
             session.add(EnvironmentRow(digest=digest, document=dict(environment)))
             session.flush()
         return digest
-
-
-def _outcome_row(shard: int, position: int, outcome: Outcome) -> dict[str, Any]:
-    return {
-        "shard": shard,
-        "position": position,
-        "sample": outcome.index,
-        "label": outcome.label,
-        "clean": list(outcome.clean),
-        "perturbed": list(outcome.perturbed),
-        "distance": outcome.distance,
-        "radius": outcome.radius,
-        "minimal": outcome.minimal,
-        "broken_at": outcome.broken_at,
-    }
-
-
-def _record(row: ShardRow, environment: Mapping[str, Any]) -> ShardRecord:
-    return ShardRecord(
-        number=row.number,
-        perturbed_sha256=row.perturbed_sha256,
-        invalid=row.invalid,
-        remarks=tuple(row.remarks),
-        forwards=row.forwards,
-        backwards=row.backwards,
-        seconds=row.seconds,
-        peak_memory=row.peak_memory,
-        finished=row.finished,
-        environment=environment,
-    )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,75 @@
+"""`bench merge`: other people's results into one store."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from bench.cli import options
+from bench.cli.console import print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from bench.store.merge import Merged
+
+
+def merge(
+    others: Annotated[
+        list[str], typer.Argument(metavar="OTHER.DB...", help="Stores to merge from; they are not changed.")
+    ],
+    db: options.Database = options.DEFAULT_DATABASE,
+    as_json: options.Json = False,
+) -> None:
+    """Copy what other stores hold and this one lacks; compare what both hold, sample by sample."""
+    from bench.progress import training_progress
+    from bench.store.lend import lend
+    from bench.store.merge import merge as run
+    from bench.store.store import Store
+
+    found = []
+    with ExitStack() as stack:
+        lent = [stack.enter_context(lend(other)) for other in others]  # all of them, before anything is written
+        store = Store(db)
+        for other in lent:
+            with training_progress(stderr, f"[bold]{escape(other.location)}[/]", quiet=as_json) as watch:
+                found.append(run(store, other, watch))
+            if not as_json:
+                _show(found[-1])
+    if as_json:
+        print_json({"db": db, "merged": [merged.document() for merged in found]})
+    else:
+        stdout.print(f"[dim]next:[/] bench report{'' if db == options.DEFAULT_DATABASE else f' --db {escape(db)}'}")
+    if not all(merged.agrees for merged in found):
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command()(merge)
+
+
+def _show(merged: Merged) -> None:
+    stdout.print(
+        f"[bold]{escape(merged.location)}[/] holds {_count(merged.plans, 'plan')}, {merged.new_plans} of them new: "
+        f"{_count(merged.copied, 'shard')} copied, {merged.equal} were here already and equal, "
+        f"{_count(merged.images, 'file')} of crafted images copied.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if merged.missing:
+        stdout.print(
+            f"[yellow bold]Missing[/] {_count(merged.missing, 'file')} of crafted images are missing or damaged there; "
+            f"evaluating again makes them anew.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for difference in merged.differences:
+        stdout.print(f"[red bold]Different[/] {escape(str(difference))}", highlight=False, soft_wrap=True)
+    for sentence in merged.refused:
+        stdout.print(f"[red bold]Refused[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
