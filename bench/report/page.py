@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.domain.errors import BenchError
 from bench.protocols import Protocol
 from bench.report import formats, tables
 from bench.report.commands import rerun, setting_text
 from bench.report.figures.album import Album, album_maker
+from bench.report.files import replacing
 from bench.report.leaderboards import Leaderboard, leaderboards
 from bench.report.plugins import about_attack, about_defense
 from bench.report.references import Reference, references
@@ -63,23 +63,20 @@ def render(
     published: Iterable[Published] = (),
     pictures: bool = True,
     data_dir: Path | None = None,
+    refresh: int | None = None,
 ) -> Path:
-    """Write the page of a store and return its path; equal stores give equal bytes.
+    """Write the page of a store and return its path; equal stores give equal bytes. The file appears whole.
 
     `published` figures stand below the leaderboards, those of the store's data sets alone. `data_dir` is where the
-    data sets lie whose images the `pictures` show. Missing folders are made.
+    data sets lie whose images the `pictures` show. With `refresh` a browser reads the page again after so many
+    seconds. Missing folders are made.
     Raises `BenchError` where the file cannot be written.
     """
     boards = leaderboards(store, protocols)
     shown = references(published, (board.example.dataset.name for board in boards))
-    page = compose(boards, title, shown, album_maker(store, data_dir) if pictures else None)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise BenchError(
-            f"The page could not be written to {output} ({error.strerror}); name another file with --output."
-        ) from None
+    page = compose(boards, title, shown, album_maker(store, data_dir) if pictures else None, refresh)
+    with replacing(output, "The page", "--output") as file:
+        file.write(page.encode())
     return output
 
 
@@ -88,6 +85,7 @@ def compose(
     title: str,
     published: tuple[Reference, ...] = (),
     draw: Callable[[Leaderboard, str], Album] | None = None,
+    refresh: int | None = None,
 ) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
     page, figures, script = (
@@ -102,6 +100,7 @@ def compose(
             views=tuple(_views(boards, draw)),
             published=published,
             title=title,
+            refresh=refresh,
             style=style,
             style_hash=_policy_hash(style),
             script=script,

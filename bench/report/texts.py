@@ -156,9 +156,14 @@ def _csv_cell(cell: Cell, head: Heading) -> str:
     return ",".join(str(plain[part]) for part in ("rate", "low", "high", "n"))
 
 
+def defused(text: str) -> str:
+    """A text that no spreadsheet computes with."""
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
 def _csv(text: str) -> str:
     """A text as a field that no spreadsheet computes with."""
-    safe = f"'{text}" if text.startswith(FORMULA) else text
+    safe = defused(text)
     return '"' + safe.replace('"', '""') + '"' if any(sign in safe for sign in ',"\r\n') else safe
 
 

@@ -1,0 +1,37 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from bench.domain.errors import BenchError
+
+
+@contextmanager
+def replacing(output: Path, what: str = "The file", option: str = "FILE") -> Iterator[BinaryIO]:
+    """A file to write into, which takes the place of an older `output` when it is done; missing folders are made.
+
+    Raises `BenchError`, in which `what` is the file and `option` names another place, where it cannot be written.
+    """
+    place = output.resolve()  # a link goes on leading to the file
+    partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists() and not place.is_file():
+            with place.open("wb") as device:  # /dev/stdout cannot be replaced, and a folder says so itself
+                yield device
+            return
+        try:
+            with partial.open("wb") as file:
+                yield file
+            partial.replace(place)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise BenchError(
+            f"{what} could not be written to {output} ({error.strerror}); name another one with {option}."
+        ) from None
