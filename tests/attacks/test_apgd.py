@@ -130,7 +130,7 @@ def test_a_sample_that_is_never_clearly_misclassified_keeps_the_librarys_image(k
     assert not torch.equal(ours, batch.images)
 
 
-@pytest.mark.parametrize(("kind", "draws"), [(ApgdCeLinf, 1), (ApgdDlrL2, 1), (ApgdCeL1, 1), (ApgdTLinf, 3)])
+@pytest.mark.parametrize(("kind", "draws"), [(ApgdCeLinf, 1), (ApgdDlrL2, 1), (ApgdCeL1, 1), (ApgdDlrLinf, 3)])
 def test_of_a_random_classifier_all_images_are_the_librarys_bit_for_bit(kind: type[Apgd], draws: int) -> None:
     module = network()
     batch, budget = batch_for(module, 8), threat(kind.norm, EPSILON[kind.norm])

@@ -70,7 +70,7 @@ def test_on_a_linear_classifier_the_nearest_image_lies_on_the_boundary(kind: typ
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_nearest_images_do_not_depend_on_the_budget(kind: type[Fab]) -> None:
     module = network()
-    batch, attack = batch_for(module, 8, wrong=1), kind(n_iter=10)
+    batch, attack = batch_for(module, 8, wrong=1), kind(n_iter=6)
     narrow, wide = (
         attack.perturb(victim(module), batch, threat(kind.norm, epsilon), generator())
         for epsilon in ("1/1000", "30" if kind.norm == "l1" else "1")
@@ -85,7 +85,7 @@ def test_the_nearest_images_do_not_depend_on_the_budget(kind: type[Fab]) -> None
     assert bool((within[1:] > 0).all())
 
 
-@pytest.mark.parametrize("kind", [FabLinf, FabL2, FabL1, FabTL2])
+@pytest.mark.parametrize("kind", [FabLinf, FabL2, FabL1])
 def test_the_nearest_images_tell_the_verdict_at_every_budget(kind: type[Fab]) -> None:
     module = network()
     batch, attack = batch_for(module, 8), kind(n_iter=10)
