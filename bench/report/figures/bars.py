@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.figures.canvas import HUES, LARGE, NORMAL, SMALL, Canvas, colour
+from bench.report.figures.canvas import HUES, LARGE, NORMAL, SMALL, Canvas, colour, sheet
 from bench.report.figures.drawing import Drawing, columns, named_rows, percent, usable
 from bench.report.figures.labels import shorten, width
 
@@ -44,6 +44,11 @@ class Bars:
     label: str
     budget: str
     bars: tuple[Bar | None, ...]
+
+    @property
+    def name(self) -> str:
+        """What they have in common, in one line."""
+        return f"{self.label} {self.budget}".strip()
 
 
 def bars(board: Leaderboard, name: str) -> Drawing | None:
@@ -89,29 +94,29 @@ def _bar(label: str, result: Result | None) -> Bar | None:
 def _draw(name: str, defenses: Sequence[str], groups: Sequence[Bars], room: int) -> str:
     """The bars of these groups, with room for so many."""
     margins = MARGINS if any(group.budget for group in groups) else (MARGINS[0], MARGINS[1] - 14, *MARGINS[2:])
-    canvas = Canvas(WIDE, HIGH, margins)
-    canvas.axes.set_xlim(-0.5, room - 0.5)
-    canvas.axes.set_ylim(0, 1)
-    canvas.grid((), {share / 4: f"{25 * share}" for share in range(5)}, lines="y")
-    canvas.write(0, HIGH - MARGINS[3] + 19, "correct, %")
-    longest = int((WIDE - MARGINS[0] - MARGINS[2]) / room / width("n", NORMAL))
-    for at, group in enumerate(groups):
-        middle, _ = canvas.pixel(at, 0)
-        canvas.write(middle, margins[1] - 16, shorten(group.label, longest), align="center", colour="ink")
-        canvas.write(middle, margins[1] - 31, shorten(group.budget, longest), align="center")
-    _add_key(canvas, defenses)
-    thick = 0.78 / len(defenses)
-    for at, group in enumerate(groups):
-        for number, bar in enumerate(group.bars):
-            if bar is not None:
-                _add(canvas, at + (number - (len(defenses) - 1) / 2) * thick, thick * 0.88, bar, number, group.label)
-    words = [
-        f"{bar.name}, {group.label} {group.budget}: {percent(bar.rate)}."
-        for group in groups
-        for bar in group.bars
-        if bar is not None
-    ]
-    return canvas.svg(name, f"Bars of {', '.join(defenses)}", " ".join(words))
+    with sheet(WIDE, HIGH, margins) as canvas:
+        canvas.axes.set_xlim(-0.5, room - 0.5)
+        canvas.axes.set_ylim(0, 1)
+        canvas.grid((), {share / 4: f"{25 * share}" for share in range(5)}, lines="y")
+        canvas.write(0, HIGH - MARGINS[3] + 19, "correct, %")
+        longest = int((WIDE - MARGINS[0] - MARGINS[2]) / room / width("n", NORMAL))
+        for at, group in enumerate(groups):
+            middle, _ = canvas.pixel(at, 0)
+            canvas.write(middle, margins[1] - 16, shorten(group.label, longest), align="center", colour="ink")
+            canvas.write(middle, margins[1] - 31, shorten(group.budget, longest), align="center")
+        _add_key(canvas, defenses)
+        thick = 0.78 / len(defenses)
+        for at, group in enumerate(groups):
+            for number, bar in enumerate(group.bars):
+                if bar is not None:
+                    _add(canvas, at + (number - (len(defenses) - 1) / 2) * thick, thick * 0.88, bar, number, group.name)
+        words = [
+            f"{bar.name}, {group.name}: {percent(bar.rate)}."
+            for group in groups
+            for bar in group.bars
+            if bar is not None
+        ]
+        return canvas.svg(name, f"Bars of {', '.join(defenses)}", " ".join(words))
 
 
 def _add_key(canvas: Canvas, defenses: Sequence[str]) -> None:

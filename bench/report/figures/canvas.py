@@ -25,6 +25,13 @@ MARKS = ("o", "s", "^", "D", "v", "P")
 DASHES = ((), (6, 2), (2, 1.6), (8, 2, 2, 2), (4, 1.5), (1, 1.4))
 
 
+@contextmanager
+def sheet(wide: float, high: float, margins: tuple[float, float, float, float]) -> Iterator[Canvas]:
+    """A fresh canvas, to be drawn on inside: what a user's own matplotlib settings say has no part in it."""
+    with _settings():
+        yield Canvas(wide, high, margins)
+
+
 class Canvas:
     """One panel, `wide` by `high` pixels, with one pair of axes within margins: left, bottom, right, top."""
 
@@ -34,13 +41,12 @@ class Canvas:
 
         left, bottom, right, top = margins
         self.wide, self.high, self.margins = wide, high, margins
-        with _settings():
-            # 72 dots an inch make the file's points what the page calls pixels
-            self._figure = Figure(figsize=(wide / 72, high / 72), dpi=72, frameon=False)
-            FigureCanvasSVG(self._figure)
-            place = (left / wide, bottom / high, (wide - left - right) / wide, (high - bottom - top) / high)
-            self.axes: Axes = self._figure.add_axes(place, frameon=False)
-            self.axes.tick_params(length=0, pad=5, labelsize=NORMAL, labelcolor=colour("soft"))
+        # 72 dots an inch make the file's points what the page calls pixels
+        self._figure = Figure(figsize=(wide / 72, high / 72), dpi=72, frameon=False)
+        FigureCanvasSVG(self._figure)
+        place = (left / wide, bottom / high, (wide - left - right) / wide, (high - bottom - top) / high)
+        self.axes: Axes = self._figure.add_axes(place, frameon=False)
+        self.axes.tick_params(length=0, pad=5, labelsize=NORMAL, labelcolor=colour("soft"))
         self._hints: dict[str, str] = {}
 
     def grid(
@@ -115,8 +121,7 @@ class Canvas:
     def svg(self, name: str, title: str, description: str) -> str:
         """The panel as an element of a page; equal drawings give equal text."""
         file = io.StringIO()
-        with _settings():
-            self._figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Type": None})
+        self._figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Type": None})
         return inline(file.getvalue(), name, title, description, self._hints)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.figures.canvas import NORMAL, SMALL, Canvas, colour
+from bench.report.figures.canvas import NORMAL, SMALL, Canvas, colour, sheet
 from bench.report.figures.drawing import Drawing, Reader, columns, limited, named_rows, percent, usable
 from bench.report.figures.labels import shorten, width
 
@@ -167,22 +167,22 @@ def _draw(
     left = max(width(row, NORMAL) for row in named) + 10
     size = (WIDE - left - 2) / len(heads)
     high = ROW * len(rows)
-    canvas = Canvas(WIDE, high + 66, (left, 22, 2, 44))
-    canvas.axes.set_xlim(-0.5, len(heads) - 0.5)
-    canvas.axes.set_ylim(len(rows) - 0.5, -0.5)
-    letters = max(2, int(size / width("n", NORMAL)))
-    canvas.grid((), dict(enumerate(named)), lines="")
-    canvas.title(title, note)
-    for at, head in enumerate(heads):
-        x, _ = canvas.pixel(at, 0)
-        canvas.write(x, high + 22 + 7, shorten(head, letters), align="center")
-    canvas.write(WIDE - 2, 6, across, align="right")
-    _shade(canvas, cells)
-    for cell in cells:
-        if size >= NARROWEST:
-            x, y = canvas.pixel(cell.column, cell.line)
-            canvas.write(x, y, f"{100 * cell.share:.0f}", size=SMALL, align="center", middle=True, colour="ink")
-    return canvas.svg(name, f"{title} {note}".strip(), description)
+    with sheet(WIDE, high + 66, (left, 22, 2, 44)) as canvas:
+        canvas.axes.set_xlim(-0.5, len(heads) - 0.5)
+        canvas.axes.set_ylim(len(rows) - 0.5, -0.5)
+        letters = max(2, int(size / width("n", NORMAL)))
+        canvas.grid((), dict(enumerate(named)), lines="")
+        canvas.title(title, note)
+        for at, head in enumerate(heads):
+            x, _ = canvas.pixel(at, 0)
+            canvas.write(x, high + 22 + 7, shorten(head, letters), align="center")
+        canvas.write(WIDE - 2, 6, across, align="right")
+        _shade(canvas, cells)
+        for cell in cells:
+            if size >= NARROWEST:
+                x, y = canvas.pixel(cell.column, cell.line)
+                canvas.write(x, y, f"{100 * cell.share:.0f}", size=SMALL, align="center", middle=True, colour="ink")
+        return canvas.svg(name, f"{title} {note}".strip(), description)
 
 
 def _shade(canvas: Canvas, cells: Sequence[Cell]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.figures.canvas import DASHES, HUES, MARKS, NORMAL, Canvas, colour
+from bench.report.figures.canvas import DASHES, HUES, MARKS, NORMAL, Canvas, colour, sheet
 from bench.report.figures.drawing import percent
 from bench.report.figures.labels import shorten, spread, width
 from bench.stats import wilson
@@ -77,25 +77,27 @@ def draw(
     """The panel of at most `MOST` curves, as SVG; `along` and `up` say what the axes hold."""
     labels = [shorten(curve.name, LONGEST) for curve in curves]
     right = max(width(label, NORMAL) for label in labels) + 22
-    canvas = Canvas(WIDE, HIGH, (LEFT, BOTTOM, right, TOP))
-    lowest, highest = min(curve.x[0] for curve in curves), max(curve.x[-1] for curve in curves)
-    if logarithmic:
-        canvas.axes.set_xscale("log")
-    canvas.axes.set_xlim(lowest, highest)
-    canvas.axes.set_ylim(0, 1)
-    whole = all(float(value).is_integer() for curve in curves for value in curve.x)
-    values = sorted({value for curve in curves for value in curve.x})
-    canvas.grid(
-        values if logarithmic else ticks(lowest, highest, whole=whole),
-        {share / 4: f"{25 * share}" for share in range(5)},
-        lines="y",
-    )
-    canvas.title(title, note)
-    canvas.name_axes(along, up)
-    for number, curve in enumerate(curves):
-        _add(canvas, curve, number)
-    _name_ends(canvas, curves, labels, right)
-    return canvas.svg(name, f"{title} {note}: {up} against {along}", " ".join(map(_in_words, curves)))
+    with sheet(WIDE, HIGH, (LEFT, BOTTOM, right, TOP)) as canvas:
+        lowest, highest = min(curve.x[0] for curve in curves), max(curve.x[-1] for curve in curves)
+        if logarithmic:
+            canvas.axes.set_xscale("log")
+        canvas.axes.set_xlim(lowest, highest)
+        canvas.axes.set_ylim(0, 1)
+        whole = all(float(value).is_integer() for curve in curves for value in curve.x)
+        values = sorted({value for curve in curves for value in curve.x})
+        canvas.grid(
+            values if logarithmic else ticks(lowest, highest, whole=whole),
+            {share / 4: f"{25 * share}" for share in range(5)},
+            lines="y",
+        )
+        canvas.title(title, note)
+        canvas.name_axes(along, up)
+        for number, curve in enumerate(curves):
+            _add(canvas, curve, number)
+        _name_ends(canvas, curves, labels, right)
+        return canvas.svg(
+            name, f"{title}{note and f', {note}'}: {up} against {along}", " ".join(map(_in_words, curves))
+        )
 
 
 def _add(canvas: Canvas, curve: Curve, number: int) -> None:

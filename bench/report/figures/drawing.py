@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.report.figures.svg import plain
@@ -48,8 +48,9 @@ def usable(result: Result | None) -> bool:
 
 
 def called(spec: Spec, others: Sequence[Spec]) -> str:
-    """A plugin's name, with the settings in which it differs from its namesakes."""
-    return plain(" ".join([spec.name, *differences(spec, others)]))
+    """A plugin's name, with the settings in which it differs from its namesakes, or else its weights."""
+    settings = differences(replace(spec, weights={}), [replace(other, weights={}) for other in others])
+    return plain(" ".join([spec.name, *(settings or differences(spec, others))]))
 
 
 def names(board: Leaderboard) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.figures.canvas import NORMAL, Canvas, colour
+from bench.report.figures.canvas import NORMAL, Canvas, colour, sheet
 from bench.report.figures.curves import ticks
 from bench.report.figures.drawing import Drawing, named_rows, percent
 from bench.report.figures.labels import Box, beside, shorten, width
@@ -65,18 +65,20 @@ def _front(points: Sequence[Point]) -> list[Point]:
 
 
 def _draw(name: str, points: Sequence[Point], title: str, description: str) -> str:
-    canvas = Canvas(WIDE, HIGH, MARGINS)
-    left, right = _limits([point.clean for point in points])
-    bottom, top = _limits([point.worst for point in points])
-    canvas.axes.set_xlim(left, right)
-    canvas.axes.set_ylim(bottom, top)
-    canvas.grid({at: f"{100 * at:g}" for at in ticks(left, right)}, {at: f"{100 * at:g}" for at in ticks(bottom, top)})
-    canvas.name_axes("clean, %", "worst case, %")
-    _add_front(canvas, _front(points), left, bottom)
-    for point in sorted(points, key=lambda point: point.best):  # the front last, above the others
-        _add(canvas, point, crossed=point.best or len(points) <= CROSSED)
-    _add_names(canvas, points)
-    return canvas.svg(name, title, description)
+    with sheet(WIDE, HIGH, MARGINS) as canvas:
+        left, right = _limits([point.clean for point in points])
+        bottom, top = _limits([point.worst for point in points])
+        canvas.axes.set_xlim(left, right)
+        canvas.axes.set_ylim(bottom, top)
+        canvas.grid(
+            {at: f"{100 * at:g}" for at in ticks(left, right)}, {at: f"{100 * at:g}" for at in ticks(bottom, top)}
+        )
+        canvas.name_axes("clean, %", "worst case, %")
+        _add_front(canvas, _front(points), left, bottom)
+        for point in sorted(points, key=lambda point: point.best):  # the front last, above the others
+            _add(canvas, point, crossed=point.best or len(points) <= CROSSED)
+        _add_names(canvas, points)
+        return canvas.svg(name, title, description)
 
 
 def _limits(shares: Sequence[Proportion]) -> tuple[float, float]:

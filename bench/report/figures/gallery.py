@@ -86,9 +86,17 @@ def _rooms(
     # of samples that equally many defenses survive, the harder one misleads them under more of the attacks
     often = sum((counts.mean(0) for counts in misled.values()), np.zeros(len(share))) / max(len(misled), 1)
     kinds = [
-        ("The hardest samples", "Those that fewest of the defenses survive.", share < 1, 1 - share + often / 1000),
         (
-            *("The most disputed samples", "Those that split the defenses in halves."),
+            "The hardest samples",
+            "Those that fewest of the defenses survive, one of each class before a second of any.",
+            share < 1,
+            1 - share + often / 1000,
+        ),
+        (
+            *(
+                "The most disputed samples",
+                "Those that split the defenses in halves, one of each class before a second of any.",
+            ),
             *((share > 0) & (share < 1), -abs(share - 0.5)),
         ),
     ]
