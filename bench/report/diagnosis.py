@@ -62,8 +62,8 @@ def _draws(judged: Sequence[Judged]) -> Iterator[str]:
         moved = int((same & (outcomes.clean[:, 0] != outcomes.perturbed[:, 0])).sum())
         if result.plan.draws == 1 and moved:
             yield (
-                f"The defense is random: {moved} images that {_name(result)} left as they were are predicted otherwise "
-                f"the second time. One draw a sample judges its luck too; use --draws 10."
+                f"The defense is random: of the images that {_name(result)} left as they were, {moved} got another "
+                f"class the second time. One draw a sample judges luck too; use --draws 10."
             )
             return
 

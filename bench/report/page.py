@@ -88,10 +88,7 @@ def compose(
     refresh: int | None = None,
 ) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
-    page, figures, script = (
-        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "figures.css", "page.js")
-    )
-    style = page + figures
+    style, script = _joined("page.css", "figures.css"), _joined("tools.js", "page.js")
     results = [result for board in boards for row in board.rows for result in row.found]
     return (
         _environment()
@@ -110,6 +107,10 @@ def compose(
             newest=max((result.finished for result in results), default=None),
         )
     )
+
+
+def _joined(*names: str) -> str:
+    return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
 def _environment() -> Environment:
@@ -135,7 +136,6 @@ def _environment() -> Environment:
         figure_of=tables.figure,
         norms=formats.NORMS,
         rerun=rerun,
-        seeds=tables.seeds,
     )
     return environment
 

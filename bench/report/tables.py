@@ -79,7 +79,7 @@ LAST = (
     Heading("seconds", "Time", "all attacks", "number"),
     Heading("memory", "Memory", "at most", "number"),
     Heading("assurance", "Assurance", "the evidence", "text"),
-    Heading("seeds", "Seeds", "attack and noise", "number"),
+    Heading("seeds", "Seeds", kind="number"),
 )
 
 

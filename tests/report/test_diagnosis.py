@@ -92,7 +92,7 @@ def test_an_unchanged_image_that_is_predicted_otherwise_shows_a_random_defense(s
     plan = white("aa-linf")
     add(store, plan, RIGHT, [False] * 3 + RIGHT[3:], distances=[0.0] * 10 + [0.05] * (N - 10))
     (doubt,) = doubts(store, [plan])
-    assert "The defense is random: 3 images" in doubt
+    assert "left as they were, 3 got another class" in doubt
 
 
 def test_being_right_more_often_under_attack_is_named(store: Store) -> None:

@@ -7,16 +7,22 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import replace
+from datetime import datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from bench.domain.errors import BenchError
+from bench.domain.outcome import Outcome
+from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Spec
-from bench.report.page import render
-from bench.store.store import Store
-from tests.report.made import add, make_plan, small_plan
+from bench.report.leaderboards import Leaderboard
+from bench.report.page import compose, render
+from bench.report.rows import Entry, make_row, ranked
+from bench.report.summary import summarise
+from bench.store.store import ShardRecord, Store
+from tests.report.made import ENVIRONMENT, add, attack_spec, make_plan, small_plan
 
 VOID = {"meta", "link", "input"}
 EVIL = '<script>alert("1")</script>\'&{{ 7 * 7 }}'
@@ -200,6 +206,32 @@ def test_names_settings_and_remarks_with_markup_are_harmless(store: Store, tmp_p
     assert reader.tags["script"] == 1 + reader.values("type").count("application/json")
     assert EVIL in reader.text
     assert "49" not in re.findall(r"\b49\b", reader.text)
+
+
+def test_several_seeds_stand_below_their_figure(store: Store, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        add(store, small_plan(attack="fgsm-linf", seed=seed), [True] * 8, [number > seed for number in range(8)])
+    _, reader = page(store, tmp_path)
+    assert "2 seeds: mean 81.2" in reader.text
+    assert "; worst 75.0" in reader.text
+
+
+def test_fifty_defenses_under_twenty_attacks_make_a_page_below_two_megabytes() -> None:
+    rows, columns = 50, 20
+    attacks = [attack_spec("pgd-linf", {"steps": steps}) for steps in range(1, columns + 1)]
+    shards = [ShardRecord(0, "c0" * 32, None, (), 8, 8, 2.0, 300 * 2**20, datetime(2026, 1, 1), ENVIRONMENT)]
+    entries = []
+    for row in range(rows):
+        for column, attack in enumerate(attacks):
+            plan = replace(small_plan(f"defense-{row}"), attack=attack, source=None)
+            outcomes = Outcomes.of([Outcome(index, 1, (1,), (int(row > column),), 0.05) for index in plan.indices])
+            entries.append(Entry(summarise(plan, outcomes, shards), outcomes))
+    heads = [entry.column for entry in entries[:columns]]
+    found = [make_row(entries[start : start + columns], heads) for start in range(0, len(entries), columns)]
+    board = Leaderboard(None, None, entries[0].result.plan, tuple(heads), ranked(found), ())
+    text = compose((board,), "Many")
+    assert text.count('<tr><th scope="row"') == rows * columns
+    assert len(text.encode()) < 2_000_000
 
 
 def test_an_empty_store_says_what_to_do(store: Store, tmp_path: Path) -> None:
