@@ -40,6 +40,17 @@ class DuelView:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A side against another: their main contrast, `sign` -1 where it is told from the other side, the `number` of the
+    duel on the page, and whether it rests on evidence of different strength."""
+
+    contrast: Contrast
+    sign: int
+    number: int
+    doubtful: bool
+
+
+@dataclass(frozen=True)
 class View:
     """A comparison as the page shows it: all duels, and for more than two sides a grid of their main measure.
 
@@ -49,7 +60,7 @@ class View:
     comparison: Comparison
     duels: tuple[DuelView, ...]
     most: int
-    grid: tuple[tuple[Contrast | None, ...], ...]
+    grid: tuple[tuple[Standing | None, ...], ...]
 
 
 def render(comparisons: Sequence[Comparison], gallery: Gallery, output: Path) -> Path:
@@ -107,13 +118,17 @@ def _duel(duel: Duel, gallery: Gallery, most: int) -> DuelView:
     return DuelView(duel, forest, tuple(exhibitions), tuple(dict.fromkeys(reasons)))
 
 
-def _grid(comparison: Comparison) -> tuple[tuple[Contrast | None, ...], ...]:
-    """By sides, row against column, the contrast of the worst case, or of the one attack that there is.
+def _grid(comparison: Comparison) -> tuple[tuple[Standing | None, ...], ...]:
+    """By sides, row against column, how they stand in the worst case, or under the one attack that there is.
 
-    Only the cells above the diagonal are filled; those below are theirs mirrored. Empty for two sides.
+    Empty for two sides.
     """
     sides = comparison.match.sides
     if len(sides) < 3:
         return ()
-    last = {(id(duel.first), id(duel.second)): duel.contrasts[-1] for duel in comparison.duels if duel.contrasts}
-    return tuple(tuple(last.get((id(row), id(column))) for column in sides) for row in sides)
+    found: dict[tuple[str, str], Standing] = {}
+    for number, duel in enumerate(comparison.duels, 1):
+        for sign, row, column in ((1, duel.first, duel.second), (-1, duel.second, duel.first)):
+            if duel.contrasts:
+                found[row.label, column.label] = Standing(duel.contrasts[-1], sign, number, bool(duel.unequal))
+    return tuple(tuple(found.get((row.label, column.label)) for column in sides) for row in sides)

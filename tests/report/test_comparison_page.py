@@ -109,6 +109,10 @@ def test_more_than_two_defenses_stand_in_a_grid_first(disputed: Store, tmp_path:
     assert reader.tags["table"] == 4
     assert "tmdc, vit and rdc compared" in reader.text
     assert "vit \N{MINUS SIGN}37.5 · ≈ \N{MINUS SIGN}12.5" in reader.text
+    assert "the evidence is of different strength" not in reader.text.lower()
+    assert [href for href in reader.values("href") if href.startswith("#pair")] == [
+        *("#pair-1-1", "#pair-1-2", "#pair-1-1", "#pair-1-3", "#pair-1-2", "#pair-1-3")
+    ]
     assert text.index('<table class="standings">') < text.index('<article class="versus"')
 
 
@@ -160,6 +164,14 @@ def test_unequal_evidence_and_gaps_are_told(store: Store, tmp_path: Path) -> Non
     _, reader = page(store, tmp_path, "tmdc", "resnet")
     assert "Under aa-linf tmdc is transfer and resnet white-box : evidence of different strength" in reader.text
     assert "Left out is aa-l2: resnet was not run" in reader.text
+
+
+def test_the_grid_marks_pairs_of_unequal_evidence(store: Store, tmp_path: Path) -> None:
+    for defense in ("tmdc", "resnet", "vit"):
+        add(store, plan_of(defense), [True] * N, [True] * N)
+    _, reader = page(store, tmp_path, "tmdc", "resnet", "vit")
+    assert "tmdc · ≈ 0.0 * ≈ 0.0 resnet ≈ 0.0 * · ≈ 0.0 * vit ≈ 0.0 ≈ 0.0 * ·" in reader.text
+    assert "* The evidence is of different strength" in reader.text
 
 
 def test_names_settings_and_notes_with_markup_are_harmless(store: Store, tmp_path: Path) -> None:
