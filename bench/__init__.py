@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
     from bench.registry import Part
+    from bench.report.notebook import Store
     from bench.stats import binomial_test, clopper_pearson
-    from bench.store.store import Store
 
 __version__ = "0.1.0"
 
@@ -47,8 +47,8 @@ _HOMES = {
     "bench.domain.threat": ("ThreatModel",),
     "bench.domain.victim": ("Victim",),
     "bench.registry": ("Part",),
+    "bench.report.notebook": ("Store",),
     "bench.stats": ("binomial_test", "clopper_pearson"),
-    "bench.store.store": ("Store",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.protocols import Protocol
 from bench.report import formats, tables
+from bench.report.choice import distinct
 from bench.report.commands import rerun, setting_text
 from bench.report.figures.album import Album, album_maker
 from bench.report.files import replacing
@@ -141,30 +141,18 @@ def _environment() -> Environment:
 
 
 def _views(boards: Sequence[Leaderboard], draw: Callable[[Leaderboard, str], Album] | None) -> Iterator[View]:
-    for board, name in zip(boards, _anchors(map(tables.title, boards)), strict=True):
+    for board, name in zip(boards, distinct(tables.slug(tables.title(board)) for board in boards), strict=True):
         table = tables.tabulate(board, name)
         yield View(
             board,
             table,
             f"board-{name}",
             # a slug has no two hyphens in a row, so no card is called like a board or like another board's card
-            tuple(f"{name}--{card}" for card in _anchors(row.defense.name for row in board.rows)),
+            tuple(f"{name}--{card}" for card in distinct(tables.slug(row.defense.name) for row in board.rows)),
             # not even a text with '</script>' ends the element that holds this
             json.dumps(pieces(table), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
             draw(board, f"{name}--") if draw else Album(),
         )
-
-
-def _anchors(names: Iterable[str]) -> tuple[str, ...]:
-    """A name for links for each of these, no two alike."""
-    anchors: dict[str, None] = {}
-    for name in map(tables.slug, names):
-        numbers = itertools.count(2)
-        anchor = name
-        while anchor in anchors:
-            anchor = f"{name}-{next(numbers)}"
-        anchors[anchor] = None
-    return tuple(anchors)
 
 
 def _policy_hash(text: str) -> str:

@@ -21,7 +21,7 @@ LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "{}$&#_%"},
     **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"},
-    **{"|": r"\textbar{}", '"': "''", "\u00a0": "~", "–": "--", "—": "---"},
+    **{"|": r"\textbar{}", '"': "''", "\u00a0": "~", "–": "--", "—": "---", "·": r"\textperiodcentered{}"},
     **{"[": "{[}", "]": "{]}", "*": "{*}", "-": "-{}"},  # not an argument of the line before, and no long dash
     **{"ℓ": r"$\ell$", "∞": r"$_\infty$", "≤": r"$\leq$", "≥": r"$\geq$"},
     **{chr(0x2080 + digit): f"$_{digit}$" for digit in range(10)},

@@ -1,0 +1,58 @@
+"""`bench export`: results, outcomes and leaderboards as files for other programs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from bench.cli import options
+from bench.cli.console import stderr, stdout
+from bench.domain.errors import UsageError
+from bench.report.forms import PROSE, Format, What, format_of
+
+STDOUT = "-"
+
+
+def write(
+    file: Annotated[str, typer.Argument(help="The file to write; '-' is stdout.")],
+    form: Annotated[
+        Format | None, typer.Option("--format", "-f", help="By default what the file's ending says; csv on stdout.")
+    ] = None,
+    what: Annotated[
+        What | None,
+        typer.Option("--what", "-w", help="A row a plan, a row a sample, or the page's tables."),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", "-p", help="Only what this protocol covers: a name, or a .toml file.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only what is of this data set.")] = None,
+    db: options.Database = options.DEFAULT_DATABASE,
+) -> None:
+    """Write results (the default), outcomes or leaderboards (the default for LaTeX and Markdown) as a file."""
+    from bench.progress import training_progress
+    from bench.report.export import export
+    from bench.report.files import replacing
+    from bench.store.store import Store
+
+    on_stdout = file == STDOUT
+    chosen = form or (Format.CSV if on_stdout else format_of(file))
+    wanted = what or (What.LEADERBOARD if chosen in PROSE else What.RESULTS)
+    if on_stdout and chosen is Format.PARQUET:
+        raise UsageError("Parquet is no text, and is not written to stdout; name a file.")
+    store = Store(db, create=False)
+    with training_progress(stderr, f"[bold]{wanted}[/]") as watch:
+        if on_stdout:
+            export(store, sys.stdout.buffer, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
+            return
+        with replacing(Path(file)) as sink:
+            rows = export(store, sink, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
+    stdout.print(f"{rows} rows of {wanted} are in {escape(file)}.", highlight=False, soft_wrap=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command("export")(write)
