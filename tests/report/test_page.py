@@ -22,7 +22,7 @@ from bench.report.page import compose, render
 from bench.report.rows import Entry, make_row, ranked
 from bench.report.summary import summarise
 from bench.store.store import ShardRecord, Store
-from tests.report.made import ENVIRONMENT, add, attack_spec, make_plan, small_plan
+from tests.report.made import ENVIRONMENT, add, make_plan, small_plan
 
 VOID = {"meta", "link", "input"}
 EVIL = '<script>alert("1")</script>\'&{{ 7 * 7 }}'
@@ -218,12 +218,13 @@ def test_several_seeds_stand_below_their_figure(store: Store, tmp_path: Path) ->
 
 def test_fifty_defenses_under_twenty_attacks_make_a_page_below_two_megabytes() -> None:
     rows, columns = 50, 20
-    attacks = [attack_spec("pgd-linf", {"steps": steps}) for steps in range(1, columns + 1)]
+    base = small_plan(attack="pgd-linf", source=None)
+    attacks = [replace(base.attack, params={**base.attack.params, "steps": steps}) for steps in range(columns)]
     shards = [ShardRecord(0, "c0" * 32, None, (), 8, 8, 2.0, 300 * 2**20, datetime(2026, 1, 1), ENVIRONMENT)]
     entries = []
     for row in range(rows):
         for column, attack in enumerate(attacks):
-            plan = replace(small_plan(f"defense-{row}"), attack=attack, source=None)
+            plan = replace(base, defense=replace(base.defense, name=f"defense-{row}"), attack=attack)
             outcomes = Outcomes.of([Outcome(index, 1, (1,), (int(row > column),), 0.05) for index in plan.indices])
             entries.append(Entry(summarise(plan, outcomes, shards), outcomes))
     heads = [entry.column for entry in entries[:columns]]
