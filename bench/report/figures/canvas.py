@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bench.report.figures.labels import width
+from bench.report.figures.labels import shorten, width
 from bench.report.figures.svg import PLACEHOLDERS, inline, plain
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
+BOLDER = 1.15
+"""Bold letters are so much wider."""
 SMALL, NORMAL, LARGE = 10, 11, 12
 """Sizes of letters in pixels; the page's style knows exactly these."""
 
@@ -66,10 +68,12 @@ class Canvas:
         self.axes.set_axisbelow(True)
 
     def title(self, text: str, note: str = "") -> None:
-        """A heading above the axes, and a fainter note after it."""
-        self.write(0, self.high - 14, text, size=LARGE, weight="bold", colour="ink")
+        """A heading above the axes on the left, cut where it is too long, and a fainter note on the right."""
+        room = self.wide - (width(note, NORMAL) + 12 if note else 0)
+        heading = shorten(text, int(room / width("n", LARGE * BOLDER)))
+        self.write(0, self.high - 14, heading, size=LARGE, weight="bold", colour="ink")
         if note:
-            self.write(width(text, LARGE * 1.08) + 8, self.high - 14, note, colour="soft")
+            self.write(self.wide, self.high - 14, note, align="right")
 
     def name_axes(self, x: str, y: str) -> None:
         """What runs along the axes: `x` below its end, `y` above its top, both read without turning the head."""
@@ -102,11 +106,14 @@ class Canvas:
 
     def leader(self, start: tuple[float, float], end: tuple[float, float], hue: str) -> None:
         """A fine line from a point to its name, both in pixels from the lower left corner of the panel."""
+        self.line([start, end], color=PLACEHOLDERS[hue], linewidth=0.8, alpha=0.6)
+
+    def line(self, points: Sequence[tuple[float, float]], **look: Any) -> None:
+        """A line through places in pixels from the lower left corner; `look` is in matplotlib's words."""
         from matplotlib.lines import Line2D
 
-        across, up = (start[0] / self.wide, end[0] / self.wide), (start[1] / self.high, end[1] / self.high)
-        line = Line2D(across, up, color=PLACEHOLDERS[hue], linewidth=0.8, alpha=0.6, transform=self._figure.transFigure)
-        self._figure.add_artist(line)
+        across, up = zip(*((x / self.wide, y / self.high) for x, y in points), strict=True)
+        self._figure.add_artist(Line2D(across, up, transform=self._figure.transFigure, **look))
 
     def hint(self, artist: Artist, text: str) -> None:
         """Tell this where the pointer rests on the artist."""

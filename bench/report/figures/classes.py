@@ -59,8 +59,9 @@ def classes(board: Leaderboard, read: Reader, name: str, known: Sequence[str] = 
         _table(f"{name}-1", "Worst case", called, words, worst[:, shown], least),
     )
     caption = "Percent of each class's samples that are classified correctly, one defense a line."
-    if len(shown) < count:
-        caption += f" Of {count} classes the {len(shown)} hardest are drawn."
+    there = len(np.unique(truth))
+    if len(shown) < there:
+        caption += f" Of {there} classes the {len(shown)} hardest are drawn."
     return Drawing("Accuracy by class", caption + limited(len(rows), len(ranked)), panels)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WIDE, HIGH = 400.0, 290.0
 LEFT, BOTTOM, TOP = 30.0, 44.0, 54.0
+SAMPLE, LINE = 26.0, 15.0
+"""In a key: the length of a piece of a line, and the height of a name."""
 LONGEST = 20
 POINTS = 72
 """At so many places a curve over continuous values is read."""
@@ -76,35 +78,74 @@ def draw(
 ) -> str:
     """The panel of at most `MOST` curves, as SVG; `along` and `up` say what the axes hold."""
     labels = [shorten(curve.name, LONGEST) for curve in curves]
-    right = max(width(label, NORMAL) for label in labels) + 22
+    widest = max(width(label, NORMAL) for label in labels)
+    lowest, highest = min(curve.x[0] for curve in curves), max(curve.x[-1] for curve in curves)
+    inside = _bunch(curves) and _leave_room(curves, (WIDE - widest - SAMPLE - 16 - LEFT) / (WIDE - LEFT))
+    right = 12.0 if inside else widest + 22
     with sheet(WIDE, HIGH, (LEFT, BOTTOM, right, TOP)) as canvas:
-        lowest, highest = min(curve.x[0] for curve in curves), max(curve.x[-1] for curve in curves)
         if logarithmic:
             canvas.axes.set_xscale("log")
         canvas.axes.set_xlim(lowest, highest)
         canvas.axes.set_ylim(0, 1)
-        whole = all(float(value).is_integer() for curve in curves for value in curve.x)
         values = sorted({value for curve in curves for value in curve.x})
-        canvas.grid(
-            values if logarithmic else ticks(lowest, highest, whole=whole),
-            {share / 4: f"{25 * share}" for share in range(5)},
-            lines="y",
-        )
+        whole = all(float(value).is_integer() for value in values)
+        marks = _apart(canvas, values) if logarithmic else ticks(lowest, highest, whole=whole)
+        canvas.grid(marks, {share / 4: f"{25 * share}" for share in range(5)}, lines="y")
         canvas.title(title, note)
         canvas.name_axes(along, up)
         for number, curve in enumerate(curves):
             _add(canvas, curve, number)
-        _name_ends(canvas, curves, labels, right)
-        return canvas.svg(
-            name, f"{title}{note and f', {note}'}: {up} against {along}", " ".join(map(_in_words, curves))
-        )
+        if inside:
+            _add_key(canvas, labels, WIDE - right - widest)
+        else:
+            _name_ends(canvas, curves, labels, right)
+        about = f"{title}{note and f', {note}'}: {up} against {along}"
+        return canvas.svg(name, about, " ".join(map(_in_words, curves)))
+
+
+def _bunch(curves: Sequence[Curve]) -> bool:
+    """Whether the curves end too near to each other for names at their ends."""
+    ends = sorted(curve.y[-1] for curve in curves)
+    return len(ends) > 1 and ends[-1] - ends[0] < 0.05 * (len(ends) - 1)
+
+
+def _leave_room(curves: Sequence[Curve], start: float) -> bool:
+    """Whether the upper right corner, from this share of the width on, is free for a key of so many lines."""
+    bottom = 1 - (len(curves) * LINE + 8) / (HIGH - TOP - BOTTOM)
+    first, last = min(curve.x[0] for curve in curves), max(curve.x[-1] for curve in curves)
+    place = first + start * (last - first)
+    return all(high < bottom for curve in curves for x, high in zip(curve.x, curve.high, strict=True) if x >= place)
+
+
+def _add_key(canvas: Canvas, labels: Sequence[str], left: float) -> None:
+    """The curves' names in the upper right corner, each behind a piece of its line."""
+    for number, label in enumerate(labels):
+        y = HIGH - TOP - LINE * (number + 0.5)
+        ends = [(left - SAMPLE - 6, y), (left - SAMPLE / 2 - 6, y), (left - 6, y)]
+        canvas.line(ends, **_look(number), marker=MARKS[number], markevery=[1])
+        canvas.write(left, y, label, colour=HUES[number], middle=True)
+
+
+def _look(number: int) -> dict[str, Any]:
+    """How a curve is drawn, in matplotlib's words."""
+    look: dict[str, Any] = {
+        **{"color": colour(HUES[number]), "linewidth": 1.8, "markersize": 6.5},
+        **{"markeredgecolor": colour("card"), "markeredgewidth": 0.8},
+    }
+    return {**look, "dashes": DASHES[number]} if DASHES[number] else look
+
+
+def _apart(canvas: Canvas, values: Sequence[float], least: float = 28.0) -> list[float]:
+    """Of values in order the last, and before it those that leave room for the letters of the following one."""
+    kept = [values[-1]]
+    for value in reversed(values):
+        if canvas.pixel(kept[0], 0)[0] - canvas.pixel(value, 0)[0] >= least:
+            kept.insert(0, value)
+    return kept
 
 
 def _add(canvas: Canvas, curve: Curve, number: int) -> None:
-    hue, mark = colour(HUES[number]), MARKS[number]
-    look = {"color": hue, "linewidth": 1.8, "clip_on": False, "zorder": 3}
-    if DASHES[number]:
-        look["dashes"] = DASHES[number]
+    hue = colour(HUES[number])
     if curve.measured:
         canvas.axes.vlines(curve.x, curve.low, curve.high, color=hue, linewidth=1.2, alpha=0.7, clip_on=False)
         every: object = 1
@@ -112,15 +153,8 @@ def _add(canvas: Canvas, curve: Curve, number: int) -> None:
         canvas.axes.fill_between(curve.x, curve.low, curve.high, color=hue, alpha=0.13, linewidth=0, clip_on=False)
         apart = max(1, len(curve.x) // 6)
         every = (number * apart // MOST, apart)
-    (line,) = canvas.axes.plot(
-        *(curve.x, curve.y),
-        **look,
-        marker=mark,
-        markevery=every,
-        markersize=6.5,
-        markeredgecolor=colour("card"),
-        markeredgewidth=0.8,
-    )
+    look = {**_look(number), "marker": MARKS[number], "markevery": every}
+    (line,) = canvas.axes.plot(curve.x, curve.y, **look, clip_on=False, zorder=3)
     canvas.hint(line, f"{curve.name}: {_in_words(curve)}")
 
 
