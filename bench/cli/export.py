@@ -50,7 +50,7 @@ def write(
             return
         with replacing(Path(file)) as sink:
             rows = export(store, sink, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
-    stdout.print(f"{rows} rows of {wanted} are in {escape(file)}.", highlight=False, soft_wrap=True)
+    stdout.print(f"{rows} rows ({wanted}) are in {escape(file)}.", highlight=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

@@ -10,9 +10,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bench.cli import options, panels
+from bench.cli import options, panels, watching
 from bench.cli.console import print_json, stdout
 from bench.cli.models import list_models
+from bench.domain.errors import UsageError
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
@@ -78,6 +79,11 @@ def report(
     ] = None,
     pictures: Annotated[bool, typer.Option(help="Draw curves, tables of classes and the hardest samples.")] = True,
     data_dir: options.DataDir = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Draw the page anew as shards land, until Ctrl-C.")] = False,
+    until_idle: Annotated[
+        float | None,
+        typer.Option("--until-idle", metavar="SECONDS", min=0, help="Stop watching when none has landed for so long."),
+    ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
@@ -87,20 +93,30 @@ def report(
     from bench.report.page import render
     from bench.store.store import Store
 
+    if until_idle is not None and not watch:
+        raise UsageError("--until-idle says when to stop watching; add --watch.")
     known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
     models = [model for name in published or () for model in defenses.find(name).models()]
     store = Store(db, create=False)
-    path = render(
-        *(store, output),
-        protocols=known.values(),
-        published=models,
-        pictures=pictures,
-        data_dir=data_dir,
-    )
-    if as_json:
-        print_json({"page": str(path)})
+
+    def draw(refresh: int | None) -> Path:
+        return render(
+            *(store, output),
+            protocols=known.values(),
+            published=models,
+            pictures=pictures,
+            data_dir=data_dir,
+            refresh=refresh,
+        )
+
+    if watch:
+        watching.watch(store, draw, until_idle, quiet=as_json)
     else:
-        stdout.print(f"The page is at {escape(str(path))}; open it in a browser.", soft_wrap=True)
+        draw(None)
+    if as_json:
+        print_json({"page": str(output)})
+    else:
+        stdout.print(f"The page is at {escape(str(output))}; open it in a browser.", soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

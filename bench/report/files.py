@@ -12,10 +12,10 @@ from bench.domain.errors import BenchError
 
 
 @contextmanager
-def replacing(output: Path, what: str = "The file", option: str = "FILE") -> Iterator[BinaryIO]:
+def replacing(output: Path, what: str = "The file", advice: str = "name another file") -> Iterator[BinaryIO]:
     """A file to write into, which takes the place of an older `output` when it is done; missing folders are made.
 
-    Raises `BenchError`, in which `what` is the file and `option` names another place, where it cannot be written.
+    Raises `BenchError`, which says `what` the file is and what to do, where it cannot be written.
     """
     place = output.resolve()  # a link goes on leading to the file
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
@@ -32,6 +32,4 @@ def replacing(output: Path, what: str = "The file", option: str = "FILE") -> Ite
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise BenchError(
-            f"{what} could not be written to {output} ({error.strerror}); name another one with {option}."
-        ) from None
+        raise BenchError(f"{what} could not be written to {output} ({error.strerror}); {advice}.") from None

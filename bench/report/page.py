@@ -75,7 +75,7 @@ def render(
     boards = leaderboards(store, protocols)
     shown = references(published, (board.example.dataset.name for board in boards))
     page = compose(boards, title, shown, album_maker(store, data_dir) if pictures else None, refresh)
-    with replacing(output, "The page", "--output") as file:
+    with replacing(output, "The page", "name another file with --output") as file:
         file.write(page.encode())
     return output
 
@@ -131,6 +131,7 @@ def _environment() -> Environment:
         assurances=tables.assurances,
         board_title=tables.title,
         certified=tables.certified,
+        column_assurances=tables.column_assurances,
         certified_radii=tables.certified_radii,
         differences=differences,
         figure_of=tables.figure,

@@ -75,6 +75,16 @@ class ShardRecord:
         )
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """How many plans and shards a store holds, and which shard is the newest; equal while nothing has changed."""
+
+    plans: int
+    shards: int
+    newest: int | None
+    finished: datetime | None
+
+
 def outcome_row(shard: int, position: int, outcome: Outcome) -> dict[str, Any]:
     """The row of an outcome, under its shard's id and its place in it."""
     return {

@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
 from bench.store.artifacts import Artifacts, artifacts_beside
 from bench.store.connect import connect, writing
-from bench.store.records import ShardRecord, now, outcome_row
+from bench.store.records import ShardRecord, Stamp, now, outcome_row
 from bench.store.schema import EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Table
 
 # What an outcome is made of, in the order of its fields.
@@ -109,12 +108,16 @@ class Store:
         with self._session() as session:
             return tuple(ShardRecord.of_row(row, environment) for row, environment in session.execute(query))
 
-    def stamp(self) -> tuple[int, int, datetime | None]:
-        """What changes whenever a shard lands: how many there are, and the newest's number and time."""
-        query = select(func.count(), func.coalesce(func.max(ShardRow.id), 0), func.max(ShardRow.finished))
+    def stamp(self) -> Stamp:
+        """How much there is; cheap to ask for, and another one whenever a shard has landed."""
+        columns = (
+            func.count(ShardRow.plan.distinct()),
+            func.count(),
+            func.max(ShardRow.id),
+            func.max(ShardRow.finished),
+        )
         with self._session() as session:
-            count, newest, finished = session.execute(query).one()
-        return count, newest, finished
+            return Stamp(*session.execute(select(*columns)).one())
 
     def close(self) -> None:
         """Let go of the database's file; using the store again opens it again."""
