@@ -47,14 +47,18 @@ Cell = Rank | Figure | str | int | float | None
 
 @dataclass(frozen=True)
 class Heading:
-    """What a column holds. `key` names it once in its table; `aside` ones stand in data files only, for a page shows
-    them below a name."""
+    """What a column holds.
+
+    `key` names it once in its table. `aside` ones stand in data files only, for a page shows them below a name.
+    `attack` is the number of the leaderboard's column that it shows, if it shows one.
+    """
 
     key: str
     title: str
     detail: str = ""
     kind: Literal["rank", "text", "figure", "number"] = "figure"
     aside: bool = False
+    attack: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,8 +104,13 @@ def tabulate(board: Leaderboard, name: str = "") -> Table:
         Heading("worst", "Worst case", f"of clean and {count} attack{'s' if count != 1 else ''}"),
         Heading("clean", "Clean", "no attack"),
         *(
-            Heading(key, column.attack.name, ", ".join((budget(column.threat), *_setting(column, board.columns))))
-            for key, column in zip(column_keys(board), board.columns, strict=True)
+            Heading(
+                key,
+                column.attack.name,
+                ", ".join((budget(column.threat), *_setting(column, board.columns))),
+                attack=place,
+            )
+            for place, (key, column) in enumerate(zip(column_keys(board), board.columns, strict=True))
         ),
         *(Heading(f"certified {radius:g}", "Certified", f"radius ≥ {radius:g}") for radius in radii),
         *LAST,
@@ -159,6 +168,13 @@ def certified(row: Row, radius: float) -> Figure | None:
 def assurances(row: Row) -> tuple[str, ...]:
     """The kinds of evidence behind a row's valid results, each once, in the order of its columns."""
     return tuple(dict.fromkeys(result.assurance for result in row.found if not result.invalid))
+
+
+def column_assurances(board: Leaderboard) -> tuple[str, ...]:
+    """The kind of evidence in each column, empty where its valid results differ in it or there are none."""
+    columns = zip(*(row.results for row in board.rows), strict=True)
+    kinds = [{result.assurance for result in column if result and not result.invalid} for column in columns]
+    return tuple(kind.pop() if len(kind) == 1 else "" for kind in kinds)
 
 
 def figure(result: Result | None) -> Figure | None:
