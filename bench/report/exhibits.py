@@ -52,14 +52,16 @@ class Exhibit:
 class Gallery:
     """The images behind a store's outcomes: those of the data sets, and those that attacks crafted.
 
-    `folder` is where the user keeps the data (`--data-dir`). All of them are checked against their hashes. What cannot
+    `folder` is where the user keeps the data (`--data-dir`), `largest` the pixels a side beyond which images are shown
+    smaller. All of them are checked against their hashes. What cannot
     be shown raises a `BenchError`: `DataError` where a data set is missing, not registered or not the plan's,
     `StoreError` where crafted images are missing or damaged.
     """
 
-    def __init__(self, store: Store, folder: Path | None = None) -> None:
+    def __init__(self, store: Store, folder: Path | None = None, largest: int = LARGEST) -> None:
         self._store = store
         self._folder = folder
+        self._largest = largest
         self._sets: dict[tuple[str, str], ImageSet] = {}
         self._crafted: dict[str, NDArray[np.float32]] = {}
 
@@ -71,9 +73,9 @@ class Gallery:
         return Exhibit(
             sample=sample,
             label=self.name(plan, int(labels[0])),
-            clean=encode(images[0]),
-            perturbed=encode(perturbed),
-            difference=encode(difference),
+            clean=encode(images[0], self._largest),
+            perturbed=encode(perturbed, self._largest),
+            difference=encode(difference, self._largest),
             magnification=magnification,
             predictions=tuple((who, tuple(self.name(plan, seen) for seen in draws)) for who, draws in predictions),
         )
@@ -112,18 +114,18 @@ class Gallery:
         return self._sets[key]
 
 
-def encode(image: Image) -> str:
+def encode(image: Image, largest: int = LARGEST) -> str:
     """An image (C, H, W) in [0, 1], C of 1 or 3, as a PNG data URI; equal images give equal text.
 
-    Values are rounded to 8 bits, and images beyond 224 pixels a side are averaged down. Other channels than 1 or 3 are
-    shown as grey, by their mean.
+    Values are rounded to 8 bits, and images beyond `largest` pixels a side are averaged down. Other channels than 1
+    or 3 are shown as grey, by their mean.
     """
     from PIL import Image as Pillow
 
     channels = image if len(image) in (1, 3) else image.mean(0, keepdims=True)
     pixels = (np.clip(np.nan_to_num(channels), 0, 1) * 255).round().astype(np.uint8).transpose(1, 2, 0)
     picture = Pillow.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    factor = -(-max(picture.size) // LARGEST)
+    factor = -(-max(picture.size) // largest)
     content = io.BytesIO()
     (picture.reduce(factor) if factor > 1 else picture).save(content, "png", optimize=True)
     return "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()

@@ -21,6 +21,7 @@ from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.registry import datasets
+from bench.report.exhibits import Gallery
 from bench.report.figures.album import Album, album_maker
 from bench.report.figures.bars import bars
 from bench.report.figures.budgets import budgets
@@ -29,6 +30,7 @@ from bench.report.figures.classes import classes, confusion
 from bench.report.figures.curves import counted, survival, ticks
 from bench.report.figures.drawing import Drawing, reader
 from bench.report.figures.frontier import frontier
+from bench.report.figures.gallery import Allowance, exhibition
 from bench.report.figures.iterations import iterations
 from bench.report.figures.labels import Box, beside, shorten, spread, width
 from bench.report.figures.radii import radii
@@ -330,6 +332,19 @@ def test_the_gallery_shows_the_hardest_and_the_most_disputed_samples(crafted: St
     text = render(crafted, tmp_path / "index.html").read_text(encoding="utf-8")
     assert text.count('<img src="data:image/png;base64,') == 3 * len(samples)
     assert "falls to 2 of 2; change ×10" in text
+
+
+def test_images_that_would_make_the_page_too_large_stay_away(crafted: Store) -> None:
+    (board,) = leaderboards(crafted)
+    gallery = Gallery(crafted)
+    shown = exhibition(board, reader(crafted), gallery, Allowance())
+    assert shown is not None
+    one = shown.rooms[0].specimens[0].exhibit
+    room = len(one.clean) + len(one.perturbed) + len(one.difference)
+    less = exhibition(board, reader(crafted), gallery, Allowance(room))
+    assert less is not None
+    assert [room.specimens for room in less.rooms] == [shown.rooms[0].specimens[:1]]
+    assert less.reason == "more images would make the page too large."
 
 
 def test_without_images_the_page_says_why_and_shows_the_rest(crafted: Store, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from bench.report.figures.budgets import budgets
 from bench.report.figures.classes import classes, confusion
 from bench.report.figures.drawing import Drawing, reader
 from bench.report.figures.frontier import frontier
-from bench.report.figures.gallery import Exhibition, exhibition
+from bench.report.figures.gallery import LARGEST, Allowance, Exhibition, exhibition
 from bench.report.figures.iterations import iterations
 from bench.report.figures.radii import radii
 from bench.report.figures.settings import settings
@@ -38,7 +38,7 @@ def album_maker(store: Store, folder: Path | None = None) -> Callable[[Leaderboa
     `folder` is where the user keeps the data (`--data-dir`). Where images or class names cannot be had, what needs
     them says so or does without.
     """
-    read, gallery = reader(store), Gallery(store, folder)
+    read, gallery, allowance = reader(store), Gallery(store, folder, LARGEST), Allowance()
 
     def make(board: Leaderboard, name: str) -> Album:
         known = _class_names(board, gallery)
@@ -53,7 +53,7 @@ def album_maker(store: Store, folder: Path | None = None) -> Callable[[Leaderboa
             confusion(board, read, f"{name}-confusion", known),
         )
         drawings = tuple(drawing for drawing in found if drawing is not None)
-        return Album(drawings, exhibition(board, read, gallery))
+        return Album(drawings, exhibition(board, read, gallery, allowance))
 
     return make
 

@@ -81,7 +81,7 @@ def draw(
     widest = max(width(label, NORMAL) for label in labels)
     lowest, highest = min(curve.x[0] for curve in curves), max(curve.x[-1] for curve in curves)
     inside = _bunch(curves) and _leave_room(curves, (WIDE - widest - SAMPLE - 16 - LEFT) / (WIDE - LEFT))
-    right = 12.0 if inside else widest + 22
+    right = 12.0 if inside else widest + 32
     with sheet(WIDE, HIGH, (LEFT, BOTTOM, right, TOP)) as canvas:
         if logarithmic:
             canvas.axes.set_xscale("log")
@@ -123,7 +123,7 @@ def _add_key(canvas: Canvas, labels: Sequence[str], left: float) -> None:
         y = HIGH - TOP - LINE * (number + 0.5)
         ends = [(left - SAMPLE - 6, y), (left - SAMPLE / 2 - 6, y), (left - 6, y)]
         canvas.line(ends, **_look(number), marker=MARKS[number], markevery=[1])
-        canvas.write(left, y, label, colour=HUES[number], middle=True)
+        canvas.write(left, y, label, colour="ink", middle=True)
 
 
 def _look(number: int) -> dict[str, Any]:
@@ -161,11 +161,12 @@ def _add(canvas: Canvas, curve: Curve, number: int) -> None:
 def _name_ends(canvas: Canvas, curves: Sequence[Curve], labels: Sequence[str], right: float) -> None:
     ends = [canvas.pixel(curve.x[-1], curve.y[-1]) for curve in curves]
     heights = spread([height for _, height in ends], NORMAL + 3, BOTTOM, HIGH - TOP)
-    start = WIDE - right + 16
+    start = WIDE - right + 18
     for number, (label, (x, y), height) in enumerate(zip(labels, ends, heights, strict=True)):
         if abs(height - y) > 3 or start - x > 20:
             canvas.leader((x + 5, y), (start - 3, height), HUES[number])
-        canvas.write(start, height, label, colour=HUES[number], middle=True)
+        canvas.line([(start + 3, height)], **_look(number), marker=MARKS[number])
+        canvas.write(start + 10, height, label, colour="ink", middle=True)
 
 
 def _in_words(curve: Curve) -> str:

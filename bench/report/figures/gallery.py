@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST = 6
 """So many samples of either kind are shown."""
+LARGEST, BYTES = 64, 400_000
+"""Pixels a side beyond which an image is shown smaller, and letters that all images of a page may take together."""
 LOOKED_AT, ROWS = 6, 12
 """For the attack that a sample is shown under, so many of the strongest attacks and first defenses are looked at."""
 
@@ -49,13 +51,27 @@ class Room:
 
 @dataclass(frozen=True)
 class Exhibition:
-    """The rooms of a board; `reason` says why nothing can be shown, if so."""
+    """The rooms of a board; `reason` says why nothing, or nothing more, can be shown, if so."""
 
     rooms: tuple[Room, ...]
     reason: str = ""
 
 
-def exhibition(board: Leaderboard, read: Reader, gallery: Gallery) -> Exhibition | None:
+class Allowance:
+    """What is left of the letters that a page's images may take."""
+
+    def __init__(self, left: int = BYTES) -> None:
+        self.refused = False
+        self._left = left
+
+    def grants(self, exhibit: Exhibit) -> bool:
+        """Whether there is room for it, which is then taken; after the first refusal there is none for any."""
+        self._left -= len(exhibit.clean) + len(exhibit.perturbed) + len(exhibit.difference)
+        self.refused = self.refused or self._left < 0
+        return not self.refused
+
+
+def exhibition(board: Leaderboard, read: Reader, gallery: Gallery, allowance: Allowance) -> Exhibition | None:
     """The hardest and the most disputed samples of the ranked defenses; None where no sample falls to any of them."""
     ranked = [(label, row) for label, row in named_rows(board) if row.survival is not None]
     if not ranked:
@@ -64,12 +80,17 @@ def exhibition(board: Leaderboard, read: Reader, gallery: Gallery) -> Exhibition
     if bool((survival >= 1).all()):
         return None
     try:
-        return Exhibition(tuple(_rooms(board, ranked, survival, read, gallery)))
+        rooms = tuple(_rooms(board, ranked, survival, read, gallery))
     except DataError:
         name = board.example.dataset.name
         return Exhibition((), f"the images of {name} are not at hand; --data-dir names the folder that holds them.")
     except StoreError:
         return Exhibition((), "crafted images are missing beside the store; the same evaluations make them anew.")
+    granted = [
+        replace(room, specimens=tuple(one for one in room.specimens if allowance.grants(one.exhibit))) for room in rooms
+    ]
+    reason = "" if not allowance.refused else "more images would make the page too large."
+    return Exhibition(tuple(room for room in granted if room.specimens), reason)
 
 
 def _rooms(
