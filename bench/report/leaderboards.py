@@ -141,6 +141,9 @@ def _spelled_out(protocol: Protocol) -> Protocol:
 
 
 def _budgets(dataset: str) -> Mapping[str, str]:
+    """What is customary on a data set that is registered; one that is a file or a module is not run for it."""
+    if not datasets.holds(dataset.partition(":")[0]):
+        return {}
     try:
         return datasets.find(dataset).budgets
     except BenchError:

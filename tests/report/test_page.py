@@ -208,6 +208,17 @@ def test_names_settings_and_remarks_with_markup_are_harmless(store: Store, tmp_p
     assert "49" not in re.findall(r"\b49\b", reader.text)
 
 
+@pytest.mark.parametrize("role", ["defense", "attack", "source", "dataset"])
+def test_a_page_runs_no_code_that_a_store_names(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("raise SystemExit('this ran')")
+    add(store, replace(small_plan(), **{role: Spec("./mine.py:Mine")}), [True] * 8, [True] * 8)
+    _, reader = page(store, tmp_path)
+    assert "./mine.py:Mine" in reader.text
+
+
 def test_several_seeds_stand_below_their_figure(store: Store, tmp_path: Path) -> None:
     for seed in (0, 1):
         add(store, small_plan(attack="fgsm-linf", seed=seed), [True] * 8, [number > seed for number in range(8)])
