@@ -33,7 +33,6 @@ class Board {
     const card = document.getElementById(id);
     const home = card.parentElement;
     const row = { line, place, id, card, home, cells: this.data.json[place], opened: null };
-    row.text = `${line.textContent} ${card.textContent}`.toLowerCase();
     row.button = button(link.textContent, () => this.open(row, !row.opened, true), { className: "opener" });
     row.button.setAttribute("aria-expanded", "false");
     row.button.setAttribute("aria-controls", id);
@@ -139,7 +138,8 @@ class Board {
     const [kind, evidence] = ["family", "assurance"].map((key) => this.columns.find((each) => each.key === key).place);
     for (const row of this.rows) {
       const levels = (row.cells[evidence] ?? "").split(", ");
-      row.shown = words.every((word) => row.text.includes(word))
+      if (search) row.text ??= `${row.line.textContent} ${row.card.textContent}`.toLowerCase();
+      row.shown = (!search || words.every((word) => row.text.includes(word)))
         && (!family || row.cells[kind] === family) && (!assurance || levels.includes(assurance));
       row.line.hidden = !row.shown;
       if (row.opened) row.opened.hidden = !row.shown;
