@@ -14,3 +14,8 @@ stderr = Console(stderr=True)
 def print_json(value: Any) -> None:
     """One JSON value on stdout, never wrapped or coloured."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things: '1 plan', '2 plans'."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from bench.cli import options
-from bench.cli.console import stderr, stdout
+from bench.cli.console import counted, stderr, stdout
 from bench.domain.errors import UsageError
 from bench.report.forms import PROSE, Format, What, format_of
 
@@ -50,7 +50,7 @@ def write(
             return
         with replacing(Path(file)) as sink:
             rows = export(store, sink, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
-    stdout.print(f"{rows} rows ({wanted}) are in {escape(file)}.", highlight=False, soft_wrap=True)
+    stdout.print(f"{escape(file)} holds {counted(rows, 'row')} ({wanted}).", highlight=False, soft_wrap=True)
 
 
 def register(app: typer.Typer) -> None:

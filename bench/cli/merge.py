@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from bench.cli import options
-from bench.cli.console import print_json, stderr, stdout
+from bench.cli.console import counted, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from bench.store.merge import Merged
@@ -52,15 +52,15 @@ def register(app: typer.Typer) -> None:
 
 def _show(merged: Merged) -> None:
     stdout.print(
-        f"[bold]{escape(merged.location)}[/] holds {_count(merged.plans, 'plan')}, {merged.new_plans} of them new: "
-        f"{_count(merged.copied, 'shard')} copied, {merged.equal} were here already and equal, "
-        f"{_count(merged.images, 'file')} of crafted images copied.",
+        f"[bold]{escape(merged.location)}[/] holds {counted(merged.plans, 'plan')}, {merged.new_plans} of them new: "
+        f"{counted(merged.copied, 'shard')} copied, {merged.equal} were here already and equal, "
+        f"{counted(merged.images, 'file')} of crafted images copied.",
         highlight=False,
         soft_wrap=True,
     )
     if merged.missing:
         stdout.print(
-            f"[yellow bold]Missing[/] {_count(merged.missing, 'file')} of crafted images are missing or damaged there; "
+            f"[yellow bold]Missing[/] {counted(merged.missing, 'file')} of crafted images lie undamaged in neither; "
             f"evaluating again makes them anew.",
             highlight=False,
             soft_wrap=True,
@@ -69,7 +69,3 @@ def _show(merged: Merged) -> None:
         stdout.print(f"[red bold]Different[/] {escape(str(difference))}", highlight=False, soft_wrap=True)
     for sentence in merged.refused:
         stdout.print(f"[red bold]Refused[/] {escape(sentence)}", highlight=False, soft_wrap=True)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

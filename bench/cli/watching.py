@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from bench.cli.console import stderr
+from bench.cli.console import counted, stderr
 
 if TYPE_CHECKING:
     from bench.store.store import Store
@@ -37,9 +37,7 @@ def watch(store: Store, draw: Callable[[int | None], object], until_idle: float 
                     seen, since = found, time.monotonic()
                     pause = max(pause, since - began)  # a page that takes long to draw leaves time for the evaluation
                     if not quiet:
-                        show(
-                            f"{found.plans} plans, {found.shards} shards; page drawn at {time.strftime('%H:%M:%S')} "
-                            f"in {since - began:.1f} s; Ctrl-C ends"
-                        )
+                        held = f"{counted(found.plans, 'plan')}, {counted(found.shards, 'shard')}"
+                        show(f"{held}; page drawn at {time.strftime('%H:%M:%S')} in {since - began:.1f} s; Ctrl-C ends")
                 time.sleep(pause if until_idle is None else min(pause, until_idle))
         draw(None)

@@ -36,3 +36,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="could not be written"):
         Artifacts(tmp_path / "file").write(IMAGES)
+
+
+def test_images_come_from_another_folder_unless_they_are_missing_or_damaged_there(tmp_path: Path) -> None:
+    here, there = Artifacts(tmp_path / "here"), Artifacts(tmp_path / "there")
+    name = there.write(IMAGES)
+    assert here.adopt(name, there)
+    assert (here.read(name) == IMAGES).all()
+    damaged = there.write(IMAGES[:2])
+    there.path(damaged).write_bytes(b"")
+    assert not here.adopt(damaged, there)
+    assert not here.adopt("../" * 8 + "etc/passwd", there)
+    assert [path.name for path in here.folder.rglob("*.safetensors")] == [f"{name}.safetensors"]

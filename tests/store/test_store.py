@@ -68,6 +68,29 @@ def test_a_shard_that_runs_again_replaces_its_outcomes(store: Store) -> None:
     assert [outcome.label for outcome in store.outcomes(plan)] == [2, 2, 2, 2]
 
 
+def test_only_shards_that_are_missing_are_filled_in_and_they_keep_their_time(store: Store, tmp_path: Path) -> None:
+    plan, other = plan_of(), Store(tmp_path / "other.db")
+    for number in (0, 1):
+        other.add(plan, result_of(plan, number, label=1))
+    store.add(plan, result_of(plan, 0, label=2))
+    found = [(shard, other.outcomes(plan)[4 * shard.number :][:4]) for shard in other.shards(plan)]
+    assert store.fill(plan, found) == 1
+    assert [outcome.label for outcome in store.outcomes(plan)] == [2] * 4 + [1] * 4
+    assert store.shards(plan)[1] == other.shards(plan)[1]
+    assert store.fill(plan, found) == 0
+
+
+def test_a_stamp_is_another_one_whenever_a_shard_has_landed(store: Store) -> None:
+    plan = plan_of()
+    stamps = [store.stamp()]
+    for number in (0, 1, 1):
+        store.add(plan, result_of(plan, number))
+        stamps.append(store.stamp())
+    assert len(set(stamps)) == 4
+    assert [(stamp.plans, stamp.shards) for stamp in stamps] == [(0, 0), (1, 1), (1, 2), (1, 2)]
+    assert store.stamp() == stamps[-1]
+
+
 def test_a_shard_is_stored_whole_or_not_at_all(store: Store) -> None:
     plan = plan_of()
     broken = replace(result_of(plan, 0), outcomes=(*result_of(plan, 0).outcomes, Outcome(1, 1, (1,), (1,), None)))  # type: ignore[arg-type]
