@@ -12,6 +12,7 @@ from bench.report.exhibits import Gallery
 from bench.report.figures.bars import bars
 from bench.report.figures.budgets import budgets
 from bench.report.figures.classes import classes, confusion
+from bench.report.figures.corruptions import corruptions
 from bench.report.figures.drawing import Drawing, reader
 from bench.report.figures.frontier import frontier
 from bench.report.figures.gallery import LARGEST, Allowance, Exhibition, exhibition
@@ -47,6 +48,7 @@ def album_maker(store: Store, folder: Path | None = None) -> Callable[[Leaderboa
             bars(board, f"{name}-bars"),
             budgets(board, read, f"{name}-budgets"),
             radii(board, read, f"{name}-radii"),
+            corruptions(board, f"{name}-corruptions"),
             settings(board, f"{name}-settings"),
             iterations(board, read, f"{name}-iterations"),
             classes(board, read, f"{name}-classes", known),

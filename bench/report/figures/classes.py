@@ -123,20 +123,26 @@ def _table(
     name: str, title: str, rows: Sequence[str], heads: Sequence[str], shares: NDArray[np.float64], least: float
 ) -> str:
     """Shares in lines and columns, the paler the nearer to `least`."""
-
-    def shade(share: float) -> float:
-        return (share - least) / (1 - least) if least < 1 else 1.0
-
-    cells = [
-        Cell(at, up, float(shares[up, at]), shade(float(shares[up, at])), "a0")
-        for up in range(len(rows))
-        for at in range(len(heads))
-    ]
+    cells = shaded(shares, least)
     words = [
         f"{row}: " + ", ".join(f"{head} {percent(share)}" for head, share in zip(heads, shares[up], strict=True))
         for up, row in enumerate(rows)
     ]
-    return _draw(name, (title, "", "class"), rows, heads, cells, ". ".join(words))
+    return draw_cells(name, (title, "", "class"), rows, heads, cells, ". ".join(words))
+
+
+def shaded(shares: NDArray[np.float64], least: float) -> list[Cell]:
+    """A cell for every share (lines, columns), the paler the nearer to `least`; none for NaN."""
+    return [
+        Cell(
+            int(at),
+            int(up),
+            float(shares[up, at]),
+            float(shares[up, at] - least) / (1 - least) if least < 1 else 1.0,
+            "a0",
+        )
+        for up, at in np.argwhere(~np.isnan(shares))
+    ]
 
 
 def _matrix(name: str, title: str, note: str, words: Sequence[str], shares: NDArray[np.float64]) -> str:
@@ -151,10 +157,10 @@ def _matrix(name: str, title: str, note: str, words: Sequence[str], shares: NDAr
         for at, up in places
     ]
     told = ", ".join(f"{words[up]} for {words[at]} {percent(share)}" for share, up, at in errors[:8])
-    return _draw(name, (title, note, "predicted"), words, words, cells, f"Most frequent errors: {told}.")
+    return draw_cells(name, (title, note, "predicted"), words, words, cells, f"Most frequent errors: {told}.")
 
 
-def _draw(
+def draw_cells(
     name: str,
     heading: tuple[str, str, str],
     rows: Sequence[str],

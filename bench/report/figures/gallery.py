@@ -15,6 +15,7 @@ from bench.report.figures.drawing import Reader, columns, named_rows, usable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bench.domain.outcomes import Outcomes
     from bench.report.leaderboards import Leaderboard
     from bench.report.rows import Row
 
@@ -28,7 +29,8 @@ LOOKED_AT, ROWS = 6, 12
 
 @dataclass(frozen=True)
 class Specimen:
-    """A sample under the attack that misleads most defenses with it, as the highest ranked of these meets it.
+    """A sample under the attack that misleads most defenses with it, as the highest ranked of these meets it; as it is
+    they see it rightly.
 
     `fallen` of `defenses` do not survive the sample, whatever the attack; `victim` sees this image wrongly.
     """
@@ -134,7 +136,7 @@ def _rooms(
 
 
 def _misled(board: Leaderboard, ranked: Sequence[tuple[str, Row]], read: Reader) -> dict[int, NDArray[np.bool_]]:
-    """By column of the strongest attacks, the strongest first: which of the rows each sample misleads, (R, N)."""
+    """By column of the strongest attacks, the strongest first: which of the rows (R, N) each sample misleads."""
     rates: dict[int, float] = {}
     for at in range(len(board.columns)):
         found = [result for _, row in ranked if (result := row.results[at]) is not None and usable(result)]
@@ -142,11 +144,16 @@ def _misled(board: Leaderboard, ranked: Sequence[tuple[str, Row]], read: Reader)
             rates[at] = sum(result.robust_accuracy for result in found) / len(found)
     strongest = sorted(rates, key=lambda at: (rates[at], at))[:LOOKED_AT]
     return {
-        at: np.stack(
-            [~read(result.plan).robust_right.all(1) for _, row in ranked if (result := row.results[at]) is not None]
-        )
+        at: np.stack([_falls(read(result.plan)) for _, row in ranked if (result := row.results[at]) is not None])
         for at in strongest
     }
+
+
+def _falls(outcomes: Outcomes) -> NDArray[np.bool_]:
+    """Which samples (N,) are right as they are and wrong once they are changed."""
+    changed = outcomes.distance > 0
+    falls: NDArray[np.bool_] = changed & outcomes.clean_right.all(1) & ~outcomes.robust_right.all(1)
+    return falls
 
 
 def _specimen(

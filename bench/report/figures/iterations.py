@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.report.leaderboards import Leaderboard
     from bench.report.summary import Result
 
-PANELS = 4
+PANELS = 3
 
 
 def iterations(board: Leaderboard, read: Reader, name: str) -> Drawing | None:

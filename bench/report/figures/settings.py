@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bench.report.rows import Row
     from bench.stats import Proportion
 
-PANELS = 4
+PANELS = 3
 LOGARITHMIC = 20.0
 """From this ratio of the largest to the smallest value on, equal steps along the axis are equal ratios."""
 
