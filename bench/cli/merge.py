@@ -60,7 +60,7 @@ def _show(merged: Merged) -> None:
     )
     if merged.missing:
         stdout.print(
-            f"[yellow bold]Missing[/] {counted(merged.missing, 'file')} of crafted images lie undamaged in neither; "
+            f"[yellow bold]Missing[/] {counted(merged.missing, 'file')} of crafted images are sound in neither store; "
             f"evaluating again makes them anew.",
             highlight=False,
             soft_wrap=True,
