@@ -132,7 +132,8 @@ def caption(board: Leaderboard) -> str:
     images = f"images crafted on {board.source.name}" if board.source else "white box"
     return (
         f"percent of {plan.samples} samples ({drawn}) classified correctly, with 95 % intervals; {images}, "
-        f"attack seed {plan.seed}, {plan.draws} draw{'s' if plan.draws != 1 else ''} a sample."
+        f"attack seed {plan.seed}, {plan.draws} draw{'s' if plan.draws != 1 else ''} a sample; worst case: of the "
+        "clean image and every attack, sample by sample."
     )
 
 

@@ -21,8 +21,15 @@ LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "{}$&#_%"},
     **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}"},
-    **{"|": r"\textbar{}", '"': "''", "\u00a0": "~", "–": "--", "—": "---", "·": r"\textperiodcentered{}"},
-    **{"[": "{[}", "]": "{]}", "*": "{*}", "-": "-{}"},  # not an argument of the line before, and no long dash
+    **{
+        "\N{ZERO WIDTH SPACE}": "{}",
+        "|": r"\textbar{}",
+        '"': "''",
+        "\u00a0": "~",
+        "–": "--",
+        "—": "---",
+        "·": r"\textperiodcentered{}",
+    },
     **{"ℓ": r"$\ell$", "∞": r"$_\infty$", "≤": r"$\leq$", "≥": r"$\geq$"},
     **{chr(0x2080 + digit): f"$_{digit}$" for digit in range(10)},
 }
@@ -207,11 +214,15 @@ def _markdown_heading(head: Heading) -> str:
 
 
 def _heading(head: Heading) -> str:
-    return f"{head.title} ({head.detail})" if head.detail and head.kind in ("figure", "number") else head.title
+    """A heading on one line; what is the same in every table stands in the caption."""
+    told = head.key not in ("rank", "worst", "clean", "assurance")
+    return f"{head.title} ({head.detail})" if head.detail and told else head.title
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(sign) or _printable(sign) for sign in text)
+    # a bracket or star at the start would be an argument of the line before, and two hyphens one dash
+    apart = "{}" if text.startswith(("[", "*")) else ""
+    return apart + "".join(LATEX.get(sign) or _printable(sign) for sign in text.replace("--", "-\N{ZERO WIDTH SPACE}-"))
 
 
 def _printable(sign: str) -> str:
@@ -219,7 +230,7 @@ def _printable(sign: str) -> str:
     if sign.isspace():
         return " "
     latin = sign.isascii() or (ord(sign) < 0x100 and sign.isalpha() and sign not in "ªºµÐÞðþ")
-    return sign if latin and sign.isprintable() else f"{{[}}U+{ord(sign):04X}{{]}}"
+    return sign if latin and sign.isprintable() else f"(U+{ord(sign):04X})"
 
 
 def _markdown(text: str) -> str:

@@ -95,7 +95,7 @@ def test_markdown_is_a_table_in_percent_with_its_caption(store: Store) -> None:
     lines = markdown_text(tabulate(filled(store)), ["defense", "worst", "aa-linf"]).splitlines()
     assert "95 % intervals" in lines[0]
     assert lines[2:4] == [
-        "| Defense | Worst case (of clean and 2 attacks) | aa-linf (ℓ∞\u00a0≤\u00a00.05) |",
+        "| Defense | Worst case | aa-linf (ℓ∞\u00a0≤\u00a00.05) |",
         "| --- | ---: | ---: |",
     ]
     assert "| resnet | 25.0 \\[22.4, 27.7\\] | 25.0 \\[22.4, 27.7\\] |" in lines
@@ -106,8 +106,8 @@ def test_markdown_is_a_table_in_percent_with_its_caption(store: Store) -> None:
 def test_latex_uses_booktabs_and_names_its_columns(store: Store) -> None:
     text = latex_text(tabulate(filled(store)), ["rank", "defense", "worst"])
     assert "\\begin{tabular}{rlr}\n\\toprule\n" in text
-    assert "\\# & Defense & Worst case (of clean and 2 attacks) \\\\\n\\midrule\n" in text
-    assert "1 & resnet & 25.0 {[}22.4, 27.7{]} \\\\\n" in text
+    assert "\\# & Defense & Worst case \\\\\n\\midrule\n" in text
+    assert "1 & resnet & 25.0 [22.4, 27.7] \\\\\n" in text
     assert text.endswith("\\bottomrule\n\\end{tabular}\n\\end{table}\n")
 
 
