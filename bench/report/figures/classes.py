@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.report.leaderboards import Leaderboard
-    from bench.report.rows import Row
 
 WIDE = 400.0
 ROW = 20.0
@@ -42,17 +41,17 @@ class Cell:
 
 def classes(board: Leaderboard, read: Reader, name: str, known: Sequence[str] = ()) -> Drawing | None:
     """Accuracy by class of the ranked defenses; `known` are the classes' names, whose numbers stand otherwise."""
-    ranked = [(label, row) for label, row in named_rows(board) if row.survival is not None]
+    ranked = [(label, row, row.survival) for label, row in named_rows(board) if row.survival is not None]
     if not ranked:
         return None
     truth = read(ranked[0][1].found[0].plan).label
     count = int(truth.max()) + 1
     rows = ranked[:DEFENSES]
-    clean = np.array([_by_class(read(row.found[0].plan).clean_right.mean(1), truth, count) for _, row in rows])
-    worst = np.array([_by_class(_survival(row), truth, count) for _, row in rows])
+    clean = np.array([_by_class(read(row.found[0].plan).clean_right.mean(1), truth, count) for _, row, _ in rows])
+    worst = np.array([_by_class(survival, truth, count) for _, _, survival in rows])
     shown = _hardest(worst, CLASSES)
     words = [known[at] if at < len(known) else str(at) for at in shown]
-    called = [label for label, _ in rows]
+    called = [label for label, _, _ in rows]
     least = math.floor(float(np.nanmin(worst[:, shown])) * 10) / 10
     panels = (
         _table(f"{name}-0", "Clean images", called, words, clean[:, shown], least),
@@ -88,12 +87,6 @@ def confusion(board: Leaderboard, read: Reader, name: str, known: Sequence[str] 
         "For each defense the attack is the one that leaves it the least."
     )
     return Drawing("What is taken for what", caption + limited(len(panels), len(ranked)), tuple(panels))
-
-
-def _survival(row: Row) -> NDArray[np.float64]:
-    if row.survival is None:
-        raise ValueError("Only a ranked row has a survival.")
-    return row.survival
 
 
 def _by_class(rates: NDArray[np.float64], truth: NDArray[np.int64], count: int) -> NDArray[np.float64]:
