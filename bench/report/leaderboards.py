@@ -124,8 +124,9 @@ def _join(group: Group, entries: Iterable[Entry]) -> None:
 
 
 def _setting(plan: Plan) -> Hashable:
-    """What all plans of a leaderboard share, the source aside."""
-    return (identity(plan.dataset), plan.images, *(getattr(plan, setting) for setting in SETTINGS))
+    """What all plans of a leaderboard share, the source aside; corruptions, which nobody intends, stand apart."""
+    shared = (getattr(plan, setting) for setting in SETTINGS)
+    return (identity(plan.dataset), plan.images, plan.threat.norm == "corruption", *shared)
 
 
 def _spelled_out(protocol: Protocol) -> Protocol:
@@ -165,7 +166,9 @@ def _board(group: Group) -> Leaderboard:
         plan = entry.result.plan
         by_defense.setdefault((identity(plan.defense), plan.precision), []).append(entry)
     columns.sort(key=place)
-    rows = [make_row(members, columns) for members in by_defense.values()]
+    attacked = [entry.column for entry in group.entries if entry.result.plan.knowledge != "certified"]
+    counted = [column for column in columns if column in attacked] or columns
+    rows = [make_row(members, columns, counted) for members in by_defense.values()]
     run = {column.attack.name for column in columns}
     return Leaderboard(
         protocol=group.protocol,

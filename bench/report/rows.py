@@ -107,15 +107,18 @@ def read_entry(store: Store, plan: Plan) -> Entry:
     return Entry(summarise(plan, outcomes, store.shards(plan)), outcomes)
 
 
-def make_row(entries: Sequence[Entry], columns: Sequence[Column]) -> Row:
-    """The row of one defense's entries, unranked; every entry stands in one of the columns."""
+def make_row(entries: Sequence[Entry], columns: Sequence[Column], counted: Sequence[Column]) -> Row:
+    """The row of one defense's entries, unranked; every entry stands in one of the columns.
+
+    The worst case is over the `counted` ones.
+    """
     by_column = {identity(entry.column): entry.result for entry in entries}
     results = tuple(by_column.get(identity(column)) for column in columns)
-    gaps = [_gap(column, result) for column, result in zip(columns, results, strict=True)]
+    gaps = [_gap(column, by_column.get(identity(column))) for column in counted]
     fullest = max(entries, key=lambda entry: entry.result.n)
     survival = None
     if not any(gaps):
-        survival = np.minimum.reduce([entry.outcomes.lowest for entry in entries])
+        survival = np.minimum.reduce([entry.outcomes.lowest for entry in entries if entry.column in counted])
     return Row(
         defense=fullest.result.plan.defense,
         results=results,

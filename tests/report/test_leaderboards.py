@@ -217,3 +217,24 @@ def test_two_rows_of_one_defense_are_told_apart_by_what_differs() -> None:
     trained = replace(large, weights={"network": "0123456789"})
     assert differences(trained, [large, trained]) == ("network 01234567",)
     assert differences(small, [small]) == ()
+
+
+def test_a_certificate_stands_beside_the_attacks_and_keeps_no_row_off_the_ranking(store: Store) -> None:
+    for defense in ("vit", "tmdc"):
+        add_constant(store, small_plan(defense, "fgsm-linf", source=None), 6)
+    proof = small_plan("tmdc", "certify-l2", source=None, knowledge="certified")
+    add_constant(store, proof, 2)
+    (board,) = leaderboards(store)
+    assert [column.attack.name for column in board.columns] == ["certify-l2", "fgsm-linf"]
+    assert [(row.rank, row.worst.rate) for row in board.rows if row.worst] == [(1, 6 / 8), (1, 6 / 8)]
+    assert [row.gaps for row in board.rows] == [(), ()]
+
+
+def test_corruptions_stand_on_a_leaderboard_of_their_own(store: Store) -> None:
+    add_constant(store, small_plan("vit", "fgsm-linf", source=None), 6)
+    fog = small_plan(
+        "vit", "corruption", params={"kind": "fog"}, source=None, threat=ThreatModel("corruption", Fraction(3))
+    )
+    add_constant(store, fog, 1)
+    boards = leaderboards(store)
+    assert [[column.attack.name for column in board.columns] for board in boards] == [["fgsm-linf"], ["corruption"]]

@@ -239,7 +239,7 @@ def test_fifty_defenses_under_twenty_attacks_make_a_page_below_two_megabytes() -
             outcomes = Outcomes.of([Outcome(index, 1, (1,), (int(row > column),), 0.05) for index in plan.indices])
             entries.append(Entry(summarise(plan, outcomes, shards), outcomes))
     heads = [entry.column for entry in entries[:columns]]
-    found = [make_row(entries[start : start + columns], heads) for start in range(0, len(entries), columns)]
+    found = [make_row(entries[start : start + columns], heads, heads) for start in range(0, len(entries), columns)]
     board = Leaderboard(None, None, entries[0].result.plan, tuple(heads), ranked(found), ())
     text = compose((board,), "Many")
     assert text.count('<tr><th scope="row"') == rows * columns
