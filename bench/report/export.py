@@ -71,9 +71,7 @@ def stacked(boards: Sequence[Table]) -> Table:
 
 def _write_boards(boards: Sequence[Table], sink: BinaryIO, form: Format) -> None:
     if form is Format.PARQUET:
-        import pyarrow
-
-        _parquet([pyarrow.table(board_columns(stacked(boards)))], sink)
+        _parquet([_typed(stacked(boards))], sink)
         return
     texts = {
         Format.CSV: lambda: csv_text(stacked(boards)),
@@ -82,6 +80,21 @@ def _write_boards(boards: Sequence[Table], sink: BinaryIO, form: Format) -> None
         Format.MARKDOWN: lambda: "\n".join(map(markdown_text, boards)),
     }
     sink.write(texts[form]().encode())
+
+
+def _typed(board: Table) -> pyarrow.Table:
+    """A leaderboard whose columns have their types even where nothing is in them."""
+    import pyarrow
+
+    share, count, text = pyarrow.float64(), pyarrow.int64(), pyarrow.string()
+    types = {"rank": count, "text": text}
+    kinds = {heading.key: types.get(heading.kind) for heading in board.headings}
+    for heading in board.headings:
+        if heading.kind == "figure":
+            parts = {"": share, " low": share, " high": share, " n": count, " state": text}
+            kinds |= {f"{heading.key}{part}": kind for part, kind in parts.items()}
+    columns = board_columns(board)
+    return pyarrow.table({name: pyarrow.array(values, kinds[name]) for name, values in columns.items()})
 
 
 def _results(store: Store, plans: Sequence[Plan], watch: Watch) -> Iterator[pyarrow.Table]:

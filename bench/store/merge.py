@@ -39,20 +39,24 @@ class Difference:
 
     def __str__(self) -> str:
         plan, shards = self.plan, ", ".join(map(str, self.shards))
-        if self.here == self.there:
-            where = f"both were computed on {' and '.join(self.here)}, where equal plans should give equal outcomes"
+        here, there = " and ".join(self.here), " and ".join(self.there)
+        if here == there:
+            where = f"both computed on {here}, where equal plans should give equal outcomes"
         else:
-            where = f"these were computed on {' and '.join(self.here)}, those on {' and '.join(self.there)}"
+            where = f"computed on {here} here, on {there} there"
         return (
             f"{self.samples} of {self.compared} samples of {plan.defense.name} under {plan.attack.name} on "
             f"{plan.dataset.name} differ from those in {self.location} (plan {plan.digest[:12]}, "
-            f"shard{'s' if len(self.shards) > 1 else ''} {shards}); {where}. The store's own were kept."
+            f"shard{'s' if len(self.shards) > 1 else ''} {shards}): {where}. The ones here were kept."
         )
 
     def document(self) -> dict[str, Any]:
         """The difference as plain JSON data."""
         return {
             "plan": self.plan.digest,
+            "defense": self.plan.defense.name,
+            "attack": self.plan.attack.name,
+            "dataset": self.plan.dataset.name,
             "shards": list(self.shards),
             "samples": self.samples,
             "compared": self.compared,

@@ -168,6 +168,8 @@ def test_an_invalid_figure_is_no_number(store: Store) -> None:
     add(store, small_plan(), [True] * 8, [True] * 8, invalid="One image lies outside.")
     (row,) = table_of(written(store, What.LEADERBOARD, Format.PARQUET))
     assert (row["aa-linf"], row["aa-linf low"], row["aa-linf state"]) == (None, None, "invalid")
+    schema = parquet.read_table(io.BytesIO(written(store, What.LEADERBOARD, Format.PARQUET))).schema
+    assert [str(schema.field(name).type) for name in ("aa-linf", "worst n", "rank")] == ["double", "int64", "int64"]
 
 
 def test_a_protocol_or_a_data_set_leaves_out_everything_else(filled: Store) -> None:
