@@ -1,4 +1,4 @@
-"""Seconds of a cell of each attack, ours beside the library's own on the same model, samples, budget and batches.
+"""CPU seconds of a cell of each attack, ours beside the library's own on the same model, samples, budget and batches.
 
 python benchmarks/attack_times.py --samples 1024
 
@@ -97,7 +97,7 @@ COUNTERPARTS: dict[str, tuple[str, Attack]] = {
 
 
 def measure(name: str, theirs: Bound, samples: int, shard_size: int) -> tuple[ThreatModel, list[float]]:
-    """The budget; seconds and robust samples of our cell and of the library's, shard by shard in turn."""
+    """The budget; CPU seconds and robust samples of our cell and of the library's, shard by shard in turn."""
     protocol = find_protocol("transfer-1024")
     plan = make_plan(Request("resnet", name, protocol, source="self", samples=samples, shard_size=shard_size))
     threat = ThreatModel(plan.threat.norm, Fraction(Digits.budgets[plan.threat.norm]))
@@ -105,20 +105,21 @@ def measure(name: str, theirs: Bound, samples: int, shard_size: int) -> tuple[Th
         arena = Arena.load(replace(plan, threat=threat), "cpu", None, Artifacts(Path(folder)))
         figures = [0.0] * 4
         for shard in arena.plan.shards():
+            started = time.process_time()
             result = arena.run(shard, lambda done, total, note="": None)
-            ours = (result.seconds, sum(row.robust_rate == 1 for row in result.outcomes))
+            ours = (time.process_time() - started, sum(row.robust_rate == 1 for row in result.outcomes))
             figures = [sum(pair) for pair in zip(figures, (*ours, *by_library(arena, shard, theirs)), strict=True)]
     return threat, figures
 
 
 def by_library(arena: Arena, shard: Shard, attack: Bound) -> tuple[float, int]:
-    """Seconds of the library's attack on a shard, and how many samples it does not break within the budget."""
+    """CPU seconds of the library's attack on a shard, and how many samples it does not break within the budget."""
     batch, model, threat = arena.data.read(shard.indices), Plain(arena).eval(), arena.plan.threat
     seed = int(torch.randint(2**31, (), generator=shard.stream("attack", "cpu")))
     torch.manual_seed(seed)
-    started = time.perf_counter()
+    started = time.process_time()
     images = attack(model, batch, threat, seed).detach()
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     with torch.no_grad():
         clean, attacked = (model(x).argmax(1) == batch.labels for x in (batch.images, images))
     return seconds, int((clean & (attacked | ~threat.admits(batch.images, images))).sum())
