@@ -7,6 +7,7 @@ itself: `pieces` gives what `csv_text` and the others join.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -222,7 +223,9 @@ def _heading(head: Heading) -> str:
 def _latex(text: str) -> str:
     # a bracket or star at the start would be an argument of the line before, and two hyphens one dash
     apart = "{}" if text.startswith(("[", "*")) else ""
-    return apart + "".join(LATEX.get(sign) or _printable(sign) for sign in text.replace("--", "-\N{ZERO WIDTH SPACE}-"))
+    signs = (LATEX.get(sign) or _printable(sign) for sign in text.replace("--", "-\N{ZERO WIDTH SPACE}-"))
+    # formulas side by side are one
+    return apart + re.sub(r"(?<!\\)\$\$", "", "".join(signs))
 
 
 def _printable(sign: str) -> str:

@@ -32,6 +32,7 @@ HOSTILE = [
     "\\input{/etc/passwd}",
     "a_b & 50% #1 $x$ {~^}",
     "[x] *y* `z` | <b>é</b>",
+    "$ℓ$∞--",
     "ℓ∞ ≤ 中",
     "".join(map(chr, range(0x20, 0x7F))),
     "".join(map(chr, range(0xA0, 0x100))),
@@ -105,6 +106,7 @@ def test_markdown_is_a_table_in_percent_with_its_caption(store: Store) -> None:
 
 def test_latex_uses_booktabs_and_names_its_columns(store: Store) -> None:
     text = latex_text(tabulate(filled(store)), ["rank", "defense", "worst"])
+    assert "& aa-linf ($\\ell_\\infty$~$\\leq$~0.05) &" in latex_text(tabulate(board(store)))
     assert "\\begin{tabular}{rlr}\n\\toprule\n" in text
     assert "\\# & Defense & Worst case \\\\\n\\midrule\n" in text
     assert "1 & resnet & 25.0 [22.4, 27.7] \\\\\n" in text
