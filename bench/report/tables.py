@@ -11,7 +11,7 @@ from typing import Literal
 from bench.report.formats import budget
 from bench.report.leaderboards import Leaderboard
 from bench.report.plugins import about_defense
-from bench.report.rows import Column, Row, differences
+from bench.report.rows import Column, Row, differences, identity
 from bench.report.seeds import Spread
 from bench.report.summary import Result
 from bench.stats import Proportion
@@ -98,7 +98,8 @@ def title(board: Leaderboard) -> str:
 def tabulate(board: Leaderboard, name: str = "") -> Table:
     """The table of a leaderboard in its order, called by its title where no other name is given."""
     radii = certified_radii(board)
-    count = len(board.columns)
+    found = (result for row in board.rows for result in row.found if result.plan.knowledge != "certified")
+    count = len({identity(Column(result.plan.attack, result.plan.threat)) for result in found}) or len(board.columns)
     headings = (
         *FIRST,
         Heading("worst", "Worst case", f"of clean and {count} attack{'s' if count != 1 else ''}"),
