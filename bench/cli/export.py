@@ -44,6 +44,8 @@ def write(
     if on_stdout and chosen is Format.PARQUET:
         raise UsageError("Parquet is no text, and is not written to stdout; name a file.")
     store = Store(db, create=False)
+    if store.path is not None and Path(file).resolve() == store.path.resolve():
+        raise UsageError(f"{file} is the store itself; name another file.")
     with training_progress(stderr, f"[bold]{wanted}[/]") as watch:
         if on_stdout:
             export(store, sys.stdout.buffer, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)

@@ -61,6 +61,7 @@ def test_on_stdout_there_is_nothing_but_the_text() -> None:
         (["results.csv", "--format", "xls"], 2, "parquet"),
         (["-", "--format", "parquet"], 2, "name a file"),
         (["board.tex", "--what", "results"], 2, "csv, json or parquet"),
+        (["results.db", "--format", "csv"], 2, "is the store itself"),
         (["results.csv", "--protocol", "transfer-1024"], 2, "it has these: digits · 8 samples"),
         (["results.csv", "--protocol", "transfer"], 2, "transfer-1024"),
         (["results.csv", "--dataset", "cifar10"], 2, "it has these: digits · 8 samples"),
