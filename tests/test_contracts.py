@@ -25,12 +25,12 @@ BRIEF = {
     "aa-l1": {"n_queries": 50, "n_iter": 5},
     "aa-rand-linf": {"n_iter": 5},
     "aa-rand-l2": {"n_iter": 5},
-    **dict.fromkeys(("apgd-ce-linf", "apgd-ce-l2", "apgd-ce-l1"), {"n_iter": 5}),
-    **dict.fromkeys(("apgd-dlr-linf", "apgd-dlr-l2", "apgd-dlr-l1"), {"n_iter": 5}),
-    **dict.fromkeys(("apgd-t-linf", "apgd-t-l2", "apgd-t-l1"), {"n_iter": 5}),
-    **dict.fromkeys(("fab-linf", "fab-l2", "fab-l1"), {"n_iter": 5}),
-    **dict.fromkeys(("fab-t-linf", "fab-t-l2", "fab-t-l1"), {"n_iter": 5}),
-    **dict.fromkeys(("square-linf", "square-l2", "square-l1"), {"n_queries": 50}),
+    **{
+        f"{part}-{norm}": {"n_iter": 5}
+        for part in ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t")
+        for norm in ("linf", "l2", "l1")
+    },
+    **{f"square-{norm}": {"n_queries": 50} for norm in ("linf", "l2", "l1")},
     "cw-l2": {"search_steps": 3, "steps": 20},
     "one-pixel": {"population": 20, "generations": 5},
 }

@@ -131,9 +131,7 @@ def _whole(
         if ALL in values:
             found = [choices(plugins.find(name), key) for name in names]
             if not all(found):
-                raise UsageError(
-                    f"{key}=all needs a setting with a fixed choice of values; name each value of {key}."
-                )
+                raise UsageError(f"{key}=all needs a setting with a fixed choice of values; name each value of {key}.")
             whole[key] = tuple(dict.fromkeys(value for each in found for value in each))
     return whole
 

@@ -238,3 +238,10 @@ def test_corruptions_stand_on_a_leaderboard_of_their_own(store: Store) -> None:
     add_constant(store, fog, 1)
     boards = leaderboards(store)
     assert [[column.attack.name for column in board.columns] for board in boards] == [["fgsm-linf"], ["corruption"]]
+
+
+def test_settings_stand_in_the_order_of_their_numbers(store: Store) -> None:
+    for steps in (10, 2, 1):
+        add_constant(store, small_plan("vit", "pgd-linf", params={"steps": steps}, source=None), 6)
+    (board,) = leaderboards(store)
+    assert [column.attack.params["steps"] for column in board.columns] == [1, 2, 10]
