@@ -49,7 +49,10 @@ DIGITS = TradesRecipe(
     label_smoothing=0.1,
     held_out=0.15,
     every=5,
+    share=0.3,
 )
+"""The share, of 0, 0.2, 0.3, 0.5 and 0.7, with the best robust accuracy on held-out training images: a denoiser that
+learned from 773 images knows little that is not in them."""
 CIFAR = TradesRecipe(
     epochs=400,
     batch=512,
