@@ -109,7 +109,7 @@ class Registry(Generic[P]):
         return Listing(entry.name, entry.value, _summary(plugin), describe(plugin), facts)
 
     def _entries(self) -> list[EntryPoint]:
-        return list({(entry.name, entry.value): entry for entry in entry_points(group=self.group)}.values())
+        return _entry_points(self.group, tuple(sys.path))
 
     def _member(self, name: str, found: object, member: str) -> object:
         """The member of a family, or what stands alone; `UsageError` where the one is named like the other."""
@@ -208,6 +208,12 @@ def _settle(plugin: Defense, task: Task) -> tuple[Defense, dict[str, Path]]:
             files |= {f"{name}/{role}": path for role, path in inner_files.items()}
             settled = replace(settled, **{name: Part(part.name, spec.params, spec.version)})  # type: ignore[type-var]
     return settled, files
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> list[EntryPoint]:
+    """The entry points of a group, each once; they are found along `sys.path`, and looking takes milliseconds."""
+    return list({(entry.name, entry.value): entry for entry in entry_points(group=group)}.values())
 
 
 def _is_file(reference: str) -> bool:

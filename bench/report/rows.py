@@ -86,8 +86,9 @@ def identity(thing: Spec | Column | None) -> str:
     return "" if thing is None else json.dumps(asdict(thing), sort_keys=True, default=str)
 
 
-def differences(spec: Spec, others: Iterable[Spec]) -> tuple[str, ...]:
-    """The settings, version and weights in which a plugin differs from others of its name: 'width=64'."""
+def differences(spec: Spec, others: Iterable[Spec], *, weights: bool = True) -> tuple[str, ...]:
+    """The settings, version and (unless they do not matter) weights in which a plugin differs from others of its name:
+    'width=64'."""
     namesakes = [other for other in others if other.name == spec.name]
     found = [
         f"{key}={value}"
@@ -96,7 +97,7 @@ def differences(spec: Spec, others: Iterable[Spec]) -> tuple[str, ...]:
     ]
     if any(other.version != spec.version for other in namesakes):
         found.append(f"version {spec.version}")
-    if any(other.weights != spec.weights for other in namesakes):
+    if weights and any(other.weights != spec.weights for other in namesakes):
         found.extend(f"{role} {sha256[:8]}" for role, sha256 in spec.weights.items())
     return tuple(found)
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Text, cast, delete, func, insert, select
+from sqlalchemy import JSON, Text, bindparam, cast, delete, func, insert, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -26,6 +26,13 @@ from bench.store.schema import EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Ta
 _OUTCOME = (
     *(OutcomeRow.sample, OutcomeRow.label, OutcomeRow.clean, OutcomeRow.perturbed),
     *(OutcomeRow.distance, OutcomeRow.radius, OutcomeRow.minimal, OutcomeRow.broken_at),
+)
+# Made once: SQLAlchemy would take as long to make it as SQLite to read a small plan.
+_OUTCOMES = (
+    select(*(cast(column, Text) if isinstance(column.type, JSON) else column for column in _OUTCOME))
+    .join(ShardRow, ShardRow.id == OutcomeRow.shard)
+    .where(ShardRow.plan == bindparam("plan"))
+    .order_by(ShardRow.number, OutcomeRow.position)
 )
 
 
@@ -130,15 +137,10 @@ class Store:
 
     def _columns(self, plan: Plan) -> list[Sequence[Any]]:
         """The outcomes of a plan column by column; equal predictions are parsed once, which is much faster."""
-        columns = [cast(column, Text) if isinstance(column.type, JSON) else column for column in _OUTCOME]
-        query = (
-            select(*columns)
-            .join(ShardRow, ShardRow.id == OutcomeRow.shard)
-            .where(ShardRow.plan == plan.digest)
-            .order_by(ShardRow.number, OutcomeRow.position)
-        )
         with self._session() as session:
-            rows = session.connection().execute(query).cursor.fetchall()  # past SQLAlchemy's rows, which cost as much
+            rows = (
+                session.connection().execute(_OUTCOMES, {"plan": plan.digest}).cursor.fetchall()
+            )  # past SQLAlchemy's rows, which cost as much
         found: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(_OUTCOME)
         for place in (2, 3):
             known = {text: json.loads(text) for text in set(found[place])}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.report.figures.svg import plain
@@ -49,7 +49,7 @@ def usable(result: Result | None) -> bool:
 
 def called(spec: Spec, others: Sequence[Spec]) -> str:
     """A plugin's name, with the settings in which it differs from its namesakes, or else its weights."""
-    settings = differences(replace(spec, weights={}), [replace(other, weights={}) for other in others])
+    settings = differences(spec, others, weights=False)
     return plain(" ".join([spec.name, *(settings or differences(spec, others))]))
 
 
