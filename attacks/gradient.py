@@ -95,7 +95,7 @@ class Pgd(Attack):
 
 @dataclass(frozen=True)
 class PgdLinf(Pgd):
-    """PGD in linf from a uniform start; 40 steps of 2/255, as TMDC's protocol has it."""
+    """PGD in linf from a uniform start (Madry et al. 2018, 1706.06083); 40 steps of 2/255, as TMDC has it."""
 
     norm: ClassVar[str] = "linf"
     step_size: str | None = "2/255"
@@ -103,6 +103,6 @@ class PgdLinf(Pgd):
 
 @dataclass(frozen=True)
 class PgdL2(Pgd):
-    """PGD in l2 from a start of uniform direction and uniform length, which favours the centre of the ball."""
+    """PGD in l2 (Madry et al. 2018, 1706.06083) from a start of uniform direction and length, near the centre."""
 
     norm: ClassVar[str] = "l2"
