@@ -98,19 +98,18 @@ def evaluate(
         if as_json:
             print_json(documents if seeds > 1 else documents[0])
         return
-    evaluations = [_run(plan, store, device, data_dir, workers, as_json) for plan in plans]
+    evaluations = _run(plans, store, device, data_dir, workers, as_json)
     results = [_result(evaluation, store) for evaluation in evaluations]
     found = panels.seeds_document(evaluations, results, store) if seeds > 1 else None
     if as_json:
         documents = [_document(*pair) for pair in zip(evaluations, results, strict=True)]
-        print_json(documents[0] if found is None else {**found, "runs": documents})
-    else:
-        for evaluation, result in zip(evaluations, results, strict=True):
-            panels.show_failures(evaluation.failures)
-            if result is not None:
-                panels.show_result(result, evaluation, store.location)
-        if found:
-            panels.show_seeds(found)
+        print_json(documents[0] if seeds == 1 else {**(found or {}), "runs": documents})
+    for evaluation, result in zip(evaluations, results, strict=True):
+        panels.show_failures(evaluation.failures)
+        if result is not None and not as_json:
+            panels.show_result(result, evaluation, store.location)
+    if found and not as_json:
+        panels.show_seeds(found)
     _leave(evaluations, results, fail_under)
 
 
@@ -148,13 +147,20 @@ def register(app: typer.Typer) -> None:
     app.command()(verify)
 
 
-def _run(plan: Plan, store: Store, device: str, data_dir: Path | None, workers: int | None, quiet: bool) -> Evaluation:
+def _run(
+    plans: list[Plan], store: Store, device: str, data_dir: Path | None, workers: int | None, quiet: bool
+) -> list[Evaluation]:
+    """Evaluate the plans one after another, by workers that they share."""
     from bench.evaluation.environment import resolve_device
-    from bench.evaluation.evaluate import evaluate as evaluate_plan
+    from bench.evaluation.evaluate import evaluate_with
+    from bench.evaluation.executors import Crew
     from bench.progress import EvaluationProgress
 
-    with EvaluationProgress(stderr, quiet=quiet) as progress:
-        return evaluate_plan(plan, store, progress, lambda: resolve_device(device), data_dir, workers)
+    with (
+        EvaluationProgress(stderr, quiet=quiet) as progress,
+        Crew(lambda: resolve_device(device), data_dir, store.artifacts.folder, progress.progressed, workers) as crew,
+    ):
+        return [evaluate_with(crew, plan, store, progress) for plan in plans]
 
 
 def _result(evaluation: Evaluation, store: Store) -> Result | None:

@@ -210,3 +210,28 @@ def test_a_number_of_seeds_below_one_is_refused() -> None:
     code, _, err = bench("evaluate", "--defense", "resnet", "--attack", "fgsm-linf", "--seeds", "0")
     assert code == 2
     assert "number of seeds must be at least 1" in err
+
+
+def test_several_seeds_of_an_invalid_attack_are_all_told_and_have_no_mean() -> None:
+    words = (
+        "evaluate",
+        "--defense",
+        "tests.plugins:Hyperplane",
+        "--attack",
+        "tests.plugins:Cheat",
+        "--epsilon",
+        "0.05",
+    )
+    code, out, _ = bench(*words, "--source", "self", *HALVES, "--seeds", "2", "--json")
+    found = json.loads(out)
+    assert code == 1
+    assert [run["assurance"] for run in found["runs"]] == ["invalid", "invalid"]
+    assert "mean" not in found
+
+
+def test_failures_are_told_beside_json_too() -> None:
+    words = ("evaluate", "--defense", "tests.plugins:Hyperplane", "--attack", "tests.plugins:Cheat", "-A", "how=few")
+    code, out, err = bench(*words, "--source", "self", *HALVES, "--json")
+    assert code == 1
+    assert json.loads(out)["failures"]
+    assert "Failed" in err
