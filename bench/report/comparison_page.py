@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from bench.domain.errors import BenchError
-from bench.report import formats
+from bench.report import formats, markup
 from bench.report.comparison import Comparison, Duel, likelihood, signed
 from bench.report.contrasts import Contrast
 from bench.report.disputes import Dispute, a_side, disputes
 from bench.report.exhibits import Gallery
+from bench.report.files import replacing
 from bench.report.forest import Forest, plant, shorten
-
-TEMPLATES = Path(__file__).with_name("templates")
 
 
 @dataclass(frozen=True)
@@ -64,40 +59,28 @@ class View:
 
 
 def render(comparisons: Sequence[Comparison], gallery: Gallery, output: Path) -> Path:
-    """Write the page and return its path; equal stores give equal bytes. Missing folders are made.
+    """Write the page, whole, and return its path; equal stores give equal bytes. Missing folders are made.
 
     Images that the gallery cannot show are left out, and the page says why. Raises `BenchError` where the file cannot
     be written.
     """
     page = compose(comparisons, gallery)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(page, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise BenchError(
-            f"The page could not be written to {output} ({error.strerror}); name another file with --output."
-        ) from None
+    with replacing(output, "The page", "name another file with --output") as file:
+        file.write(page.encode())
     return output
 
 
 def compose(comparisons: Sequence[Comparison], gallery: Gallery) -> str:
     """The page's text. Names, settings and labels come from plugins and data sets, so every one of them is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,  # select_autoescape would not know .html.j2
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = markup.environment()
     filters = {name: getattr(formats, name) for name in ("percent", "span", "budget")}
     environment.filters.update(**filters, signed=signed, likelihood=likelihood)
     environment.globals.update(shorten=shorten)
-    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "compare.css"))
+    style = markup.joined("page.css", "compare.css")
     return environment.get_template("compare.html.j2").render(
         views=[_view(comparison, gallery) for comparison in comparisons],
         style=style,
-        style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+        style_hash=markup.policy_hash(style),
     )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from bench.protocols import Protocol
-from bench.report import formats, tables
+from bench.report import formats, markup, tables
 from bench.report.choice import distinct
 from bench.report.commands import rerun, setting_text
 from bench.report.figures.album import Album, album_maker
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from bench.domain.published import Published
     from bench.store.store import Store
 
-TEMPLATES = Path(__file__).with_name("templates")
 TITLE = "Robustness leaderboards"
 
 
@@ -88,7 +85,7 @@ def compose(
     refresh: int | None = None,
 ) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
-    style, script = _joined("page.css", "figures.css"), _joined("tools.js", "page.js")
+    style, script = markup.joined("page.css", "figures.css"), markup.joined("tools.js", "page.js")
     results = [result for board in boards for row in board.rows for result in row.found]
     return (
         _environment()
@@ -99,9 +96,9 @@ def compose(
             title=title,
             refresh=refresh,
             style=style,
-            style_hash=_policy_hash(style),
+            style_hash=markup.policy_hash(style),
             script=script,
-            script_hash=_policy_hash(script),
+            script_hash=markup.policy_hash(script),
             plans={result.plan.digest for result in results},
             defenses={row.defense.name for board in boards for row in board.rows},
             newest=max((result.finished for result in results), default=None),
@@ -109,19 +106,8 @@ def compose(
     )
 
 
-def _joined(*names: str) -> str:
-    return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
-
-
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,  # select_autoescape would not know .html.j2
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = markup.environment()
     for name in ("percent", "span", "budget", "duration", "memory", "moment", "passes"):
         environment.filters[name] = getattr(formats, name)
     environment.filters["setting"] = setting_text
@@ -154,7 +140,3 @@ def _views(boards: Sequence[Leaderboard], draw: Callable[[Leaderboard, str], Alb
             json.dumps(pieces(table), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
             draw(board, f"{name}--") if draw else Album(),
         )
-
-
-def _policy_hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
