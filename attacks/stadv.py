@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attacks.ascent import at_least_one, first_seen
 from attacks.descent import Adam, lead
-from bench import Attack, Perturbed, UsageError, warp
+from bench import Attack, Perturbed, UsageError, pixel_centres, warp
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -106,7 +106,7 @@ def _bounds(images: Tensor, radius: float) -> tuple[Tensor, Tensor]:
     import torch
 
     height, width = images.shape[2:]
-    rows, columns = (((2 * torch.arange(count).double() + 1) / count - 1).to(images) for count in (height, width))
+    rows, columns = (pixel_centres(count).to(images) for count in (height, width))
     places = torch.stack([columns.expand(height, width), rows[:, None].expand(height, width)])
     outer = places.abs().amax((1, 2), keepdim=True)
     edge = (outer - INSIDE).clamp_min(0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         Watch,
     )
     from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
-    from bench.domain.flow import warp
+    from bench.domain.flow import pixel_centres, warp
     from bench.domain.outcome import Outcome, ShardResult
     from bench.domain.plan import Plan, Shard, Spec
     from bench.domain.published import Published
@@ -40,7 +40,7 @@ _HOMES = {
         *("Trainable", "Trained", "Training", "Watch"),
     ),
     "bench.domain.errors": ("BenchError", "DataError", "PluginError", "StoreError", "UsageError", "WeightsError"),
-    "bench.domain.flow": ("warp",),
+    "bench.domain.flow": ("pixel_centres", "warp"),
     "bench.domain.outcome": ("Outcome", "ShardResult"),
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
     "bench.domain.published": ("Published",),
@@ -88,6 +88,7 @@ __all__ = [
     "WeightsError",
     "binomial_test",
     "clopper_pearson",
+    "pixel_centres",
     "warp",
 ]
 

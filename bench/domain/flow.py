@@ -19,13 +19,13 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
     import torch
     from torch.nn.functional import grid_sample
 
-    rows, columns = (centres(count).to(images) for count in images.shape[2:])
+    rows, columns = (pixel_centres(count).to(images) for count in images.shape[2:])
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     places = torch.stack([x, y], -1) + flow.permute(0, 2, 3, 1)
     return grid_sample(images, places, mode="bilinear", padding_mode="border", align_corners=False).clamp(0, 1)
 
 
-def centres(count: int) -> Tensor:
+def pixel_centres(count: int) -> Tensor:
     """Where the centres of `count` pixels in a row lie, if the image's edges are at -1 and 1."""
     import torch
 
