@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.domain.attack import Attack, Certificate, Perturbed
+    from bench.domain.attack import Attack, Certifier, Perturbed, Smoothing
     from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
     from bench.domain.defense import (
         Classifier,
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Watch,
     )
     from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
+    from bench.domain.facts import Evidence, Facts
     from bench.domain.flow import pixel_centres, warp
     from bench.domain.outcome import Outcome, ShardResult
     from bench.domain.plan import Plan, Shard, Spec
@@ -30,16 +31,17 @@ if TYPE_CHECKING:
     from bench.report.notebook import Store
     from bench.stats import binomial_test, clopper_pearson
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
-    "bench.domain.attack": ("Attack", "Certificate", "Perturbed"),
+    "bench.domain.attack": ("Attack", "Certifier", "Perturbed", "Smoothing"),
     "bench.domain.dataset": ("Batch", "Dataset", "ImageSet", "Split", "Task"),
     "bench.domain.defense": (
         *("Classifier", "Defense", "Generative", "Network", "Smoothed"),
         *("Trainable", "Trained", "Training", "Watch"),
     ),
     "bench.domain.errors": ("BenchError", "DataError", "PluginError", "StoreError", "UsageError", "WeightsError"),
+    "bench.domain.facts": ("Evidence", "Facts"),
     "bench.domain.flow": ("pixel_centres", "warp"),
     "bench.domain.outcome": ("Outcome", "ShardResult"),
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
@@ -56,11 +58,13 @@ __all__ = [
     "Attack",
     "Batch",
     "BenchError",
-    "Certificate",
+    "Certifier",
     "Classifier",
     "DataError",
     "Dataset",
     "Defense",
+    "Evidence",
+    "Facts",
     "Generative",
     "ImageSet",
     "Network",
@@ -73,6 +77,7 @@ __all__ = [
     "Shard",
     "ShardResult",
     "Smoothed",
+    "Smoothing",
     "Spec",
     "Split",
     "Store",

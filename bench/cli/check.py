@@ -34,7 +34,7 @@ def check(
     as_json: options.Json = False,
 ) -> None:
     """Test a plugin of your own against the contracts of its kind; exit 1 if it breaks any."""
-    from bench.evaluation.environment import resolve_device
+    from bench.loading.environment import resolve_device
     from bench.settings import parse_pairs
     from bench.testing import check_attack, check_dataset, kind_of
 

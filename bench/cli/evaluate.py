@@ -123,7 +123,7 @@ def verify(
     as_json: options.Json = False,
 ) -> None:
     """Run a stored plan again and compare, sample by sample; exit 1 if anything differs."""
-    from bench.evaluation.environment import resolve_device
+    from bench.loading.environment import resolve_device
     from bench.evaluation.verify import verify_plan
     from bench.progress import EvaluationProgress
     from bench.store.store import Store
@@ -151,7 +151,7 @@ def _run(
     plans: list[Plan], store: Store, device: str, data_dir: Path | None, workers: int | None, quiet: bool
 ) -> list[Evaluation]:
     """Evaluate the plans one after another, by workers that they share."""
-    from bench.evaluation.environment import resolve_device
+    from bench.loading.environment import resolve_device
     from bench.evaluation.evaluate import evaluate_with
     from bench.evaluation.executors import Crew
     from bench.progress import EvaluationProgress

@@ -33,9 +33,9 @@ def generate(
     as_json: options.Json = False,
 ) -> None:
     """Draw images of every class; equal commands draw equal images."""
-    from bench.evaluation.environment import resolve_device
-    from bench.evaluation.generation import GenerationRequest
-    from bench.evaluation.generation import generate as run
+    from bench.loading.environment import resolve_device
+    from bench.training.generation import GenerationRequest
+    from bench.training.generation import generate as run
     from bench.progress import training_progress
     from bench.settings import parse_pairs
 

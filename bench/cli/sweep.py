@@ -56,7 +56,7 @@ def sweep(
     Settings (-D, -A), --epsilon and --seed may be given several times: every combination is evaluated. 'all' as the
     value of a setting with a fixed choice of values means each of them.
     """
-    from bench.evaluation.environment import resolve_device
+    from bench.loading.environment import resolve_device
     from bench.evaluation.planning import Request, seeded_requests
     from bench.evaluation.sweep import Axes, choose_defenses
     from bench.evaluation.sweep import sweep as run

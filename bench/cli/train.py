@@ -14,7 +14,7 @@ from bench.cli.console import print_json, stderr, stdout
 from bench.domain.threat import ThreatModel, parse_epsilon
 
 if TYPE_CHECKING:
-    from bench.evaluation.training import TrainingReport
+    from bench.training.training import TrainingReport
 
 
 def train(
@@ -46,9 +46,9 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a defense; the same command goes on where an interrupted one stopped."""
-    from bench.evaluation.environment import resolve_device
-    from bench.evaluation.training import TrainingRequest
-    from bench.evaluation.training import train as run
+    from bench.loading.environment import resolve_device
+    from bench.training.training import TrainingRequest
+    from bench.training.training import train as run
     from bench.progress import training_progress
     from bench.registry import attacks
     from bench.settings import combinations, parse_axes, parse_pairs

@@ -1,4 +1,4 @@
-"""An attack proposes perturbed images; it never judges itself."""
+"""An attack proposes perturbed images; it never judges itself. A certifier asks the harness for a proof instead."""
 
 from __future__ import annotations
 
@@ -17,32 +17,23 @@ Knowledge = Literal["black-box", "white-box", "adaptive", "certified"]
 
 
 @dataclass(frozen=True)
-class Certificate:
-    """What is proven of each image: its class (N,) int64, -1 where the certifier abstains, and the radius (N,) in the
-    attack's norm within which the class cannot change."""
-
-    predictions: Tensor
-    radii: Tensor
-
-
-@dataclass(frozen=True)
 class Perturbed:
     """What an attack proposes: images (N, C, H, W), a witness where the images alone cannot prove admissibility, and
     remarks on its own run (AutoAttack's flags) that the reader of the number should see.
 
-    A certifier proposes the clean images and a certificate, which then stands in the place of predictions. An attack
-    that looks for the smallest perturbation gives `closest` as well: images (N, C, H, W) in [0, 1] at any distance,
-    each the nearest misclassified one that it found, or the clean image; their judged distances give the accuracy at
-    every epsilon. `broken_at` (N,) int64 says in which of its iterations, from 1, an attack first saw the sample
-    misclassified: 0 where the clean image already was, -1 never.
+    An attack that looks for the smallest perturbation gives `closest` as well: images (N, C, H, W) in [0, 1] at any
+    distance, each the nearest misclassified one that it found, or the clean image; their judged distances give the
+    accuracy at every epsilon. `broken_at` (N,) int64 says in which of its iterations, from 1, an attack first saw the
+    sample misclassified: 0 where the clean image already was, -1 never. `fell_to` names for each sample the part of an
+    ensemble that misled the victim: "clean" where the clean image did, "" where none did.
     """
 
     images: Tensor
     witness: Tensor | None = None
     remarks: tuple[str, ...] = ()
-    certificate: Certificate | None = None
     closest: Tensor | None = None
     broken_at: Tensor | None = None
+    fell_to: tuple[str, ...] | None = None
 
 
 class Attack(ABC):
@@ -52,12 +43,37 @@ class Attack(ABC):
     norm: ClassVar[str]
     """The norm in which the attack spends its budget."""
     knowledge: ClassVar[Knowledge] = "white-box"
-    """What it uses of the victim: logits (black-box), gradients (white-box), the defense's own mechanism (adaptive).
-    'certified' is no attack but a proof that none succeeds."""
+    """What it means to use of the victim: logits (black-box), gradients (white-box), the defense's own mechanism
+    (adaptive). What it did use is observed. 'certified' is no attack but a proof that none succeeds."""
 
     @abstractmethod
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """Images within `threat` of the batch's that the victim should misclassify; all randomness from `rng`.
 
-        Library code that draws from torch's global generator runs in a scope that the harness has seeded from `rng`.
+        The batch is the attack's own copy, but it must not be written into. Library code that draws from torch's global
+        generator runs in a scope that the harness has seeded from `rng`.
         """
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How randomized smoothing is certified (Cohen et al. 2019, 1902.02918, CERTIFY): `n0` noisy copies choose the
+    class, `n` others bound its probability, at the level `alpha`."""
+
+    n0: int
+    n: int
+    alpha: float
+
+
+class Certifier(Attack):
+    """No attack but the settings of a proof; the harness draws the noise, counts, and computes the radius itself."""
+
+    knowledge = "certified"
+
+    @abstractmethod
+    def smoothing(self) -> Smoothing:
+        """How the classifier's smoothing is to be certified."""
+
+    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
+        """The images as they are: a proof changes none."""
+        return Perturbed(batch.images.clone())

@@ -38,7 +38,8 @@ class Classifier(ABC):
 
     def identity_stand_in(self) -> Classifier | None:
         """A classifier of the same logits to rounding whose gradient takes what purifies the images for the identity;
-        None where nothing does."""
+        None where nothing does. It also serves where there is no gradient and no other stand-in, at one forward pass
+        instead of two."""
         return None
 
     def shrink(self) -> str | None:
@@ -47,14 +48,17 @@ class Classifier(ABC):
 
 
 class Smoothed(Classifier):
-    """A classifier by majority under Gaussian noise, which can be certified (Cohen et al. 2019, 1902.02918)."""
+    """A classifier by majority under Gaussian noise, which can be certified (Cohen et al. 2019, 1902.02918).
+
+    The harness certifies it: it adds the noise to the images itself and asks `base` about them.
+    """
 
     sigma: float
     """Standard deviation of the noise in pixel units."""
-
-    @abstractmethod
-    def counts(self, images: Tensor, draws: int, rng: Generator) -> Tensor:
-        """How often (N, K) int64 each class is predicted in `draws` noisy copies of every image."""
+    base: Classifier
+    """What classifies noisy images (N, C, H, W) around [0, 1]; deterministic, and never abstaining."""
+    rows: int = 128
+    """How many noisy images go through `base` at once."""
 
 
 class Network(Classifier):
@@ -119,8 +123,16 @@ class Defense(ABC):
         """This recipe with settings that depend on the task spelled out as `load` chooses them, for plans."""
         return self
 
+    def on(self, task: Task, device: Callable[[], str]) -> Self:
+        """This recipe with settings that depend on the kind of device spelled out (a precision of 'auto'), for plans.
+
+        Ask `device()`, 'cuda:0' or 'cpu', only where it matters: looking for a GPU takes a second.
+        """
+        return self
+
     def files(self, task: Task) -> Mapping[str, Path]:
-        """The files that `load` will read, by role; their SHA-256 become part of every plan."""
+        """The files that `load` will read, by role; their SHA-256 become part of every plan. A setting that says where
+        one of them lies, or the folder or hub repository that holds them, is left out of plans."""
         return {}
 
     @classmethod

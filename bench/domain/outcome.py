@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.domain.facts import Facts
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -15,6 +17,8 @@ class Outcome:
     `minimal` is the distance of the nearest image that an attack found and the judge saw misclassified by at least half
     of the draws, infinite where there is none; None where no attack looked for it. `broken_at` is the attack's
     iteration that first misled the classifier, 0 where the clean image does, -1 where none did; None where unknown.
+    `fell_to` is the part of an ensemble of attacks that misled the attacked classifier: "clean" where the clean image
+    did, "" where none did; None where there are no parts.
     """
 
     index: int
@@ -25,6 +29,7 @@ class Outcome:
     radius: float | None = None
     minimal: float | None = None
     broken_at: int | None = None
+    fell_to: str | None = None
 
     @property
     def clean_rate(self) -> float:
@@ -41,8 +46,9 @@ class Outcome:
 class ShardResult:
     """A finished shard.
 
-    `invalid` says why its perturbed images lie outside the threat model (None: they do not). `perturbed_sha256`
-    names the artifact that holds the judged images. Passes are counted in samples, memory in bytes.
+    `invalid` says why its outcomes are no evidence, and whose fault that is (None: they are). `perturbed_sha256`
+    names the artifact that holds the judged images. Passes are counted in samples, memory in bytes. `facts` is what the
+    harness observed; None in what a bench older than 0.2 has measured.
     """
 
     index: int
@@ -55,3 +61,4 @@ class ShardResult:
     invalid: str | None = None
     remarks: tuple[str, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts | None = None

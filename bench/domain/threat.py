@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NORMS = ("linf", "l2", "l1", "l0", "flow", "corruption")
+UNTOUCHED = "none"
+"""The norm of images that nobody changes; its epsilon is 0."""
 SEVERITIES = range(1, 6)
 
 # AutoAttack's float32 projections overshoot a budget by up to 7.5e-6 of it; anything beyond is a defect of the attack.
@@ -40,6 +42,8 @@ class ThreatModel:
     epsilon: Fraction
 
     def __post_init__(self) -> None:
+        if self.norm == UNTOUCHED and self.epsilon == 0:
+            return
         if self.norm not in NORMS:
             raise UsageError(f"No norm is called {self.norm!r}.{closest(self.norm, NORMS)}")
         if self.epsilon <= 0:
@@ -70,7 +74,7 @@ class ThreatModel:
         if self.norm == "l0":
             return (delta.amax(1) > 0).sum(1).double()
         flat = delta.flatten(1)
-        if self.norm == "linf":
+        if self.norm in ("linf", UNTOUCHED):
             return flat.amax(1)
         if self.norm == "l1":
             return flat.sum(1)
@@ -115,6 +119,8 @@ class ThreatModel:
         return cls(document["norm"], Fraction(document["epsilon"]))
 
     def __str__(self) -> str:
+        if self.norm == UNTOUCHED:
+            return "no change"
         return f"{self.norm} {format_epsilon(self.epsilon)}"
 
     def _witnessed(self, clean: Tensor, witness: Tensor | None) -> Tensor:
@@ -126,7 +132,7 @@ class ThreatModel:
         return witness.double().to(clean.device).view(len(clean), -1).abs().amax(1).nan_to_num(torch.inf)
 
     def _tolerated(self, clean: Tensor) -> float:
-        if self.norm in ("l0", "corruption"):
+        if self.norm in ("l0", "corruption", UNTOUCHED):
             return self.radius
         dimensions = clean[0].numel()
         scale = {"linf": 1.0, "l2": math.sqrt(dimensions), "l1": float(dimensions), "flow": 1.0}[self.norm]

@@ -17,8 +17,8 @@ from bench.domain.errors import BenchError, DataError, PluginError, WeightsError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Purpose, Shard, Spec
 from bench.domain.victim import Victim, check_logits
-from bench.evaluation.determinism import exact, seeded
-from bench.evaluation.environment import environment, peak_memory, reset_peak_memory
+from bench.loading.determinism import exact, seeded
+from bench.loading.environment import environment, peak_memory, reset_peak_memory
 from bench.evaluation.judging import on_cpu, refusal
 from bench.evaluation.planning import open_images
 from bench.registry import attacks, defenses

@@ -17,8 +17,8 @@ from bench.domain.errors import UsageError
 from bench.domain.plan import Spec
 from bench.domain.threat import NORMS, ThreatModel
 from bench.domain.victim import Victim
-from bench.evaluation.arena import blame
-from bench.evaluation.determinism import exact, seeded
+from bench.loading.classifiers import blame
+from bench.loading.determinism import exact, seeded
 from bench.registry import attacks
 from bench.testing.contracts import RECIPE, Finding, UnjudgedError, judge, made
 from bench.testing.generators import generator

@@ -14,8 +14,8 @@ from bench.domain.dataset import Task
 from bench.domain.defense import Classifier, Defense
 from bench.domain.plan import Spec
 from bench.domain.victim import Victim, check_logits
-from bench.evaluation.arena import blame
-from bench.evaluation.determinism import exact, seeded
+from bench.loading.classifiers import blame
+from bench.loading.determinism import exact, seeded
 from bench.registry import defenses
 from bench.testing.contracts import RECIPE, Finding, judge, made
 from bench.testing.generators import generator, states

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from bench.evaluation.generation import frechet
+from bench.training.generation import frechet
 from tests.cli.command import bench
 
 

@@ -13,9 +13,9 @@ from bench.domain.dataset import ImageSet, Task
 from bench.domain.defense import Generative, Watch
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
-from bench.evaluation.arena import blame, load_defense
-from bench.evaluation.determinism import exact, seeded
-from bench.evaluation.environment import environment
+from bench.loading.classifiers import blame, load_defense
+from bench.loading.determinism import exact, seeded
+from bench.loading.environment import environment
 from bench.evaluation.planning import open_images
 from bench.registry import datasets, defenses
 

@@ -17,9 +17,9 @@ from bench.domain.errors import UsageError
 from bench.domain.plan import Shard, Spec
 from bench.domain.threat import ThreatModel
 from bench.domain.victim import Victim
-from bench.evaluation.arena import blame, load_defense
-from bench.evaluation.determinism import exact, seeded
-from bench.evaluation.environment import environment
+from bench.loading.classifiers import blame, load_defense
+from bench.loading.determinism import exact, seeded
+from bench.loading.environment import environment
 from bench.evaluation.planning import open_images
 from bench.registry import attacks, datasets, defenses
 from bench.settings import override, spell_out

@@ -1,0 +1,1 @@
+"""Trains defenses and draws images from them."""
