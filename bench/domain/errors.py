@@ -31,7 +31,13 @@ class WeightsError(BenchError):
 
 
 class PluginError(BenchError):
-    """A plugin cannot be imported, raises, or breaks its contract."""
+    """A plugin cannot be imported, raises, or breaks its contract; `culprit` is its name where that is known."""
+
+    culprit: str | None = None
+
+    def __init__(self, *words: object, culprit: str | None = None) -> None:
+        super().__init__(*words)
+        self.culprit = culprit
 
 
 class StoreError(BenchError):

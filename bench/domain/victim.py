@@ -1,11 +1,15 @@
-"""What an attack sees of a classifier: one function, every query counted."""
+"""What an attack sees of a classifier: one function, every query counted, some kept to be put again to a judge."""
 
 from __future__ import annotations
 
 import hashlib
+import random
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.domain.blame import blame
 from bench.domain.errors import PluginError, UsageError
+from bench.domain.facts import Gradient
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -13,8 +17,68 @@ if TYPE_CHECKING:
     from bench.domain.defense import Classifier, Watch
 
 
+WROTE = "wrote into the images that it was given; it must work on a copy (images.clone())."
+
+
 def ignore(done: float, total: float, note: str = "") -> None:
     """A `Watch` that looks away."""
+
+
+@dataclass
+class Query:
+    """One query of an attack as it was answered: images (N, C, H, W), the noise's seed, logits (N, K).
+
+    Where a gradient was taken of the classifier's own logits, `cotangent` (N, K) is the loss's gradient in the logits,
+    and `gradient` (N, C, H, W) what came of it in the images.
+    """
+
+    images: Tensor
+    seed: int
+    logits: Tensor
+    cotangent: Tensor | None = None
+    gradient: Tensor | None = None
+
+
+class Observation:
+    """What is counted of an attack's queries, and the few of them that are kept, chosen at random as they come.
+
+    `forwards` and `backwards` count passes in samples. A query is kept whole, for a random classifier answers a whole
+    batch; which ones are kept nobody can tell before the attack has ended.
+    """
+
+    def __init__(self, seed: int, most: int) -> None:
+        self.forwards = 0
+        self.backwards = 0
+        self.queries = 0
+        self.gradients: dict[Gradient, int] = {}
+        self.noises: set[int] = set()
+        self.asked: Tensor | int = 0
+        self.zero: Tensor | int = 0
+        self._kept: list[Query] = []
+        self._most = most
+        self._random = random.Random(seed)
+
+    @property
+    def zero_gradients(self) -> float:
+        """The share of rows that were asked for a gradient and got one that is zero in every pixel."""
+        return float(self.zero) / max(1.0, float(self.asked))
+
+    def audits(self) -> list[Query]:
+        """The kept queries, a tenth of all but at least one and at most as many as were to be kept, in random order."""
+        chosen = self._random.sample(self._kept, len(self._kept))
+        return chosen[: max(1, self.queries // 10)]
+
+    def place(self) -> int | None:
+        """Where the next query is to be kept, if it is; every query so far is as likely to be among them."""
+        self.queries += 1
+        if self.queries <= self._most:
+            return self.queries - 1
+        chosen = self._random.randrange(self.queries)
+        return chosen if chosen < self._most else None
+
+    def keep(self, place: int, query: Query) -> None:
+        """Keep a query in its place."""
+        self._kept[place : place + 1] = [query]
 
 
 class Victim:
@@ -22,31 +86,51 @@ class Victim:
 
     A random classifier's noise stays the same from query to query, so that the attacked function is one function and
     its gradient is the prediction's own; `redraw()` moves on to fresh noise (expectation over transformation).
-    `forwards` and `backwards` count passes in samples.
     """
 
-    def __init__(self, classifier: Classifier, rng: Generator, watch: Watch = ignore) -> None:
+    def __init__(
+        self, classifier: Classifier, rng: Generator, watch: Watch = ignore, audits: int = 0, name: str = "The defense"
+    ) -> None:
         self.classifier = classifier
         self.watch = watch
-        self.forwards = 0
-        self.backwards = 0
+        self._name = name
         self._rng = rng
         self._seed = rng.initial_seed()
         self._draw = 0
         self._bypasses = False
+        self._seen = Observation(self._seed, audits)
+
+    @property
+    def forwards(self) -> int:
+        """Forward passes so far, in samples."""
+        return self._seen.forwards
+
+    @property
+    def backwards(self) -> int:
+        """Backward passes so far, in samples."""
+        return self._seen.backwards
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits (N, K) of images (N, C, H, W), differentiable wherever the images ask for a gradient.
 
-        Raises `UsageError` when a gradient is asked of a classifier that has none and offers no stand-in.
+        Raises `UsageError` when a gradient is asked of a classifier that has none and offers no stand-in, and
+        `PluginError` where the classifier writes into the images.
         """
         import torch
 
-        self.forwards += len(images)
-        wants_gradient = torch.is_grad_enabled() and images.requires_grad
-        logits = self._differentiable(images) if wants_gradient else self._query(self.classifier, images)
-        if wants_gradient and logits.requires_grad:
-            logits.register_hook(self._count_backward)
+        self._seen.forwards += len(images)
+        place = self._seen.place()
+        asked = None if place is None else images.detach().clone()
+        written = images._version
+        if torch.is_grad_enabled() and images.requires_grad:
+            logits, query = self._differentiable(images, asked)
+        else:
+            logits = self._query(self.classifier, images.detach()).detach()
+            query = None if asked is None else Query(asked, self._noise(), logits.clone())
+        if images._version != written or (asked is not None and not torch.equal(asked, images.detach())):
+            raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
+        if place is not None and query is not None:
+            self._seen.keep(place, query)
         return logits
 
     def redraw(self) -> None:
@@ -58,30 +142,86 @@ class Victim:
         exact (BPDA; Athalye et al. 2018, 1802.00420); a classifier that has neither keeps its own."""
         self._bypasses = True
 
-    def _differentiable(self, images: Tensor) -> Tensor:
+    def observation(self) -> Observation:
+        """What the harness saw of the queries."""
+        return self._seen
+
+    def _differentiable(self, images: Tensor, asked: Tensor | None) -> tuple[Tensor, Query | None]:
+        """The logits with a gradient that is counted on its way back, and the query where it is to be kept."""
+        seen = images.view_as(images)  # so that the gradient of this query alone comes by
+        source, logits = self._with_gradient(seen)
+        query = None if asked is None else Query(asked, self._noise(), logits.detach().clone())
+        if logits.requires_grad and seen.requires_grad:
+            self._observe(seen, logits, source, query)
+        return logits, query
+
+    def _with_gradient(self, images: Tensor) -> tuple[Gradient, Tensor]:
         straight = self.classifier.identity_stand_in() if self._bypasses else None
         if straight is not None:
-            return self._query(straight, images)
-        bypassed = self._bypasses and self.classifier.stand_in() is not None
-        if self.classifier.differentiable and not bypassed:
-            return self._query(self.classifier, images)
+            return "identity", self._query(straight, images)
         stand_in = self.classifier.stand_in()
+        if self.classifier.differentiable and not (self._bypasses and stand_in is not None):
+            return "own", self._query(self.classifier, images)
         if stand_in is None:
+            straight = self.classifier.identity_stand_in()
+            if straight is not None:
+                return "identity", self._query(straight, images)
             raise UsageError(
                 "This defense has no gradient and offers no stand-in for one; attack it through another model "
                 "(--source resnet) or with an attack that needs no gradient."
             )
         approximate = self._query(stand_in, images)
-        return approximate + (self._query(self.classifier, images.detach()) - approximate).detach()
+        return "stand-in", approximate + (self._query(self.classifier, images.detach()) - approximate).detach()
+
+    def _observe(self, images: Tensor, logits: Tensor, source: Gradient, query: Query | None) -> None:
+        """Count the first gradient that comes back through a query, and keep it where the query is kept."""
+        observation, noise = self._seen, self._noise()
+        moving: list[Tensor] = []
+
+        def at_logits(cotangent: Tensor) -> None:
+            observation.backwards += len(cotangent)
+            if not moving:
+                observation.gradients[source] = observation.gradients.get(source, 0) + 1
+                observation.noises.add(noise)
+                if query is not None and source == "own":
+                    query.cotangent = cotangent.detach().clone()
+            moving.append(cotangent.detach().ne(0).any(1))
+
+        def at_images(gradient: Tensor) -> None:
+            rows = moving[-1]
+            observation.asked = observation.asked + rows.sum()
+            observation.zero = observation.zero + (rows & ~gradient.detach().flatten(1).ne(0).any(1)).sum()
+            if len(moving) == 1 and query is not None and source == "own":
+                query.gradient = gradient.detach().clone()
+
+        logits.register_hook(at_logits)
+        images.register_hook(at_images)
+
+    def _noise(self) -> int:
+        """The seed of the noise under which the next query is answered."""
+        digest = hashlib.sha256(f"{self._seed}/{self._draw}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
 
     def _query(self, classifier: Classifier, images: Tensor) -> Tensor:
-        digest = hashlib.sha256(f"{self._seed}/{self._draw}".encode()).digest()
-        self._rng.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-        logits = check_logits(classifier(images, self._rng), len(images))
-        return logits[:, :-1] if classifier.abstains else logits
+        self._rng.manual_seed(self._noise())
+        with blame(self._name):
+            return without_refusals(ask(classifier, images, self._rng), classifier)
 
-    def _count_backward(self, gradient: Tensor) -> None:
-        self.backwards += len(gradient)
+
+def ask(classifier: Classifier, images: Tensor, rng: Generator) -> Tensor:
+    """A classifier's logits (N, K), or (N, K + 1) where it abstains; the one way in which anybody asks it.
+
+    Autograd records in every call, an attack's as well as a judge's, so that its mode tells nobody who is asking.
+    """
+    import torch
+
+    with torch.enable_grad():
+        return check_logits(classifier(images, rng), len(images))
+
+
+def without_refusals(logits: Tensor, classifier: Classifier) -> Tensor:
+    """Logits (N, K) of the classes alone."""
+    return logits[:, :-1] if classifier.abstains else logits
 
 
 def check_logits(logits: Tensor, count: int, classes: int | None = None) -> Tensor:

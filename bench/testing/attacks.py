@@ -17,7 +17,7 @@ from bench.domain.errors import UsageError
 from bench.domain.plan import Spec
 from bench.domain.threat import NORMS, ThreatModel
 from bench.domain.victim import Victim
-from bench.loading.classifiers import blame
+from bench.domain.blame import blame
 from bench.loading.determinism import exact, seeded
 from bench.registry import attacks
 from bench.testing.contracts import RECIPE, Finding, UnjudgedError, judge, made
@@ -53,7 +53,7 @@ class Subject:
         """What the attack proposes, called as the arena calls it; `ambient` seeds the scope around the arena's own."""
         rng = generator(5)
         victim = Victim(LinearVictim(self.classes, self.channels), generator(6))
-        with seeded(generator(ambient), "cpu"), seeded(rng, "cpu"), blame(Spec(self.reference)):
+        with seeded(generator(ambient), "cpu"), seeded(rng, "cpu"), blame(self.reference):
             try:
                 proposal = self.plugin.perturb(victim, batch, self.threat(), rng)
             except UsageError as error:

@@ -14,7 +14,7 @@ from bench.domain.dataset import Task
 from bench.domain.defense import Classifier, Defense
 from bench.domain.plan import Spec
 from bench.domain.victim import Victim, check_logits
-from bench.loading.classifiers import blame
+from bench.domain.blame import blame
 from bench.loading.determinism import exact, seeded
 from bench.registry import defenses
 from bench.testing.contracts import RECIPE, Finding, judge, made
@@ -241,7 +241,7 @@ def _victim(loaded: Loaded) -> Victim:
 
 def _load(recipe: Recipe) -> object:
     """As the arena does it."""
-    with seeded(generator(0), recipe.device), blame(Spec(recipe.reference)):
+    with seeded(generator(0), recipe.device), blame(recipe.reference):
         return recipe.plugin.load(recipe.task, recipe.device)
 
 

@@ -13,10 +13,11 @@ from bench.domain.dataset import ImageSet, Task
 from bench.domain.defense import Generative, Watch
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
-from bench.loading.classifiers import blame, load_defense
+from bench.domain.blame import blame
+from bench.loading.classifiers import load_defense
 from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment
-from bench.evaluation.planning import open_images
+from bench.loading.images import open_images
 from bench.registry import datasets, defenses
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
     spec = defenses.spec(request.defense, defense, data.task)
     labels = torch.arange(request.images, device=request.device) % len(data.task.classes)
     rng = torch.Generator(request.device).manual_seed(request.seed)
-    with exact(request.device), seeded(rng, request.device), blame(spec):
+    with exact(request.device), seeded(rng, request.device), blame(spec.name):
         images = defense.sample(data.task, request.device, labels, request.steps, rng, watch).float()
     _check(images, (request.images, *data.task.shape), spec)
     figures = {} if request.judge is None else _judged(request, request.judge, images, labels, data, watch)
@@ -133,7 +134,7 @@ def _judged(
     test = open_images(dataset, request.data_dir, "test")
     spec = defenses.spec(judge, defenses.make(judge, {}), data.task)
     watch(request.images, request.images, f"judged by {judge}")
-    with exact(request.device), blame(spec):
+    with exact(request.device), blame(spec.name):
         classifier = load_defense(spec, data, request.device)
 
         def logits(of: Tensor) -> Tensor:

@@ -17,10 +17,11 @@ from bench.domain.errors import UsageError
 from bench.domain.plan import Shard, Spec
 from bench.domain.threat import ThreatModel
 from bench.domain.victim import Victim
-from bench.loading.classifiers import blame, load_defense
+from bench.domain.blame import blame
+from bench.loading.classifiers import load_defense
 from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment
-from bench.evaluation.planning import open_images
+from bench.loading.images import open_images
 from bench.registry import attacks, datasets, defenses
 from bench.settings import override, spell_out
 from bench.store.artifacts import Artifacts
@@ -85,7 +86,7 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
 
     label = hashlib.sha256(repr(origin).encode()).hexdigest()
     run = Training(data.task, data, request.device, request.seed, request.folder, watch, adversarial, label)
-    with exact(request.device), blame(Spec(request.defense)):
+    with exact(request.device), blame(request.defense):
         trained = defense.train(run, recipe)
     test = open_images(dataset, request.data_dir, "test")
     accuracy = _accuracy(replace_weights(defense, trained.weights), request, test, watch)
@@ -117,7 +118,7 @@ def _accuracy(defense: Trainable, request: TrainingRequest, test: ImageSet, watc
     import torch
 
     correct = 0
-    with exact(request.device), blame(Spec(request.defense)):
+    with exact(request.device), blame(request.defense):
         classifier = defense.load(test.task, request.device)
         for start in range(0, len(test), _BATCH):
             watch(start, len(test), "test images")
@@ -175,7 +176,7 @@ def _perturb(request: TrainingRequest, source: Spec, attack: Attack, shard: Shar
     batch = data.read(shard.indices).to(device)
     victim = Victim(load_defense(source, data, device), shard.stream("victim", device))
     rng = shard.stream("attack", device)
-    with seeded(rng, device), blame(Spec(request.attack)):
+    with seeded(rng, device), blame(request.attack):
         images = attack.perturb(victim, batch, request.threat, rng).images.detach()
     if not bool(request.threat.admits(batch.images, images).all()):
         raise UsageError(f"{request.attack} left the threat model {request.threat}; nothing was trained on its images.")

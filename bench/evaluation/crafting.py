@@ -1,0 +1,218 @@
+"""Crafting: an attack, its victim and the labels make a proposal, and what was observed of them. It judges nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.domain.blame import blame
+from bench.domain.dataset import Batch, Task
+from bench.domain.errors import PluginError
+from bench.domain.facts import Controls, Crafting
+from bench.domain.plan import Plan, Shard
+from bench.domain.victim import Observation, Query, Victim, ask, without_refusals
+from bench.evaluation.controls import ROWS, controls
+from bench.loading.classifiers import Shelf, load_attack
+from bench.loading.determinism import seeded
+from bench.loading.environment import environment, peak_memory, reset_peak_memory
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+    from bench.domain.attack import Perturbed
+    from bench.domain.defense import Classifier, Watch
+
+AUDITS = 8
+"""How many of an attack's queries on one shard are at most put again to a judge."""
+
+
+@dataclass(frozen=True)
+class Craft:
+    """A shard to craft: images (N, C, H, W) float32 in [0, 1] and labels (N,) are copies of the harness's own."""
+
+    plan: Plan
+    shard: Shard
+    task: Task
+    images: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A query of the attack as it was answered, as arrays; see `bench.domain.victim.Query`."""
+
+    images: NDArray[np.float32]
+    seed: int
+    logits: NDArray[np.float32]
+    cotangent: NDArray[np.float32] | None
+    gradient: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a crafting gives, as arrays of the harness's own.
+
+    `perturbed` (N, C, H, W), `closest`, `witness`, `broken_at` and `fell_to` are the attack's (`Perturbed`). `answers`
+    (N, K) are a deterministic victim's logits of the perturbed images, asked after the attack.
+    """
+
+    perturbed: NDArray[np.float32]
+    closest: NDArray[np.float32] | None
+    witness: NDArray[np.float32] | None
+    broken_at: NDArray[np.int64] | None
+    fell_to: tuple[str, ...] | None
+    remarks: tuple[str, ...]
+    answers: NDArray[np.float32] | None
+    audits: tuple[Audit, ...]
+    facts: Crafting
+    seconds: float
+    peak_memory: int
+    environment: dict[str, str]
+
+
+def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
+    """The proposal of the plan's attack for one shard.
+
+    Raises `PluginError` where the attack or its victim fails, or writes into what it was given.
+    """
+    reset_peak_memory(shelf.device)
+    started = time.perf_counter()
+    found, remarks = shelf.fitted(job.plan.defense, job.task, lambda classifier: _craft(job, classifier, shelf, watch))
+    proposal, answers, seen, measured = found
+    images = proposal.images.detach().float().cpu().numpy()
+    unmoved = int((images == job.images).reshape(len(images), -1).all(1).sum())
+    return Proposal(
+        perturbed=images,
+        closest=_array(proposal.closest),
+        witness=_array(proposal.witness),
+        broken_at=_whole(proposal.broken_at),
+        fell_to=proposal.fell_to,
+        remarks=(*remarks, *proposal.remarks),
+        answers=_array(answers),
+        audits=tuple(_audit(query) for query in seen.audits()),
+        facts=Crafting(
+            forwards=seen.forwards,
+            backwards=seen.backwards,
+            queries=seen.queries,
+            gradients=dict(seen.gradients),
+            noises=len(seen.noises),
+            zero_gradients=seen.zero_gradients,
+            unmoved=unmoved,
+            controls=measured,
+        ),
+        seconds=time.perf_counter() - started,
+        peak_memory=peak_memory(shelf.device),
+        environment=environment(shelf.device),
+    )
+
+
+def _craft(
+    job: Craft, classifier: Classifier, shelf: Shelf, watch: Watch
+) -> tuple[Perturbed, Tensor | None, Observation, Controls]:
+    plan, device = job.plan, shelf.device
+    attack = load_attack(plan.attack)
+    rng = _generator(plan, job.shard, "attack", device)
+    victim = Victim(classifier, _generator(plan, job.shard, "victim", device), watch, AUDITS, plan.defense.name)
+    batch = _batch(job, device)
+    with seeded(rng, device), blame(plan.attack.name):
+        proposal = _checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
+    _check_untouched(batch, _batch(job, device), plan.attack.name)
+    seen, batch = victim.observation(), _batch(job, device)
+    measured, answers = Controls(), None
+    if seen.queries and plan.threat.norm != "corruption":
+        watch(1, 1, "controls")
+        measured = _controls(job, classifier, batch, proposal, seen, device)
+    if classifier.deterministic:
+        with blame(plan.defense.name):
+            answers = ask(classifier, proposal.images.nan_to_num(0, 0, 0), _generator(plan, job.shard, "judge", device))
+        answers = without_refusals(answers.detach(), classifier)
+    return proposal, answers, seen, measured
+
+
+def _controls(
+    job: Craft, classifier: Classifier, batch: Batch, proposal: Perturbed, seen: Observation, device: str
+) -> Controls:
+    plan = job.plan
+    victim = Victim(classifier, _generator(plan, job.shard, "replay", device), name=plan.defense.name)
+    if "identity" in seen.gradients or "stand-in" in seen.gradients:
+        victim.bypass()
+    rng = _generator(plan, job.shard, "replay", device, ROWS)
+    perturbed = proposal.images.nan_to_num(0, 0, 0)
+    return controls(victim, batch.images, perturbed, batch.labels, plan.threat, rng, bool(seen.gradients))
+
+
+def _checked(proposal: Perturbed, batch: Batch, attack: str) -> Perturbed:
+    """The proposal in tensors of the harness's own; `PluginError` where it is none."""
+    import torch
+
+    from bench.domain.attack import Perturbed
+
+    if not isinstance(proposal, Perturbed):
+        raise PluginError(f"{attack} returned {type(proposal).__name__}; it must return bench.Perturbed.")
+    expected = tuple(batch.images.shape)
+    for found in (proposal.images, proposal.closest):
+        if found is not None and (not isinstance(found, torch.Tensor) or tuple(found.shape) != expected):
+            what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+            raise PluginError(f"{attack} returned images {what}; {expected} was expected.")
+    broken_at, fell_to = proposal.broken_at, proposal.fell_to
+    if broken_at is not None and (tuple(broken_at.shape) != expected[:1] or broken_at.is_floating_point()):
+        raise PluginError(f"{attack} returned a broken_at that is no whole number a sample.")
+    if broken_at is not None and bool((broken_at < -1).any()):
+        raise PluginError(f"{attack} returned a broken_at below -1, which means never.")
+    if fell_to is not None and (len(fell_to) != len(batch) or not all(isinstance(part, str) for part in fell_to)):
+        raise PluginError(f"{attack} returned a fell_to that is no word a sample.")
+    return Perturbed(
+        images=proposal.images.detach().clone(),
+        witness=_own(proposal.witness),
+        remarks=tuple(map(str, proposal.remarks)),
+        closest=_own(proposal.closest),
+        broken_at=_own(broken_at),
+        fell_to=None if fell_to is None else tuple(fell_to),
+    )
+
+
+def _check_untouched(batch: Batch, original: Batch, attack: str) -> None:
+    """An attack that wrote into its arguments is told so; nobody else has seen them."""
+    import torch
+
+    for what in ("images", "labels"):
+        if not torch.equal(getattr(batch, what), getattr(original, what)):
+            raise PluginError(
+                f"{attack} wrote into the {what} that it was given; it must work on a copy ({what}.clone()).",
+                culprit=attack,
+            )
+
+
+def _batch(job: Craft, device: str) -> Batch:
+    import torch
+
+    return Batch(job.shard.indices, torch.tensor(job.images, device=device), torch.tensor(job.labels, device=device))
+
+
+def _generator(plan: Plan, shard: Shard, purpose: Any, device: str, *numbers: int) -> Generator:
+    import torch
+
+    return torch.Generator(device).manual_seed(plan.seed_of(shard, purpose, *numbers))
+
+
+def _own(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.detach().clone()
+
+
+def _array(tensor: Tensor | None) -> NDArray[Any] | None:
+    return None if tensor is None else tensor.detach().float().cpu().numpy()
+
+
+def _whole(tensor: Tensor | None) -> NDArray[np.int64] | None:
+    return None if tensor is None else tensor.detach().cpu().numpy().astype(np.int64)
+
+
+def _audit(query: Query) -> Audit:
+    arrays: Sequence[Any] = [_array(part) for part in (query.images, query.logits, query.cotangent, query.gradient)]
+    images, logits, cotangent, gradient = arrays
+    return Audit(images, query.seed, logits, cotangent if gradient is not None else None, gradient)

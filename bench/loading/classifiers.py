@@ -1,0 +1,115 @@
+"""Specs become plugins in memory: checked against what their plan holds, loaded in a seeded scope, kept by content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from bench.domain.blame import blame, is_out_of_memory
+from bench.domain.errors import BenchError, PluginError, WeightsError
+from bench.loading.determinism import exact, seeded
+from bench.registry import attacks, defenses
+
+if TYPE_CHECKING:
+    from bench.domain.attack import Attack
+    from bench.domain.dataset import Task
+    from bench.domain.defense import Classifier
+    from bench.domain.plan import Spec
+
+T = TypeVar("T")
+
+KEPT = 2
+"""How many classifiers stay in the memory of one process."""
+
+
+class Shelf:
+    """The plugins that one process has loaded; a classifier is known by its content, and the oldest leaves first.
+
+    What cannot be loaded once is not tried again.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self._classifiers: dict[str, Classifier] = {}
+        self._unusable: dict[str, BenchError] = {}
+
+    def classifier(self, spec: Spec, task: Task) -> Classifier:
+        """The classifier of a spec, ready on the device. Raises what `load_defense` raises."""
+        key = _key(spec, task)
+        if key in self._unusable:
+            raise self._unusable[key]
+        if key not in self._classifiers:
+            while len(self._classifiers) >= KEPT:
+                self._classifiers.pop(next(iter(self._classifiers)))
+            try:
+                self._classifiers[key] = load_defense(spec, task, self.device)
+            except BenchError as error:
+                self._unusable[key] = error
+                raise
+        return self._classifiers[key]
+
+    def fitted(self, spec: Spec, task: Task, run: Callable[[Classifier], T]) -> tuple[T, tuple[str, ...]]:
+        """What `run` makes of the classifier, and remarks; out of memory, it starts again in smaller chunks.
+
+        A classifier that had to shrink is not kept, so that what it does next hangs on nobody's past. Raises
+        `PluginError` where even the smallest chunks do not fit.
+        """
+        remarks: list[str] = []
+        try:
+            while True:
+                classifier = self.classifier(spec, task)
+                try:
+                    with exact(self.device):
+                        return run(classifier), tuple(remarks)
+                except (MemoryError, RuntimeError) as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    smaller = classifier.shrink()
+                    if smaller is None:
+                        raise PluginError(
+                            f"{spec.name} does not fit into the memory of {self.device} even in the smallest chunks; "
+                            f"use a smaller --shard-size or another --device."
+                        ) from error
+                    remarks.append(f"Out of memory on {self.device}: the shard was run again in {smaller}.")
+        finally:
+            if remarks:
+                self._classifiers.pop(_key(spec, task), None)
+
+
+def load_attack(spec: Spec) -> Attack:
+    """The attack of a spec; `PluginError` where its code is not that of the plan."""
+    attack = attacks.make(spec.reference, spec.settings)
+    if attacks.spec(spec.reference, attack) != spec:
+        raise PluginError(
+            f"The code or a setting of {spec.name} is not what this plan was made for; make the plan anew by running "
+            f"`bench evaluate` again."
+        )
+    return attack
+
+
+def load_defense(spec: Spec, task: Task, device: str) -> Classifier:
+    """The classifier of a spec, its code and its weights' hashes checked against the spec's.
+
+    Raises `WeightsError` where they are others, and `PluginError` where it does not load.
+    """
+    import torch
+
+    from bench.domain.defense import Classifier
+
+    defense = defenses.make(spec.reference, spec.settings)
+    if defenses.spec(spec.reference, defense, task) != spec:
+        raise WeightsError(
+            f"The weights, the code or the version of {spec.name} or of one of its parts are not those this plan was "
+            f"made for; make the plan anew by running `bench evaluate` again."
+        )
+    rng = torch.Generator(device).manual_seed(0)  # layers that are initialised before they are loaded draw from it
+    with exact(device), seeded(rng, device), blame(spec.name):
+        classifier = defense.load(task, device)
+    if not isinstance(classifier, Classifier):
+        raise PluginError(f"{spec.name} loaded {type(classifier).__name__}; load() must return a bench.Classifier.")
+    return classifier
+
+
+def _key(spec: Spec, task: Task) -> str:
+    return json.dumps([spec.document(), task.dataset, task.classes, task.shape], sort_keys=True)
