@@ -1,50 +1,187 @@
-"""The harness's own judgement of what an attack proposes."""
+"""Judging: a classifier answers questions about images, and sees nothing else.
+
+What reaches the process that judges is here in full: a defense, a task's names and shape, images and seeds. There are
+no labels, no attack, no plan, and nothing that tells clean images from perturbed ones, or a first asking from a second.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from bench.domain.attack import Perturbed
-from bench.domain.plan import Plan
+import numpy as np
+
+from bench.domain.blame import blame
+from bench.domain.dataset import Task
+from bench.domain.defense import Smoothed
+from bench.domain.errors import PluginError, UsageError
+from bench.domain.plan import Spec
+from bench.domain.smoothing import count_votes
+from bench.domain.victim import WROTE, ask, check_logits, without_refusals
+from bench.loading.classifiers import Shelf
+from bench.loading.door import Introduction, introduce
+from bench.loading.environment import environment, peak_memory, reset_peak_memory
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+    from bench.domain.defense import Classifier, Watch
+
+TOGETHER = 16
+"""Images of one question: few enough that asking one again costs little, for a random classifier answers a batch."""
 
 
-def refusal(plan: Plan, images: Tensor, proposal: Perturbed, asked: int) -> str | None:
-    """Why a proposal for these clean images (N, C, H, W) is inadmissible; None when every image is within the budget.
+@dataclass(frozen=True)
+class Question:
+    """Images (N, C, H, W) float32 in [0, 1], and one seed for each time that they are asked about.
 
-    `asked` counts the passes that the attack made through the victim.
+    With a `cotangent` (N, K) the gradient of the logits so weighted is asked for as well. `votes` asks instead how
+    often the base of a smoothed classifier gives each class in so many noisy copies, one number a seed.
     """
-    threat, attack = plan.threat, plan.attack.name
-    if threat.norm == "corruption" and asked:
-        return f"{attack} asked the victim; a corruption must not know what it is shown to."
-    closest = proposal.closest
-    if closest is not None and not bool(((closest >= 0) & (closest <= 1)).all()):
-        return f"Some of the closest images that {attack} proposed lie outside [0, 1]."
-    clean, perturbed, witness = images.cpu(), proposal.images.cpu(), on_cpu(proposal.witness)
-    refused = ~threat.admits(clean, perturbed, witness)
-    if not bool(refused.any()):
-        return None
-    worst = perturbed[refused]
-    farthest = float(threat.distance(clean, perturbed, witness).max())
-    if not bool(worst.isfinite().all()):
-        detail = "some pixels are not finite"
-    elif bool(((worst < 0) | (worst > 1)).any()):
-        detail = f"pixels span [{float(worst.min()):.3g}, {float(worst.max()):.3g}] instead of [0, 1]"
-    elif math.isinf(farthest):
-        detail = "there is no witness that proves them"
-    elif threat.needs_witness and farthest <= threat.radius:
-        detail = "they are not what their witness makes of the clean images"
-    else:
-        detail = f"the largest distance is {farthest:.4g}"
-    return (
-        f"{int(refused.sum())} of {len(perturbed)} images that {attack} proposed lie outside the threat model "
-        f"{threat}: {detail}."
+
+    images: NDArray[np.float32]
+    seeds: tuple[int, ...]
+    cotangent: NDArray[np.float32] | None = None
+    votes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Logits (draws, N, columns) float32, a deterministic classifier's for the first seed alone; or votes (seeds, N,
+    K) int64. `gradient` (N, C, H, W) where it was asked for."""
+
+    logits: NDArray[Any]
+    gradient: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Questions to one defense; `introduced` asks for the contracts at the door as well."""
+
+    defense: Spec
+    task: Task
+    questions: tuple[Question, ...]
+    introduced: bool = False
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """The answers in the order of the questions, what the classifier says of itself, and what it cost.
+
+    `sigma` is that of a smoothed classifier whose votes were asked for.
+    """
+
+    answers: tuple[Answer, ...]
+    deterministic: bool
+    abstains: bool
+    introduction: Introduction | None
+    sigma: float | None
+    remarks: tuple[str, ...]
+    seconds: float
+    peak_memory: int
+    environment: dict[str, str]
+
+
+def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:
+    """The classifier's answers. Raises `PluginError` where it fails, answers with no logits or writes into an image."""
+    reset_peak_memory(shelf.device)
+    started = time.perf_counter()
+
+    def run(classifier: Classifier) -> tuple[list[Answer], bool, bool, Introduction | None, float | None]:
+        found, answers = None, []
+        with blame(hearing.defense.name):
+            if hearing.introduced:
+                shown = _tensor(hearing.questions[0].images, shelf.device)
+                found = introduce(classifier, shown, shelf.device)
+            for number, question in enumerate(hearing.questions):
+                watch(number, len(hearing.questions), "asked")
+                answers.append(_answer(classifier, question, hearing, shelf.device))
+        asked_votes = any(question.votes for question in hearing.questions)
+        sigma = float(classifier.sigma) if asked_votes and isinstance(classifier, Smoothed) else None
+        return answers, bool(classifier.deterministic), bool(classifier.abstains), found, sigma
+
+    (answers, deterministic, abstains, introduction, sigma), remarks = shelf.fitted(hearing.defense, hearing.task, run)
+    return Testimony(
+        answers=tuple(answers),
+        deterministic=deterministic,
+        abstains=abstains,
+        introduction=introduction,
+        sigma=sigma,
+        remarks=remarks,
+        seconds=time.perf_counter() - started,
+        peak_memory=peak_memory(shelf.device),
+        environment=environment(shelf.device),
     )
 
 
-def on_cpu(tensor: Tensor | None) -> Tensor | None:
-    """The tensor without its graph, on the CPU; None for None."""
-    return None if tensor is None else tensor.detach().cpu()
+def _answer(classifier: Classifier, question: Question, hearing: Hearing, device: str) -> Answer:
+    import torch
+
+    images = _tensor(question.images, device)
+    if question.votes is not None:
+        return Answer(np.stack(_votes(classifier, images, question, hearing, device)))
+    if question.cotangent is not None:
+        return _with_gradient(classifier, images, question, device)
+    columns = len(hearing.task.classes) + classifier.abstains
+    found = []
+    for seed in question.seeds[:1] if classifier.deterministic else question.seeds:
+        logits = check_logits(ask(classifier, images, _generator(seed, device)), len(images), columns)
+        found.append(logits.detach().float().cpu().numpy())
+    if not torch.equal(images, _tensor(question.images, device)):
+        raise PluginError(WROTE)
+    return Answer(np.stack(found))
+
+
+def _with_gradient(classifier: Classifier, images: Tensor, question: Question, device: str) -> Answer:
+    """The logits of the classes alone, as an attack was given them, and the gradient that it was given."""
+    import torch
+
+    assert question.cotangent is not None
+    images.requires_grad_()
+    with torch.enable_grad():
+        logits = without_refusals(ask(classifier, images.view_as(images), _generator(question.seeds[0], device)), classifier)
+    weights = _tensor(question.cotangent, device).to(logits)
+    gradient = torch.zeros_like(images)
+    if logits.requires_grad:
+        (found,) = torch.autograd.grad(logits, images, weights, allow_unused=True)
+        gradient = gradient if found is None else found
+    return Answer(logits.detach().float().cpu().numpy()[None], gradient.detach().float().cpu().numpy())
+
+
+def _votes(
+    classifier: Classifier, images: Tensor, question: Question, hearing: Hearing, device: str
+) -> list[NDArray[np.int64]]:
+    """Votes under noise that is drawn here, of the base of a smoothed classifier; any other cannot be certified."""
+    if not isinstance(classifier, Smoothed):
+        raise UsageError(
+            f"Only smoothed classifiers can be certified; {hearing.defense.name} is none. Take a defense such as "
+            f"smoothing."
+        )
+    sigma = float(classifier.sigma)
+    if not 0 < sigma < float("inf"):
+        raise PluginError(f"its noise is {sigma}; sigma must be a number above 0.")
+    assert question.votes is not None
+    return [
+        count_votes(
+            *(classifier.base, images, sigma, draws, _generator(seed, device)),
+            classes=len(hearing.task.classes),
+            rows=classifier.rows,
+        )
+        .cpu()
+        .numpy()
+        for draws, seed in zip(question.votes, question.seeds, strict=True)
+    ]
+
+
+def _tensor(array: NDArray[Any], device: str) -> Tensor:
+    import torch
+
+    return torch.tensor(array, device=device)
+
+
+def _generator(seed: int, device: str) -> Generator:
+    import torch
+
+    return torch.Generator(device).manual_seed(seed)
