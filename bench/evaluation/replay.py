@@ -1,0 +1,183 @@
+"""Replay: what is asked a second time, in a fresh process, and what a difference means.
+
+A random classifier answers a whole batch under one noise, so one of its questions is asked again to the letter. A
+deterministic one must give the same answers in any company, so some of its images are asked again among others and
+under another seed. Some of the attack's own queries are put to it as well: what it told the attack must be what it
+tells a judge, its gradient included.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.domain.dataset import Task
+from bench.domain.plan import Plan, Shard
+from bench.evaluation.judging import TOGETHER, Hearing, Question, Testimony
+from bench.loading.door import Introduction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench.evaluation.crafting import Audit, Proposal
+
+REPLAYED = 16
+"""How many images of a shard are judged again unless a run asks for more."""
+SLACK = {"float16": 2.0**-6, "bfloat16": 2.0**-4}
+"""How much of its range an answer may move with the company of an image in half precision; else `ROUNDING`."""
+ROUNDING = 2e-3
+ALIKE = 0.99
+"""Cosine above which two gradients of the same query are one."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What will be asked again: the places (N,) of its images in the first answers, the question, and whether it stands
+    as it was asked before."""
+
+    places: NDArray[np.int64]
+    question: Question
+    verbatim: bool
+
+
+@dataclass(frozen=True)
+class Again:
+    """A hearing in a fresh process, and what its answers are to be compared with."""
+
+    hearing: Hearing
+    asked: tuple[Asked, ...]
+    audits: tuple[Audit, ...]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What came of asking again: `reasons` why the shard is no evidence, each naming whose fault it is."""
+
+    introduction: Introduction
+    testimony: Testimony | None
+    reasons: tuple[str, ...]
+    replayed: int
+    audited: int
+    batch_dependent: bool | None
+
+
+def again(
+    plan: Plan, shard: Shard, task: Task, questions: Sequence[Question], first: Testimony, proposal: Proposal | None,
+    rows: int,
+) -> Again:
+    """What to ask again of a shard whose questions were answered; `rows` images at least."""
+    chance = random.Random(plan.seed_of(shard, "replay", int(plan.digest[:8], 16)))
+    if first.deterministic and questions[0].votes is None:
+        asked = _among_others(plan, shard, questions, rows, chance)
+    else:
+        asked = _to_the_letter(questions, rows, chance)
+    audits = () if proposal is None else proposal.audits
+    put = [Question(audit.images, (audit.seed,), audit.cotangent) for audit in audits]
+    hearing = Hearing(plan.defense, task, (*(each.question for each in asked), *put), introduced=True)
+    return Again(hearing, tuple(asked), audits)
+
+
+def compare(plan: Plan, replayed: Again, first: Testimony, second: Testimony, proposal: Proposal | None) -> Findings:
+    """What differs between the first answers, the answers while crafting, and those of a fresh process."""
+    assert second.introduction is not None
+    slack = SLACK.get(plan.precision, ROUNDING)
+    reasons: list[str] = []
+    defense, rows, unlike, dependent = plan.defense.name, 0, 0, None
+    before = _joined(first)
+    for each, answer in zip(replayed.asked, second.answers, strict=False):
+        rows += len(each.places)
+        found, known = answer.logits, before[:, each.places]
+        if each.question.votes is not None:
+            unlike += int((found[0] != known[0]).any(1).sum())
+            continue
+        unlike += int((_differ(known[: len(found)], found, 1e-5 if each.verbatim else slack)).sum())
+        dependent = None if each.verbatim else bool(unlike)
+    if unlike:
+        company = "" if replayed.asked[0].verbatim else "the other images of a batch, "
+        reasons.append(
+            f"{defense} answers otherwise when it is asked again in a fresh process ({unlike} of {rows} images): its "
+            f"answers hang on {company}on what it was asked before, on time, or on chance that is not its generator's."
+        )
+    reasons += _audited(defense, replayed, second, slack)
+    if proposal is not None and proposal.answers is not None and first.deterministic:
+        judged = before[:1, : len(proposal.answers), : proposal.answers.shape[1]]
+        moved = int(_differ(judged, proposal.answers[None], slack).sum())
+        if moved:
+            reasons.append(
+                f"{defense} answered otherwise while it was attacked than when it was judged ({moved} of "
+                f"{len(proposal.answers)} images)."
+            )
+    return Findings(second.introduction, second, tuple(reasons), rows, len(replayed.audits), dependent)
+
+
+def _audited(defense: str, replayed: Again, second: Testimony, slack: float) -> Iterator[str]:
+    """What the classifier told the attack against what it tells now."""
+    answers = second.answers[len(replayed.asked) :]
+    for audit, answer in zip(replayed.audits, answers, strict=True):
+        classes = audit.logits.shape[1]
+        moved = int(_differ(answer.logits[:1, :, :classes], audit.logits[None], slack).sum())
+        if moved:
+            yield (
+                f"{defense} answered the attack otherwise than a judge who asks the same ({moved} of "
+                f"{len(audit.images)} images of a query)."
+            )
+            return
+    for audit, answer in zip(replayed.audits, answers, strict=True):
+        if audit.gradient is not None and answer.gradient is not None:
+            if not _same_direction(audit.gradient, answer.gradient):
+                yield f"{defense} gave the attack another gradient than a judge who asks for the same one."
+                return
+
+
+def _among_others(
+    plan: Plan, shard: Shard, questions: Sequence[Question], rows: int, chance: random.Random
+) -> list[Asked]:
+    """Images drawn from all questions, shuffled into new ones, under seeds of their own."""
+    images = np.concatenate([question.images for question in questions])
+    places = chance.sample(range(len(images)), min(rows, len(images)))
+    groups = [places[start : start + TOGETHER] for start in range(0, len(places), TOGETHER)]
+    return [
+        Asked(np.array(group), Question(images[group], (plan.seed_of(shard, "replay", number),)), verbatim=False)
+        for number, group in enumerate(groups)
+    ]
+
+
+def _to_the_letter(questions: Sequence[Question], rows: int, chance: random.Random) -> list[Asked]:
+    """Whole questions as they were, for the first draw; of votes only those that choose the class."""
+    starts = np.cumsum([0, *(len(question.images) for question in questions)])
+    asked: list[Asked] = []
+    for number in chance.sample(range(len(questions)), len(questions)):
+        if sum(len(each.places) for each in asked) < rows:
+            question = questions[number]
+            votes = None if question.votes is None else question.votes[:1]
+            places = np.arange(starts[number], starts[number + 1])
+            asked.append(Asked(places, replace(question, seeds=question.seeds[:1], votes=votes), verbatim=True))
+    return asked
+
+
+def _joined(testimony: Testimony) -> NDArray[Any]:
+    """All answers as one array (draws, N, columns)."""
+    return np.concatenate([answer.logits for answer in testimony.answers], 1)
+
+
+def _differ(known: NDArray[Any], found: NDArray[Any], slack: float) -> NDArray[np.bool_]:
+    """Which rows (N,) of two answers (draws, N, columns) differ by more than `slack` of a row's range in any logit."""
+    if known.shape != found.shape:
+        return np.ones(known.shape[1], dtype=bool)
+    span = np.maximum(known.max(2) - known.min(2), 1e-30) + 1e-2 * np.abs(known).max(2)
+    moved: NDArray[np.bool_] = (np.abs(known - found).max(2) > slack * span).any(0)
+    return moved
+
+
+def _same_direction(first: NDArray[Any], second: NDArray[Any]) -> bool:
+    """Whether two gradients (N, C, H, W) of one query point the same way and are about as long."""
+    one, two = first.ravel().astype(np.float64), second.ravel().astype(np.float64)
+    lengths = float(np.linalg.norm(one)), float(np.linalg.norm(two))
+    if max(lengths) == 0:
+        return True
+    return float(one @ two) >= ALIKE * max(lengths) ** 2 * 0.97
+
