@@ -15,7 +15,8 @@ from bench.domain.outcome import Outcome
 class Outcomes:
     """One row a sample, in the plan's order: `index` and `label` (N,), predictions `clean` and `perturbed` (N, draws).
 
-    `distance`, `radius`, `minimal` and `broken_at` (N,) are those of `Outcome`, NaN where an outcome has None.
+    `distance`, `radius`, `minimal` and `broken_at` (N,) are those of `Outcome`, NaN where an outcome has None. `fell_to`
+    (N,) holds texts, and None where an outcome does.
     """
 
     index: NDArray[np.int64]
@@ -26,6 +27,7 @@ class Outcomes:
     radius: NDArray[np.float64]
     minimal: NDArray[np.float64]
     broken_at: NDArray[np.float64]
+    fell_to: NDArray[np.object_]
 
     def __len__(self) -> int:
         return len(self.index)
@@ -44,15 +46,21 @@ class Outcomes:
         label: Sequence[int],
         clean: Sequence[Sequence[int]],
         perturbed: Sequence[Sequence[int]],
-        *measures: Sequence[float | None],
+        distance: Sequence[float],
+        radius: Sequence[float | None],
+        minimal: Sequence[float | None],
+        broken_at: Sequence[float | None],
+        fell_to: Sequence[str | None] = (),
     ) -> Outcomes:
-        """From one list a column; every sample has as many draws as the first."""
+        """From one list a column; every sample has as many draws as the first. Without `fell_to` nobody has parts."""
+        measures = (distance, radius, minimal, broken_at)
         return cls(
             np.asarray(index, dtype=np.int64),
             np.asarray(label, dtype=np.int64),
             np.asarray(clean, dtype=np.int64).reshape(len(index), -1 if clean else 0),
             np.asarray(perturbed, dtype=np.int64).reshape(len(index), -1 if perturbed else 0),
             *(np.asarray(measure, dtype=np.float64) for measure in measures),
+            np.array([*fell_to] or [None] * len(index), dtype=np.object_),
         )
 
     @property
