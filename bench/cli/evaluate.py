@@ -9,7 +9,7 @@ import typer
 
 from bench.cli import options, panels
 from bench.cli.console import print_json, stderr, stdout
-from bench.domain.errors import UsageError
+from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def evaluate(
     data_dir: options.DataDir = None,
     protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
     source: options.Source = None,
+    source_settings: options.SourceSettings = None,
     epsilon: Annotated[
         str | None, typer.Option("--epsilon", envvar="BENCH_EPSILON", help="Budget in pixel units, exact: 8/255, 0.05.")
     ] = None,
@@ -53,6 +54,7 @@ def evaluate(
     ] = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    replay: options.Replay = options.DEFAULT_REPLAY,
     db: options.Database = options.DEFAULT_DATABASE,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and what is left to do; run nothing.")
@@ -66,7 +68,8 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Measure one defense under one attack; a repeated command computes only what is missing."""
-    from bench.evaluation.planning import Request, make_plan, seeded_requests
+    from bench.evaluation.clerk import plans_of
+    from bench.evaluation.planning import Request, seeded_requests
     from bench.protocols import find_protocol
     from bench.settings import parse_pairs
     from bench.store.store import Store
@@ -83,6 +86,7 @@ def evaluate(
         dataset_settings=parse_pairs(dataset_settings or ()),
         data_dir=data_dir,
         source=source,
+        source_settings=parse_pairs(source_settings or ()),
         epsilon=None if epsilon is None else parse_epsilon(epsilon),
         samples=samples,
         sampling=sampling,  # type: ignore[arg-type]  # checked above
@@ -91,14 +95,14 @@ def evaluate(
         seed=seed,
         draws=draws,
     )
-    plans = [make_plan(each) for each in seeded_requests(request, seeds)]
+    plans = list(map(_planned, plans_of(seeded_requests(request, seeds), device)))
     store = Store(db)
     if dry_run:
         documents = [_work(plan, store, as_json) for plan in plans]
         if as_json:
             print_json(documents if seeds > 1 else documents[0])
         return
-    evaluations = _run(plans, store, device, data_dir, workers, as_json)
+    evaluations = _run(plans, store, device, data_dir, workers, replay, as_json)
     results = [_result(evaluation, store) for evaluation in evaluations]
     found = panels.seeds_document(evaluations, results, store) if seeds > 1 else None
     if as_json:
@@ -147,20 +151,29 @@ def register(app: typer.Typer) -> None:
     app.command()(verify)
 
 
+def _planned(found: Plan | BenchError) -> Plan:
+    if isinstance(found, BenchError):
+        raise found
+    return found
+
+
 def _run(
-    plans: list[Plan], store: Store, device: str, data_dir: Path | None, workers: int | None, quiet: bool
+    plans: list[Plan], store: Store, device: str, data_dir: Path | None, workers: int | None, replay: int, quiet: bool
 ) -> list[Evaluation]:
     """Evaluate the plans one after another, by workers that they share."""
+    from bench.evaluation.archive import Archive
+    from bench.evaluation.crew import Crew
+    from bench.evaluation.evaluate import Site, evaluate_at
     from bench.loading.environment import resolve_device
-    from bench.evaluation.evaluate import evaluate_with
-    from bench.evaluation.executors import Crew
     from bench.progress import EvaluationProgress
 
     with (
         EvaluationProgress(stderr, quiet=quiet) as progress,
-        Crew(lambda: resolve_device(device), data_dir, store.artifacts.folder, progress.progressed, workers) as crew,
+        Crew(lambda: resolve_device(device), workers) as crew,
+        Archive(data_dir) as archive,
     ):
-        return [evaluate_with(crew, plan, store, progress) for plan in plans]
+        site = Site(crew, archive, store, progress, replay)
+        return [evaluate_at(site, plan) for plan in plans]
 
 
 def _result(evaluation: Evaluation, store: Store) -> Result | None:

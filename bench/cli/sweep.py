@@ -42,12 +42,14 @@ def sweep(
     ] = None,
     seeds: options.Seeds = 1,
     source: options.Source = None,
+    source_settings: options.SourceSettings = None,
     samples: options.Samples = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    replay: options.Replay = options.DEFAULT_REPLAY,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
@@ -56,7 +58,6 @@ def sweep(
     Settings (-D, -A), --epsilon and --seed may be given several times: every combination is evaluated. 'all' as the
     value of a setting with a fixed choice of values means each of them.
     """
-    from bench.loading.environment import resolve_device
     from bench.evaluation.planning import Request, seeded_requests
     from bench.evaluation.sweep import Axes, choose_defenses
     from bench.evaluation.sweep import sweep as run
@@ -74,6 +75,7 @@ def sweep(
         dataset_settings=parse_pairs(dataset_settings or ()),
         data_dir=data_dir,
         source=source,
+        source_settings=parse_pairs(source_settings or ()),
         samples=samples,
     )
     first = list(dict.fromkeys(seed or ()))
@@ -93,7 +95,7 @@ def sweep(
     done: list[tuple[Cell, Result | None]] = []
     with EvaluationProgress(stderr, quiet=as_json) as progress:
         progress.cells(len(cells))
-        for cell in run(cells, store, progress, lambda: resolve_device(device), data_dir, workers):
+        for cell in run(cells, store, progress, device, data_dir, workers, replay):
             done.append((cell, _result(cell, store)))
             progress.cell_done(_line(*done[-1]))
     if as_json:

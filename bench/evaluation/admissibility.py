@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def refusal(
     plan: Plan, clean: Tensor, perturbed: Tensor, witness: Tensor | None, closest: Tensor | None, asked: int
 ) -> str | None:
-    """Why perturbed images (N, C, H, W) are inadmissible for these clean ones; None when every one is within the budget.
+    """Why perturbed images (N, C, H, W) are inadmissible for these clean ones; None when all are within the budget.
 
     `asked` counts the passes that the attack made through the victim.
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.domain.attack import Certifier, Smoothing
 from bench.domain.blame import blame
 from bench.domain.dataset import Batch, Task
 from bench.domain.errors import PluginError
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor
 
-    from bench.domain.attack import Perturbed
+    from bench.domain.attack import Attack, Perturbed
     from bench.domain.defense import Classifier, Watch
 
 AUDITS = 8
 """How many of an attack's queries on one shard are at most put again to a judge."""
+AUDITED_BYTES = 2**28
+"""How much memory these may take, images and gradients together; one is kept whatever its size."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Proposal:
     """What a crafting gives, as arrays of the harness's own.
 
     `perturbed` (N, C, H, W), `closest`, `witness`, `broken_at` and `fell_to` are the attack's (`Perturbed`). `answers`
-    (N, K) are a deterministic victim's logits of the perturbed images, asked after the attack.
+    (N, K) are a deterministic victim's logits of the perturbed images, asked after the attack. `smoothing` is how a
+    proof is to be made, where the attack is one.
     """
 
     perturbed: NDArray[np.float32]
@@ -69,10 +73,11 @@ class Proposal:
     remarks: tuple[str, ...]
     answers: NDArray[np.float32] | None
     audits: tuple[Audit, ...]
-    facts: Crafting
+    facts: Crafting | None
     seconds: float
     peak_memory: int
     environment: dict[str, str]
+    smoothing: Smoothing | None = None
 
 
 def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
@@ -82,8 +87,15 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
     """
     reset_peak_memory(shelf.device)
     started = time.perf_counter()
-    found, remarks = shelf.fitted(job.plan.defense, job.task, lambda classifier: _craft(job, classifier, shelf, watch))
-    proposal, answers, seen, measured = found
+    with blame(job.plan.attack.name):
+        attack = load_attack(job.plan.attack)
+    if isinstance(attack, Certifier):
+        return _proof(job, attack, shelf, started)
+
+    def run(classifier: Classifier) -> tuple[Perturbed, Tensor | None, Observation, Controls]:
+        return _craft(job, attack, classifier, shelf, watch)
+
+    (proposal, answers, seen, measured), remarks = shelf.fitted(job.plan.defense, job.task, run)
     images = proposal.images.detach().float().cpu().numpy()
     unmoved = int((images == job.images).reshape(len(images), -1).all(1).sum())
     return Proposal(
@@ -111,13 +123,40 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
     )
 
 
+def _proof(job: Craft, attack: Certifier, shelf: Shelf, started: float) -> Proposal:
+    """How the judge is to count votes; nothing is changed and nobody is asked."""
+    name = job.plan.attack.name
+    with blame(name):
+        wanted = attack.smoothing()
+        if wanted.n0 < 1 or wanted.n < 1 or not 0 < wanted.alpha < 1:
+            raise PluginError(
+                f"it asks for n0 {wanted.n0}, n {wanted.n} and alpha {wanted.alpha}, which prove nothing."
+            )
+        smoothing = Smoothing(int(wanted.n0), int(wanted.n), float(wanted.alpha))
+    return Proposal(
+        perturbed=job.images,
+        closest=None,
+        witness=None,
+        broken_at=None,
+        fell_to=None,
+        remarks=(),
+        answers=None,
+        audits=(),
+        facts=None,
+        seconds=time.perf_counter() - started,
+        peak_memory=peak_memory(shelf.device),
+        environment=environment(shelf.device),
+        smoothing=smoothing,
+    )
+
+
 def _craft(
-    job: Craft, classifier: Classifier, shelf: Shelf, watch: Watch
+    job: Craft, attack: Attack, classifier: Classifier, shelf: Shelf, watch: Watch
 ) -> tuple[Perturbed, Tensor | None, Observation, Controls]:
     plan, device = job.plan, shelf.device
-    attack = load_attack(plan.attack)
     rng = _generator(plan, job.shard, "attack", device)
-    victim = Victim(classifier, _generator(plan, job.shard, "victim", device), watch, AUDITS, plan.defense.name)
+    audits = max(1, min(AUDITS, AUDITED_BYTES // (3 * job.images.nbytes)))
+    victim = Victim(classifier, _generator(plan, job.shard, "victim", device), watch, audits, plan.defense.name)
     batch = _batch(job, device)
     with seeded(rng, device), blame(plan.attack.name):
         proposal = _checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)

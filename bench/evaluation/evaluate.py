@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.domain.errors import BenchError
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan, Shard
-from bench.evaluation.executors import Crew, Executor, Job, ShardError
+from bench.evaluation.archive import Archive
+from bench.evaluation.crew import Crew, Job
 from bench.store.store import Store
+
+if TYPE_CHECKING:
+    from bench.evaluation.errand import Errand
+    from bench.evaluation.workers import Report
+    from bench.store.records import Conflict
+
+REPLAYED = 16
+"""How many images of a shard are judged again in another process, unless a run asks for more."""
 
 
 class Observer(Protocol):
@@ -40,22 +49,26 @@ class Failure:
 
 @dataclass
 class Evaluation:
-    """What one call did: shards of the plan computed, shards crafted on its source, failures, seconds."""
+    """What one call did: shards of the plan computed, shards crafted on its source, shards that came out otherwise
+    than they are stored, failures, seconds."""
 
     plan: Plan
     computed: int = 0
     crafted: int = 0
+    conflicts: list[Conflict] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is left to do for a plan: shards whose images must first be crafted, and shards ready to run."""
+    """What is left to do for a plan: shards whose images must first be crafted on the source, and the others, of which
+    `crafted` names the images that the source's plan has crafted already."""
 
     crafting: Plan | None
     to_craft: tuple[Shard, ...]
-    ready: tuple[Job, ...]
+    ready: tuple[Shard, ...]
+    crafted: Mapping[int, str]
 
     @property
     def shards(self) -> int:
@@ -63,12 +76,23 @@ class Work:
         return len(self.to_craft) * 2 + len(self.ready)
 
 
+@dataclass(frozen=True)
+class Site:
+    """What a run works with: its workers, its images, its store, who watches, and how much of a shard is replayed."""
+
+    crew: Crew
+    archive: Archive
+    store: Store
+    observer: Observer
+    replayed: int = REPLAYED
+
+
 def remaining(plan: Plan, store: Store, only: frozenset[int] | None = None) -> Work:
     """What the store lacks of a plan, or of `only` these shards. Missing or damaged images count as not crafted."""
     pending = tuple(shard for shard in store.pending(plan) if only is None or shard.index in only)
     crafting = plan.crafting()
     if crafting is None:
-        return Work(None, (), tuple(Job(plan, shard) for shard in pending))
+        return Work(None, (), pending, {})
     crafted = {record.number: record.perturbed_sha256 for record in store.shards(crafting)}
     usable = {
         shard.index: crafted[shard.index]
@@ -76,8 +100,7 @@ def remaining(plan: Plan, store: Store, only: frozenset[int] | None = None) -> W
         if shard.index in crafted and store.artifacts.holds(crafted[shard.index])
     }
     to_craft = tuple(shard for shard in pending if shard.index not in usable)
-    ready = tuple(Job(plan, shard, usable[shard.index]) for shard in pending if shard.index in usable)
-    return Work(crafting, to_craft, ready)
+    return Work(crafting, to_craft, tuple(shard for shard in pending if shard.index in usable), usable)
 
 
 def evaluate(
@@ -88,72 +111,168 @@ def evaluate(
     data_dir: Path | None = None,
     workers: int | None = None,
     only: frozenset[int] | None = None,
+    replayed: int = REPLAYED,
 ) -> Evaluation:
     """Run what is left of a plan (or of `only` some shards) and store it, a shard a transaction.
 
-    `device` is asked only if there is work, so that a finished plan needs no torch. A failed shard is reported and
-    the others go on.
+    `device` is asked only if there is work, so that a finished plan needs no torch. `replayed` images of each shard
+    are judged again. A failed shard is reported and the others go on.
     """
-    with Crew(device, data_dir, store.artifacts.folder, observer.progressed, workers) as crew:
-        return evaluate_with(crew, plan, store, observer, only)
+    with Crew(device, workers) as crew, Archive(data_dir) as archive:
+        return evaluate_at(Site(crew, archive, store, observer, replayed), plan, only)
 
 
-def evaluate_with(
-    crew: Crew, plan: Plan, store: Store, observer: Observer, only: frozenset[int] | None = None
-) -> Evaluation:
-    """Like `evaluate`, by workers that several plans share."""
+def evaluate_at(site: Site, plan: Plan, only: frozenset[int] | None = None) -> Evaluation:
+    """Like `evaluate`, with workers and images that several plans share."""
     started = time.monotonic()
     evaluation = Evaluation(plan)
-    work = remaining(plan, store, only)
+    work = remaining(plan, site.store, only)
     if work.crafting is not None and work.to_craft:
-        observer.started(work.crafting, "crafting", len(plan.shards()), len(work.to_craft))
-    observer.started(plan, "judging", len(plan.shards()), len(work.ready) + len(work.to_craft))
+        site.observer.started(work.crafting, "crafting", len(plan.shards()), len(work.to_craft))
+    site.observer.started(plan, "judging", len(plan.shards()), len(work.ready) + len(work.to_craft))
     if work.shards:
-        executor = crew.executor(len(work.to_craft) + len(work.ready))
-        _Run(store, observer, executor, evaluation).all(work)
+        site.crew.expect(len(work.to_craft) + len(work.ready))
+        _Run(site, evaluation).all(work)
     evaluation.seconds = time.monotonic() - started
     return evaluation
 
 
-@dataclass
 class _Run:
-    store: Store
-    observer: Observer
-    executor: Executor
-    evaluation: Evaluation
+    """The errands of one plan, and of the plan that crafts for it."""
+
+    def __init__(self, site: Site, evaluation: Evaluation) -> None:
+        self._site, self._evaluation = site, evaluation
+        self._clean: dict[str, tuple[dict[int, tuple[int, ...]], dict[int, str | None]]] = {}
 
     def all(self, work: Work) -> None:
-        """Keep the executor's slots full; images that are crafted make their own shard ready."""
-        crafting = [] if work.crafting is None else [Job(work.crafting, shard) for shard in work.to_craft]
-        waiting = deque([*work.ready, *crafting])
-        running: dict[Future[ShardResult], Job] = {}
-        while waiting or running:
-            while waiting and len(running) < self.executor.slots:
-                job = waiting.popleft()
-                running[self.executor.submit(job)] = job
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                job = running.pop(future)
-                result = self._result(future, job)
-                if result is not None and job.plan != self.evaluation.plan:
-                    waiting.append(Job(self.evaluation.plan, job.shard, result.perturbed_sha256))
-
-    def _result(self, future: Future[ShardResult], job: Job) -> ShardResult | None:
+        """Run every errand to its end; images that are crafted begin the errand that needs them."""
+        plan = self._evaluation.plan
         try:
-            result = future.result()
-        except ShardError as failure:
-            self.evaluation.failures.append(Failure(job.shard.index, str(failure), failure.details))
-            self.observer.finished(job.plan, job.shard.index, None)
-            return None
-        except BrokenExecutor:
-            raise ShardError(
-                "A worker process ended without a word (killed, or out of memory); finished shards are kept. Run the "
-                "same command again, with fewer --workers if memory is short."
-            ) from None
-        self.store.add(job.plan, result)
-        if job.plan == self.evaluation.plan:
-            self.evaluation.computed += 1
+            for shard in work.ready:
+                self._begin(plan, shard, work.crafted.get(shard.index))
+            for shard in work.to_craft:
+                assert work.crafting is not None
+                self._begin(work.crafting, shard, None)
+            for job, report in self._site.crew.reports():
+                self._heed(job, report)
+        finally:
+            self._site.crew.abandon()
+
+    def _begin(self, plan: Plan, shard: Shard, crafted: str | None) -> None:
+        """Start a shard: with its attack, or at once where the images are there."""
+        from bench.evaluation.errand import Errand
+
+        def begin() -> None:
+            clean, doubted = self._untouched(plan)
+            known = all(index in clean for index in shard.indices)
+            images, labels = self._site.archive.arrays(plan, shard.indices)
+            task = self._site.archive.task(plan)
+            errand = Errand(
+                plan,
+                shard,
+                task,
+                images,
+                labels,
+                self._site.replayed,
+                clean if known else None,
+                _doubted(plan, doubted.get(shard.index)) if known else None,
+            )
+            if plan.is_untouched:
+                errand.untouched()
+                self._submit("judge", errand)
+            elif crafted is not None:
+                errand.crafted(self._site.store.artifacts.read_all(crafted), crafted)
+                self._submit("judge", errand)
+            else:
+                self._submit("craft", errand)
+
+        self._guarded(plan, shard, begin)
+
+    def _heed(self, job: Job, report: Report) -> None:
+        """What a worker says of a job: progress, a failure, or what the next stage needs."""
+        errand: Errand = job.of
+        plan, shard = errand.plan, errand.shard
+        if not report.finished:
+            note = report.note if job.role == "craft" else f"{job.role[:-1] if job.role == 'judge' else job.role}ing"
+            self._site.observer.progressed(plan.digest, shard.index, report.done, report.total, note)
+        elif report.failure is not None:
+            self._failed(plan, shard, report.failure, report.details)
         else:
-            self.evaluation.crafted += 1
-        self.observer.finished(job.plan, job.shard.index, result)
-        return result
+            self._guarded(plan, shard, lambda: self._advance(job, errand, report.data))
+
+    def _advance(self, job: Job, errand: Errand, data: Any) -> None:
+        if job.role == "craft":
+            errand.proposed(data, self._site.store.artifacts.write)
+            self._submit("judge", errand)
+        elif job.role == "judge":
+            errand.answered(data)
+            self._submit("replay", errand)
+        else:
+            crew = self._site.crew
+            known = crew.introductions.setdefault(_known_by(errand.plan), data.introduction)
+            for plan, result in errand.decided(data, known):
+                self._store(plan, result)
+
+    def _submit(self, role: Any, errand: Errand) -> None:
+        crew = self._site.crew
+
+        def task() -> Any:
+            if role == "craft":
+                return errand.craft()
+            if role == "judge":
+                return errand.hearing()
+            return errand.asked_again(introduced=_known_by(errand.plan) not in crew.introductions)
+
+        crew.submit(Job(role, task, errand))
+
+    def _store(self, plan: Plan, result: ShardResult) -> None:
+        conflict = self._site.store.add(plan, result)
+        if conflict is not None:
+            self._evaluation.conflicts.append(conflict)
+        if plan.digest == self._evaluation.plan.digest:
+            self._evaluation.computed += 1
+        elif plan.is_untouched:
+            return
+        else:
+            self._evaluation.crafted += 1
+            shard = plan.shards()[result.index]
+            self._begin(self._evaluation.plan, shard, result.perturbed_sha256)
+        self._site.observer.finished(plan, result.index, result)
+
+    def _untouched(self, plan: Plan) -> tuple[dict[int, tuple[int, ...]], dict[int, str | None]]:
+        """The stored predictions of a plan's untouched images by sample, and by shard why they are no evidence."""
+        if plan.is_untouched:
+            return {}, {}
+        untouched = plan.untouched()
+        if untouched.digest not in self._clean:
+            records = self._site.store.shards(untouched)
+            found = self._site.store.predictions(untouched), {record.number: record.invalid for record in records}
+            self._clean[untouched.digest] = found
+        return self._clean[untouched.digest]
+
+    def _guarded(self, plan: Plan, shard: Shard, stage: Callable[[], None]) -> None:
+        """Run a stage; what is wrong with a plugin or its images fails the shard, what is wrong with the store all."""
+        from bench.domain.errors import StoreError
+
+        try:
+            stage()
+        except StoreError:
+            raise
+        except BenchError as error:
+            self._failed(plan, shard, str(error), traceback.format_exc())
+        except (ValueError, TypeError, IndexError, AssertionError) as error:
+            sentence = f"What {plan.defense.name} answered cannot be read ({type(error).__name__}: {error})."
+            self._failed(plan, shard, sentence, traceback.format_exc())
+
+    def _failed(self, plan: Plan, shard: Shard, sentence: str, details: str) -> None:
+        self._evaluation.failures.append(Failure(shard.index, sentence, details))
+        self._site.observer.finished(plan, shard.index, None)
+
+
+def _doubted(plan: Plan, invalid: str | None) -> str | None:
+    return None if invalid is None else f"The clean predictions of {plan.defense.name} are no evidence: {invalid}"
+
+
+def _known_by(plan: Plan) -> str:
+    """What an introduction holds for: the defense and the data set."""
+    return str((plan.defense.document(), plan.dataset.document()))

@@ -50,10 +50,11 @@ class Question:
 @dataclass(frozen=True)
 class Answer:
     """Logits (draws, N, columns) float32, a deterministic classifier's for the first seed alone; or votes (seeds, N,
-    K) int64. `gradient` (N, C, H, W) where it was asked for."""
+    K) int64. Where a gradient (N, C, H, W) was asked for, `attached` are the logits that came with it."""
 
     logits: NDArray[Any]
     gradient: NDArray[np.float32] | None = None
+    attached: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -135,19 +136,24 @@ def _answer(classifier: Classifier, question: Question, hearing: Hearing, device
 
 
 def _with_gradient(classifier: Classifier, images: Tensor, question: Question, device: str) -> Answer:
-    """The logits of the classes alone, as an attack was given them, and the gradient that it was given."""
+    """The logits of the classes alone, without a gradient and with one, and the gradient."""
     import torch
 
     assert question.cotangent is not None
+
+    def logits_of(asked: Tensor) -> Tensor:
+        return without_refusals(ask(classifier, asked, _generator(question.seeds[0], device)), classifier)
+
+    plain = logits_of(images).detach()
     images.requires_grad_()
     with torch.enable_grad():
-        logits = without_refusals(ask(classifier, images.view_as(images), _generator(question.seeds[0], device)), classifier)
+        logits = logits_of(images.view_as(images))
     weights = _tensor(question.cotangent, device).to(logits)
     gradient = torch.zeros_like(images)
     if logits.requires_grad:
         (found,) = torch.autograd.grad(logits, images, weights, allow_unused=True)
         gradient = gradient if found is None else found
-    return Answer(logits.detach().float().cpu().numpy()[None], gradient.detach().float().cpu().numpy())
+    return Answer(*(found.detach().float().cpu().numpy() for found in (plain[None], gradient, logits[None])))
 
 
 def _votes(

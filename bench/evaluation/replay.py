@@ -1,4 +1,4 @@
-"""Replay: what is asked a second time, in a fresh process, and what a difference means.
+"""Replay: what is asked a second time, in a process that has judged nothing, and what a difference means.
 
 A random classifier answers a whole batch under one noise, so one of its questions is asked again to the letter. A
 deterministic one must give the same answers in any company, so some of its images are asked again among others and
@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.domain.dataset import Task
 from bench.domain.plan import Plan, Shard
-from bench.evaluation.judging import TOGETHER, Hearing, Question, Testimony
-from bench.loading.door import Introduction
+from bench.evaluation.judging import TOGETHER, Answer, Question, Testimony
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +28,8 @@ REPLAYED = 16
 SLACK = {"float16": 2.0**-6, "bfloat16": 2.0**-4}
 """How much of its range an answer may move with the company of an image in half precision; else `ROUNDING`."""
 ROUNDING = 2e-3
+VERBATIM = 1e-5
+"""How much of its range an answer to the very same question may move."""
 ALIKE = 0.99
 """Cosine above which two gradients of the same query are one."""
 
@@ -46,19 +46,22 @@ class Asked:
 
 @dataclass(frozen=True)
 class Again:
-    """A hearing in a fresh process, and what its answers are to be compared with."""
+    """What is asked again of one shard's images, and of its attack's queries."""
 
-    hearing: Hearing
     asked: tuple[Asked, ...]
     audits: tuple[Audit, ...]
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """All of it as questions, which tell nobody what they are for."""
+        put = (Question(audit.images, (audit.seed,), audit.cotangent) for audit in self.audits)
+        return (*(each.question for each in self.asked), *put)
 
 
 @dataclass(frozen=True)
 class Findings:
     """What came of asking again: `reasons` why the shard is no evidence, each naming whose fault it is."""
 
-    introduction: Introduction
-    testimony: Testimony | None
     reasons: tuple[str, ...]
     replayed: int
     audited: int
@@ -66,8 +69,7 @@ class Findings:
 
 
 def again(
-    plan: Plan, shard: Shard, task: Task, questions: Sequence[Question], first: Testimony, proposal: Proposal | None,
-    rows: int,
+    plan: Plan, shard: Shard, questions: Sequence[Question], first: Testimony, proposal: Proposal | None, rows: int
 ) -> Again:
     """What to ask again of a shard whose questions were answered; `rows` images at least."""
     chance = random.Random(plan.seed_of(shard, "replay", int(plan.digest[:8], 16)))
@@ -75,34 +77,33 @@ def again(
         asked = _among_others(plan, shard, questions, rows, chance)
     else:
         asked = _to_the_letter(questions, rows, chance)
-    audits = () if proposal is None else proposal.audits
-    put = [Question(audit.images, (audit.seed,), audit.cotangent) for audit in audits]
-    hearing = Hearing(plan.defense, task, (*(each.question for each in asked), *put), introduced=True)
-    return Again(hearing, tuple(asked), audits)
+    return Again(tuple(asked), () if proposal is None else proposal.audits)
 
 
-def compare(plan: Plan, replayed: Again, first: Testimony, second: Testimony, proposal: Proposal | None) -> Findings:
-    """What differs between the first answers, the answers while crafting, and those of a fresh process."""
-    assert second.introduction is not None
-    slack = SLACK.get(plan.precision, ROUNDING)
-    reasons: list[str] = []
-    defense, rows, unlike, dependent = plan.defense.name, 0, 0, None
+def compare(
+    plan: Plan, replayed: Again, first: Testimony, second: Sequence[Answer], proposal: Proposal | None
+) -> Findings:
+    """What differs between the first answers, the answers while crafting, and those of another process."""
+    slack, defense = SLACK.get(plan.precision, ROUNDING), plan.defense.name
+    rows = unlike = 0
+    dependent = None
     before = _joined(first)
-    for each, answer in zip(replayed.asked, second.answers, strict=False):
+    for each, answer in zip(replayed.asked, second, strict=False):
         rows += len(each.places)
         found, known = answer.logits, before[:, each.places]
         if each.question.votes is not None:
             unlike += int((found[0] != known[0]).any(1).sum())
             continue
-        unlike += int((_differ(known[: len(found)], found, 1e-5 if each.verbatim else slack)).sum())
+        unlike += int((_differ(known[: len(found)], found, VERBATIM if each.verbatim else slack)).sum())
         dependent = None if each.verbatim else bool(unlike)
+    reasons: list[str] = []
     if unlike:
-        company = "" if replayed.asked[0].verbatim else "the other images of a batch, "
+        company = "" if replayed.asked[0].verbatim else "on the other images of a batch, "
         reasons.append(
-            f"{defense} answers otherwise when it is asked again in a fresh process ({unlike} of {rows} images): its "
-            f"answers hang on {company}on what it was asked before, on time, or on chance that is not its generator's."
+            f"{defense} answers otherwise when it is asked again in another process ({unlike} of {rows} images): its "
+            f"answers hang {company}on what it was asked before, on time, or on chance that is not its generator's."
         )
-    reasons += _audited(defense, replayed, second, slack)
+    reasons += _audited(defense, replayed.audits, second[len(replayed.asked) :], slack)
     if proposal is not None and proposal.answers is not None and first.deterministic:
         judged = before[:1, : len(proposal.answers), : proposal.answers.shape[1]]
         moved = int(_differ(judged, proposal.answers[None], slack).sum())
@@ -111,26 +112,26 @@ def compare(plan: Plan, replayed: Again, first: Testimony, second: Testimony, pr
                 f"{defense} answered otherwise while it was attacked than when it was judged ({moved} of "
                 f"{len(proposal.answers)} images)."
             )
-    return Findings(second.introduction, second, tuple(reasons), rows, len(replayed.audits), dependent)
+    return Findings(tuple(reasons), rows, len(replayed.audits), dependent)
 
 
-def _audited(defense: str, replayed: Again, second: Testimony, slack: float) -> Iterator[str]:
-    """What the classifier told the attack against what it tells now."""
-    answers = second.answers[len(replayed.asked) :]
-    for audit, answer in zip(replayed.audits, answers, strict=True):
-        classes = audit.logits.shape[1]
-        moved = int(_differ(answer.logits[:1, :, :classes], audit.logits[None], slack).sum())
-        if moved:
+def _audited(defense: str, audits: Sequence[Audit], answers: Sequence[Answer], slack: float) -> Iterator[str]:
+    """What the classifier told the attack against what it tells now, asked with a gradient and without one."""
+    for audit, answer in zip(audits, answers, strict=True):
+        classes, told = audit.logits.shape[1], [answer.logits]
+        told += [] if answer.attached is None else [answer.attached]
+        moved = [int(_differ(each[:1, :, :classes], audit.logits[None], slack).sum()) for each in told]
+        if max(moved):
             yield (
-                f"{defense} answered the attack otherwise than a judge who asks the same ({moved} of "
+                f"{defense} answered the attack otherwise than a judge who asks the same ({max(moved)} of "
                 f"{len(audit.images)} images of a query)."
             )
             return
-    for audit, answer in zip(replayed.audits, answers, strict=True):
-        if audit.gradient is not None and answer.gradient is not None:
-            if not _same_direction(audit.gradient, answer.gradient):
-                yield f"{defense} gave the attack another gradient than a judge who asks for the same one."
-                return
+    for audit, answer in zip(audits, answers, strict=True):
+        known, found = audit.gradient, answer.gradient
+        if known is not None and found is not None and not _same_direction(known, found):
+            yield f"{defense} gave the attack another gradient than a judge who asks for the same one."
+            return
 
 
 def _among_others(
@@ -180,4 +181,3 @@ def _same_direction(first: NDArray[Any], second: NDArray[Any]) -> bool:
     if max(lengths) == 0:
         return True
     return float(one @ two) >= ALIKE * max(lengths) ** 2 * 0.97
-

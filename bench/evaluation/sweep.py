@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,9 +10,12 @@ from typing import Any
 
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import format_epsilon
-from bench.evaluation.evaluate import Evaluation, Observer, evaluate_with
-from bench.evaluation.executors import Crew
-from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.archive import Archive
+from bench.evaluation.clerk import plans_of
+from bench.evaluation.crew import Crew
+from bench.evaluation.evaluate import REPLAYED, Evaluation, Observer, Site, evaluate_at
+from bench.evaluation.planning import Request
+from bench.loading.environment import resolve_device
 from bench.registry import Registry, attacks, defenses
 from bench.settings import choices, combinations
 from bench.store.store import Store
@@ -109,16 +112,22 @@ def sweep(
     cells: Sequence[tuple[str, str, Request]],
     store: Store,
     observer: Observer,
-    device: Callable[[], str],
+    device: str,
     data_dir: Path | None = None,
     workers: int | None = None,
+    replayed: int = REPLAYED,
 ) -> Iterator[Cell]:
-    """Evaluate cell by cell, yielding each as it ends; a cell that fails does not stop the others."""
-    with Crew(device, data_dir, store.artifacts.folder, observer.progressed, workers) as crew:
-        for row, column, request in cells:
+    """Evaluate cell by cell on a device ('auto', or a name), yielding each as it ends; a cell that fails does not stop
+    the others."""
+    plans = plans_of([request for _, _, request in cells], device)
+    with Crew(lambda: resolve_device(device), workers) as crew, Archive(data_dir) as archive:
+        site = Site(crew, archive, store, observer, replayed)
+        for (row, column, _), plan in zip(cells, plans, strict=True):
+            if isinstance(plan, BenchError):
+                yield Cell(row, column, None, str(plan))
+                continue
             try:
-                plan = make_plan(request)
-                yield Cell(row, column, evaluate_with(crew, plan, store, observer), None)
+                yield Cell(row, column, evaluate_at(site, plan), None)
             except BenchError as error:
                 yield Cell(row, column, None, str(error))
 

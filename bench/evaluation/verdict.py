@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from bench.evaluation.admissibility import refusal
 from bench.evaluation.judging import Testimony
 from bench.evaluation.replay import Findings
 from bench.loading.determinism import exact
+from bench.loading.door import Introduction
 from bench.stats import clopper_pearson
 
 if TYPE_CHECKING:
@@ -55,19 +56,22 @@ class Exhibits:
 @dataclass(frozen=True)
 class Case:
     """Everything that a shard's verdict rests on. `clean` are the predictions of the untouched images by sample, one a
-    draw; None where these are the ones judged. `closest` counts the questions that ask about `Exhibits.closest`."""
+    draw; None where these are the ones judged. `doubted` says why these are no evidence. `second` is the testimony of
+    the process that was asked again."""
 
     plan: Plan
     shard: Shard
     task: Task
     exhibits: Exhibits
     testimony: Testimony
+    second: Testimony
+    introduction: Introduction
     findings: Findings
     clean: Mapping[int, tuple[int, ...]] | None
     images_sha256: str
     proposal: Proposal | None = None
     smoothing: Smoothing | None = None
-    remarks: tuple[str, ...] = field(default=())
+    doubted: str | None = None
 
 
 def decide(case: Case) -> ShardResult:
@@ -89,21 +93,23 @@ def decide(case: Case) -> ShardResult:
             minimal = _minimal(plan, shown, answered[n:])
     clean = predictions if case.clean is None else [case.clean[index] for index in case.shard.indices]
     proposal = case.proposal
+    crafting = None if proposal is None else proposal.facts
+    asked = 0 if crafting is None else crafting.forwards
     broken_at = [None] * n if proposal is None or proposal.broken_at is None else proposal.broken_at.tolist()
     fell_to = [None] * n if proposal is None or proposal.fell_to is None else list(proposal.fell_to)
     columns = (shown.labels.tolist(), clean, predictions, distances.tolist(), radii, minimal, broken_at, fell_to)
-    reasons = [_refusal(plan, shown), misfit, *case.findings.reasons]
-    parts = [part for part in (proposal, case.testimony, case.findings.testimony) if part is not None]
+    reasons = [_refusal(plan, shown), misfit, *case.findings.reasons, case.doubted]
+    parts = [part for part in (proposal, case.testimony, case.second) if part is not None]
     return ShardResult(
         index=case.shard.index,
         outcomes=tuple(Outcome(*row) for row in zip(case.shard.indices, *columns, strict=True)),
-        forwards=0 if proposal is None else proposal.facts.forwards,
-        backwards=0 if proposal is None else proposal.facts.backwards,
+        forwards=asked + (n * (case.smoothing.n0 + case.smoothing.n) if case.smoothing else 0),
+        backwards=0 if crafting is None else crafting.backwards,
         seconds=sum(part.seconds for part in parts),
         peak_memory=max(part.peak_memory for part in parts),
         perturbed_sha256=case.images_sha256,
-        invalid=" ".join(reason for reason in reasons if reason) or None,
-        remarks=tuple(dict.fromkeys((*case.remarks, *(remark for part in parts for remark in part.remarks)))),
+        invalid=" ".join(dict.fromkeys(reason for reason in reasons if reason)) or None,
+        remarks=tuple(dict.fromkeys(remark for part in parts for remark in part.remarks)),
         environment=case.testimony.environment,
         facts=_facts(case),
     )
@@ -189,7 +195,7 @@ def _misfit(case: Case, certified: NDArray[np.int64], radii: NDArray[np.float64]
 
 
 def _facts(case: Case) -> Facts:
-    introduction = case.findings.introduction
+    introduction = case.introduction
     crafted: Crafting | None = case.proposal.facts if case.proposal is not None else None
     return Facts(
         random=introduction.random,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.domain.errors import UsageError
 from bench.domain.outcome import Outcome
-from bench.domain.plan import Plan
+from bench.domain.plan import HARNESS, Plan
 from bench.evaluation.evaluate import Observer, evaluate
 from bench.store.store import Store
 
@@ -34,8 +34,14 @@ def verify_plan(
 ) -> Verification:
     """Evaluate the plan in a store of its own, crafting included, and compare with what is stored.
 
-    `shards` limits the work to the first so many. Raises `UsageError` when a shard fails or none is stored.
+    `shards` limits the work to the first so many. Raises `UsageError` when a shard fails or none is stored, and
+    for the plan of an older bench.
     """
+    if plan.harness != HARNESS:
+        raise UsageError(
+            f"Plan {plan.digest[:12]} was measured by an older bench, which drew its noise otherwise; evaluate it again "
+            f"instead of verifying it."
+        )
     stored = {outcome.index: outcome for outcome in store.outcomes(plan)}
     numbers = [record.number for record in store.shards(plan)][:shards]
     if not numbers:
@@ -53,4 +59,5 @@ def _differ(stored: Outcome, new: Outcome) -> bool:
     """Whether a sample came out otherwise; what was not recorded yet when it was stored is not compared."""
     minimal = None if stored.minimal is None else new.minimal
     broken_at = None if stored.broken_at is None else new.broken_at
-    return replace(new, minimal=minimal, broken_at=broken_at) != stored
+    fell_to = None if stored.fell_to is None else new.fell_to
+    return replace(new, minimal=minimal, broken_at=broken_at, fell_to=fell_to) != stored

@@ -53,3 +53,21 @@ def seeded(rng: Generator, device: str) -> Iterator[None]:
         finally:
             np.random.set_state(states[0])
             random.setstate(states[1])
+
+
+def shake() -> None:
+    """Put the global generators of torch, numpy and Python into states that nobody can foresee.
+
+    Processes that are forked off one server would share them, and a plugin that draws from them would seem to repeat
+    itself.
+    """
+    import os
+    import random
+
+    import numpy as np
+    import torch
+
+    seed = int.from_bytes(os.urandom(4), "big")
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)

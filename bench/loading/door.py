@@ -61,9 +61,8 @@ def introduce(classifier: Classifier, images: Tensor, device: str) -> Introducti
         OWN_NOISE: "" if follows else f"equal generators give logits that differ by up to {_gap(first, again):.3g}",
     }
     if classifier.deterministic:
-        contracts[SAME] = (
-            "" if not varies else f"it calls itself deterministic, and another seed moves it by {_gap(again, other):.3g}"
-        )
+        gap = f"it calls itself deterministic, and another seed moves it by {_gap(again, other):.3g}"
+        contracts[SAME] = gap if varies else ""
     return Introduction(
         bool(classifier.deterministic),
         bool(classifier.differentiable),

@@ -1,0 +1,98 @@
+"""The harness's own images and labels, which no defense and no attack has ever touched."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.domain.dataset import ImageSet, Task
+from bench.domain.errors import DataError, PluginError
+from bench.domain.plan import Plan, Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Archive:
+    """Reads the samples of plans, checked once a plan against the fingerprint that it holds; a context manager.
+
+    Data sets that come with bench are read here, others in a process of their own, since their code may be a plugin's.
+    """
+
+    def __init__(self, data_dir: Path | None) -> None:
+        self._data_dir = data_dir
+        self._open = ExitStack()
+        self._sets: dict[str, Any] = {}
+        self._tasks: dict[str, Task] = {}
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *failure: Any) -> None:
+        self._open.__exit__(*failure)
+
+    def task(self, plan: Plan) -> Task:
+        """What a defense must know of the plan's data set. Raises `DataError` where its samples are other ones."""
+        if plan.images not in self._tasks:
+            self._tasks[plan.images] = self._ask(plan, None)
+        return self._tasks[plan.images]
+
+    def arrays(self, plan: Plan, indices: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Images (N, C, H, W) float32 in [0, 1] and labels (N,) int64, new arrays at every call."""
+        self.task(plan)
+        images, labels = self._ask(plan, indices)
+        return images.copy(), labels.copy()
+
+    def _ask(self, plan: Plan, indices: tuple[int, ...] | None) -> Any:
+        key = str(plan.dataset.document())
+        if key not in self._sets:
+            self._sets[key] = Reading() if _is_ours(plan.dataset.reference) else self._elsewhere()
+        return self._sets[key]((plan if indices is None else plan.dataset, self._data_dir, indices))
+
+    def _elsewhere(self) -> Any:
+        from bench.evaluation.workers import Worker
+
+        worker = Worker("read", "cpu")
+        self._open.callback(worker.close)
+
+        def ask(job: Any) -> Any:
+            worker.start(job)
+            report = worker.read()
+            if report.failure is not None:
+                raise PluginError(report.failure)
+            return report.data
+
+        return ask
+
+
+class Reading:
+    """Answers what an archive asks; keeps each data set that it has read."""
+
+    def __init__(self) -> None:
+        self._sets: dict[str, ImageSet] = {}
+
+    def __call__(self, job: tuple[Plan | Spec, Path | None, tuple[int, ...] | None]) -> Any:
+        """The task of a plan whose samples were found to be its own, or the arrays of some samples of a data set."""
+        from bench.loading.images import open_images
+
+        asked, data_dir, indices = job
+        spec = asked.dataset if isinstance(asked, Plan) else asked
+        key = str(spec.document())
+        if key not in self._sets:
+            self._sets[key] = open_images(spec, data_dir)
+        if isinstance(asked, Plan):
+            found = self._sets[key]
+            if len(found) != asked.size or found.fingerprint(asked.indices) != asked.images:
+                raise DataError(f"The images of {spec.name} are not those this plan was made for; check --data-dir.")
+            return found.task
+        assert indices is not None
+        return self._sets[key].arrays(indices)
+
+
+def _is_ours(reference: str) -> bool:
+    """Whether a data set comes with bench, so that reading it runs nobody else's code."""
+    found = [entry.value for entry in entry_points(group="bench.datasets", name=reference.partition(":")[0])]
+    return bool(found) and all(value.startswith("bench.") for value in found)

@@ -1,0 +1,59 @@
+"""Requests become plans in a process of its own, for naming a plugin already runs its code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.domain import errors
+from bench.domain.errors import BenchError, PluginError
+from bench.domain.plan import Plan
+
+if TYPE_CHECKING:
+    from bench.evaluation.planning import Request
+
+
+def plans_of(requests: Sequence[Request], device: str) -> list[Plan | BenchError]:
+    """The plan of each request on a device (a name, or 'auto'), or the error that says why there is none."""
+    from bench.evaluation.workers import alone
+
+    found: list[Plan | BenchError] = []
+    for kind, document, more in alone("plan", (list(requests), device)):
+        found.append(Plan.from_document(document).placed(more) if kind == "plan" else getattr(errors, kind)(more))
+    return found
+
+
+def plan_of(request: Request, device: str) -> Plan:
+    """The plan of one request. Raises the `BenchError` that says why there is none."""
+    (found,) = plans_of([request], device)
+    if isinstance(found, BenchError):
+        raise found
+    return found
+
+
+def planned(job: tuple[Sequence[Request], str]) -> list[tuple[str, Any, Any]]:
+    """What `plans_of` asks for, as plain data: ("plan", document, places), or (kind of error, None, sentence)."""
+    from bench.evaluation.planning import make_plan
+    from bench.loading.environment import resolve_device
+
+    requests, device = job
+    found: list[tuple[str, Any, Any]] = []
+    for request in requests:
+        try:
+            plan = make_plan(request, lambda: resolve_device(device))
+            found.append(("plan", _plain(plan.document()), _plain(plan.places)))
+        except BenchError as error:
+            kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+            found.append((kind, None, str(error)))
+    return found
+
+
+def _plain(document: dict[str, Any]) -> Any:
+    """The document as it will be read from the store."""
+    try:
+        return json.loads(json.dumps(document))
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"A setting of a plugin is no plain data ({error}); use numbers, text, fractions, paths and tuples of them."
+        ) from None
