@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.domain.outcome import Outcome, ShardResult
     from bench.domain.plan import Plan, Shard, Spec
     from bench.domain.published import Published
+    from bench.domain.smoothing import count_votes
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
     from bench.registry import Part
@@ -46,6 +47,7 @@ _HOMES = {
     "bench.domain.outcome": ("Outcome", "ShardResult"),
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
     "bench.domain.published": ("Published",),
+    "bench.domain.smoothing": ("count_votes",),
     "bench.domain.threat": ("ThreatModel",),
     "bench.domain.victim": ("Victim",),
     "bench.registry": ("Part",),
@@ -93,6 +95,7 @@ __all__ = [
     "WeightsError",
     "binomial_test",
     "clopper_pearson",
+    "count_votes",
     "pixel_centres",
     "warp",
 ]

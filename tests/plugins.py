@@ -11,7 +11,6 @@ import numpy as np
 from bench import (
     Attack,
     Batch,
-    Certificate,
     Classifier,
     Dataset,
     Defense,
@@ -198,6 +197,7 @@ class Ambient(Attack):
     """Draws from the global generators, and re-seeds them, as careless libraries do."""
 
     norm: ClassVar[str] = "linf"
+    knowledge = "black-box"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         import torch
@@ -238,16 +238,3 @@ class Refusing(Defense):
 
     def load(self, task: Task, device: str) -> Classifier:
         return _Refusing(Hyperplane().load(task, device))
-
-
-@dataclass(frozen=True)
-class Margin(Attack):
-    """Certifies `Hyperplane` by its closed form: the distance to the plane."""
-
-    norm: ClassVar[str] = "l2"
-    knowledge = "certified"
-
-    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
-        logits = victim(batch.images)
-        radii = (logits[:, 1] - logits[:, 0]).abs() / 2 / float(np.linalg.norm(DIRECTION))
-        return Perturbed(batch.images, certificate=Certificate(logits.argmax(1), radii))

@@ -19,10 +19,11 @@ def count_votes(
     """How often (N, K) int64 `base` predicts each class in `draws` copies of every image (N, C, H, W) under Gaussian
     noise of deviation `sigma`; `rows` copies go through it at once.
 
-    One noise is drawn for the whole batch a draw, so that the cut into rows changes none.
+    One noise is drawn for the whole batch a draw, so that the cut into rows changes none. No graph is kept.
     """
     import torch
 
+    images = images.detach()
     kinds = torch.arange(classes, device=images.device)
     counts = torch.zeros(len(images), classes, dtype=torch.int64, device=images.device)
     for copies in _groups(images, sigma, draws, rng, rows):

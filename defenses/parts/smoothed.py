@@ -1,16 +1,16 @@
-"""A classifier by majority vote under Gaussian noise: PREDICT, the counts of CERTIFY, and a differentiable mean."""
+"""A classifier by majority vote under Gaussian noise: PREDICT, and a differentiable mean for attacks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 from torch.utils.checkpoint import checkpoint
 
-from bench import Classifier, Smoothed, UsageError, binomial_test
+from bench import Classifier, Smoothed, UsageError, binomial_test, count_votes
+from defenses.parts.gradients import differentiable
 
 CPU_ROWS, CUDA_ROWS = 128, 4096
 """Noisy images that go through the network at once: what a core's cache likes, and what keeps a GPU busy."""
@@ -50,12 +50,12 @@ class GaussianVote(Smoothed):
         if not base.deterministic or base.abstains:
             raise UsageError("The classifier under the noise must be deterministic and must not abstain; take another.")
         self.base = base
-        self.sigma = vote.sigma
-        self._classes, self._vote, self._rows = classes, vote, rows
+        self.sigma, self.rows = vote.sigma, rows
+        self._classes, self._vote = classes, vote
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Logits (N, K + 1) without a gradient."""
-        counts = self.counts(images, self._vote.draws, rng)
+        counts = count_votes(self.base, images, self.sigma, self._vote.draws, rng, self._classes, self.rows)
         first, second = counts.topk(2, dim=1).values.unbind(1)
         top, both = first.tolist(), (first + second).tolist()
         unclear = [binomial_test(votes, total) > self._vote.alpha for votes, total in zip(top, both, strict=True)]
@@ -65,36 +65,18 @@ class GaussianVote(Smoothed):
         )
         return torch.cat([logits, refusal[:, None]], 1)
 
-    @torch.no_grad()
-    def counts(self, images: Tensor, draws: int, rng: Generator) -> Tensor:
-        """Votes (N, K) of `draws` noisy copies of every image."""
-        kinds = torch.arange(self._classes, device=images.device)
-        counts = torch.zeros(len(images), self._classes, dtype=torch.int64, device=images.device)
-        for copies in self._groups(images, draws, rng):
-            rows = copies.flatten(0, 1)
-            votes = torch.cat([self.base(part, rng).argmax(1) for part in torch.split(rows, self._rows)])
-            counts += (votes.view(copies.shape[:2])[:, :, None] == kinds).sum(0)
-        return counts
-
     def stand_in(self) -> Classifier | None:
         """The log of the mean class probabilities of the first `copies` draws (Salman et al. 2019, 1906.04584)."""
-        base = self.base if self.base.differentiable else self.base.stand_in()
-        return None if base is None else _MeanProbabilities(base, self._vote, self._rows)
+        base = differentiable(self.base)
+        return None if base is None else _MeanProbabilities(base, self._vote, self.rows)
 
     def shrink(self) -> str | None:
         """Half as many noisy images a network call, and the same of the base."""
-        if self._rows == 1:
+        if self.rows == 1:
             return self.base.shrink()
-        self._rows //= 2
+        self.rows //= 2
         self.base.shrink()
-        return f"chunks of {self._rows} noisy images"
-
-    def _groups(self, images: Tensor, draws: int, rng: Generator) -> Iterator[Tensor]:
-        """Noisy copies (g, N, C, H, W), as many draws at a time as fit into the rows."""
-        together = max(1, self._rows // len(images))
-        for start in range(0, draws, together):
-            count = min(together, draws - start)
-            yield torch.stack([_noisy(images, self.sigma, rng) for _ in range(count)])
+        return f"chunks of {self.rows} noisy images"
 
 
 class _MeanProbabilities(Classifier):
