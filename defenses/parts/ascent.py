@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from bench import Classifier
 from defenses.parts.chain import chain
 from defenses.parts.denoiser import Denoiser
+from defenses.parts.gradients import straight_through, with_a_gradient
 from defenses.parts.noise_errors import Chunks
 from defenses.parts.purification import fewer
 
@@ -63,8 +64,8 @@ class Ascent:
 class ScorePurified(Classifier):
     """The mean of a classifier's probabilities over noised and purified copies of an image.
 
-    With `gradient` 'identity' the purifier has no gradient, and stands in as the identity that it is meant to be
-    (BPDA); with 'exact' the gradient goes through every step.
+    With `gradient` 'identity' the purifier has the gradient of the identity that it is meant to be (BPDA); with 'exact'
+    the gradient goes through every step.
     """
 
     deterministic = False
@@ -83,8 +84,8 @@ class ScorePurified(Classifier):
         self.sigma = sigma
         self.draws = draws
         self.chunks = chunks
+        self.gradient = gradient
         self.differentiable = gradient == "exact" and classifier.differentiable
-        self.straight = False
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Log of the mean probabilities (N, K); the noise of all draws is drawn first."""
@@ -92,19 +93,27 @@ class ScorePurified(Classifier):
         votes = [self.classifier(self._purify(images, drawn), rng).log_softmax(1) for drawn in noise]
         return torch.stack(votes).logsumexp(0) - math.log(self.draws)
 
-    def stand_in(self) -> Classifier:
-        """The same with the identity for a purifier's gradient."""
-        inner = self.classifier if self.classifier.differentiable else self.classifier.stand_in()
-        substitute = ScorePurified(self.ascent, inner or self.classifier, self.sigma, self.draws, self.chunks, "exact")
-        substitute.straight = True
-        return substitute
+    def stand_in(self) -> Classifier | None:
+        """The same steps before what lends the classifier its gradient, where exact steps lead to one that has none."""
+        if self.gradient == "identity" or self.classifier.differentiable:
+            return None
+        return self._before(with_a_gradient(self.classifier), "exact")
+
+    def identity_stand_in(self) -> Classifier | None:
+        """The same with the identity for the purifier's gradient; None where the classifier has none to give."""
+        return self._before(with_a_gradient(self.classifier), "identity")
 
     def shrink(self) -> str | None:
         """Fewer images at once in the purifier, then in the classifier."""
         return fewer(self.chunks) or self.classifier.shrink()
 
+    def _before(self, inner: Classifier | None, gradient: Literal["identity", "exact"]) -> Classifier | None:
+        if inner is None:
+            return None
+        return ScorePurified(self.ascent, inner, self.sigma, self.draws, self.chunks, gradient)
+
     def _purify(self, images: Tensor, noise: Tensor) -> Tensor:
-        noisy = (images + self.sigma * noise).clamp(0, 1)
-        parts = torch.split(noisy.detach() if self.straight else noisy, self.chunks.graph)
-        purified = torch.cat([self.ascent(part) for part in parts])
-        return images + (purified - images).detach() if self.straight else purified
+        straight = self.gradient == "identity"
+        noisy = ((images.detach() if straight else images) + self.sigma * noise).clamp(0, 1)
+        purified = torch.cat([self.ascent(part) for part in torch.split(noisy, self.chunks.graph)])
+        return straight_through(purified, images) if straight else purified

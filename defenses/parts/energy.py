@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from bench import Classifier, Network, Task
 from defenses.parts.checkpoints import fill, read
+from defenses.parts.gradients import straight_through
 from defenses.parts.randomness import ambient
 from defenses.parts.wide_preactivation import plan, size_of
 
@@ -66,14 +67,13 @@ class EnergyNet(nn.Module):
 class EnergyClassifier(Classifier):
     """Classifies by logits, after `steps` Langevin steps up the density where there are any (JEM-k).
 
-    Then it is random, and as in the released code the steps have no gradient: an identity stands in for them.
+    Then it is random, and as in the released code the steps have no gradient: they have the identity's.
     """
 
-    def __init__(self, network: Network, steps: int, size: float, spread: float, straight: bool = False) -> None:
+    def __init__(self, network: Network, steps: int, size: float, spread: float) -> None:
         self.network = network
         self.steps, self.size, self.spread = steps, size, spread
-        self.deterministic = steps == 0
-        self.differentiable = steps == 0 or straight
+        self.deterministic = self.differentiable = steps == 0
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Logits (N, K) of the refined images."""
@@ -83,9 +83,9 @@ class EnergyClassifier(Classifier):
         """log p(x) (N,) up to a constant: logsumexp of the logits (Grathwohl et al. 2020, 1912.03263, eq. 6)."""
         return self.network(images, Generator()).logsumexp(1)
 
-    def stand_in(self) -> Classifier | None:
-        """The same with the identity for the steps' gradient."""
-        return EnergyClassifier(self.network, self.steps, self.size, self.spread, straight=True)
+    def identity_stand_in(self) -> Classifier | None:
+        """Itself where there are steps, which autograd passes over."""
+        return self if self.steps else None
 
     def shrink(self) -> str | None:
         """Fewer images at once."""
@@ -94,7 +94,7 @@ class EnergyClassifier(Classifier):
     def _refined(self, images: Tensor, rng: Generator) -> Tensor:
         noise = torch.randn(self.steps, *images.shape, generator=rng, device=rng.device).to(images)
         codes = climb(lambda u: self.log_density((u + 1) / 2), 2 * images.detach() - 1, noise, self.size, self.spread)
-        return images + ((codes + 1) / 2 - images).detach()
+        return straight_through((codes + 1) / 2, images)
 
 
 def climb(density: Callable[[Tensor], Tensor], codes: Tensor, noise: Tensor, size: float, spread: float) -> Tensor:

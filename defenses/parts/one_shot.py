@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from bench import Classifier, UsageError
 from defenses.parts.denoiser import Denoiser, noise_levels
+from defenses.parts.gradients import differentiable
 
 RANGE = 2.0
 """How much wider codes in [-1, 1] are than pixels in [0, 1]."""
@@ -50,8 +51,8 @@ class DenoisedOnce(Classifier):
         return ((clean.clamp(-1, 1) + 1) / 2).to(images.dtype)
 
     def stand_in(self) -> Classifier | None:
-        """The same denoiser before the classifier's own stand-in."""
-        inner = self.classifier.stand_in()
+        """The same denoiser before what autograd goes through in the classifier's place, where it has no gradient."""
+        inner = None if self.classifier.differentiable else differentiable(self.classifier)
         return None if inner is None else DenoisedOnce(self.denoiser, self.timestep, inner)
 
     def shrink(self) -> str | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from torch import Generator, Tensor
 
 from bench import Classifier
+from defenses.parts.gradients import straight_through, with_a_gradient
 
 
 class Purifier(Protocol):
@@ -25,7 +26,7 @@ class StraightThrough:
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Purified images (N, C, H, W) through which the gradient passes unchanged."""
-        return images + (self.purifier(images.detach(), rng) - images).detach()
+        return straight_through(self.purifier(images.detach(), rng), images)
 
     def shrink(self) -> str | None:
         """What the purifier can save."""
@@ -33,32 +34,37 @@ class StraightThrough:
 
 
 class Purified(Classifier):
-    """A purifier in front of a classifier; what attacks differentiate instead, if anything, is `substitute`."""
+    """A purifier in front of a classifier.
+
+    What attacks differentiate instead is `substitute` where there is one. A purifier that is not `exact` has no
+    gradient of its own: the identity's takes its place.
+    """
 
     deterministic = False
 
-    def __init__(self, purifier: Purifier, classifier: Classifier, substitute: Classifier | None = None) -> None:
+    def __init__(
+        self, purifier: Purifier, classifier: Classifier, substitute: Classifier | None = None, exact: bool = True
+    ) -> None:
         self.purifier = purifier
         self.classifier = classifier
         self.abstains = classifier.abstains
-        self.differentiable = substitute is None and classifier.differentiable
-        self._substitute = substitute
+        self.differentiable = substitute is None and exact and classifier.differentiable
+        self._substitute, self._exact = substitute, exact
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """The classifier's logits of the purified images."""
         return self.classifier(self.purifier(images, rng), rng)
 
     def stand_in(self) -> Classifier | None:
-        """The substitute; where there is none, the same purifier before the classifier's own stand-in."""
-        if self._substitute is not None:
+        """The substitute; where there is none, an exact purifier before what lends the classifier its gradient."""
+        if self._substitute is not None or not self._exact or self.classifier.differentiable:
             return self._substitute
-        inner = self.classifier.stand_in()
+        inner = with_a_gradient(self.classifier)
         return None if inner is None else Purified(self.purifier, inner)
 
     def identity_stand_in(self) -> Classifier | None:
-        """The same with the identity for the purifier's gradient, and the classifier's own stand-in where it needs one;
-        None where it has none."""
-        inner = self.classifier if self.classifier.differentiable else self.classifier.stand_in()
+        """The same with the identity for the purifier's gradient; None where the classifier has none to give."""
+        inner = with_a_gradient(self.classifier)
         return None if inner is None else Purified(StraightThrough(self.purifier), inner)
 
     def shrink(self) -> str | None:
