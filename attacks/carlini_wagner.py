@@ -161,7 +161,7 @@ class Nearest:
 def _staying(victim: Victim, going: Tensor) -> Tensor:
     """The samples still to attack; all while there is one where the defense is random, for its noise belongs to the
     places in a batch."""
-    return going if victim.classifier.deterministic else going.any().expand_as(going)
+    return going if victim.deterministic else going.any().expand_as(going)
 
 
 def _images(points: Tensor) -> Tensor:

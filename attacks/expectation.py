@@ -30,7 +30,7 @@ class PgdEot(Pgd):
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """Images within `threat`; equal generators give equal images."""
-        if victim.classifier.deterministic and self.draws > 1:
+        if victim.deterministic and self.draws > 1:
             return replace(self, draws=1).perturb(victim, batch, threat, rng)
         return super().perturb(victim, batch, threat, rng)
 

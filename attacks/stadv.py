@@ -63,7 +63,7 @@ class StAdv(Attack):
         flow = torch.zeros_like(batch.images[:, :1]).repeat(1, 2, 1, 1)
         lowest = torch.full_like(flow[:, 0, 0, 0], torch.inf)
         least, most = _bounds(batch.images, threat.radius)
-        descent, leaving = Adam.start(flow.clamp(least, most)), victim.classifier.deterministic
+        descent, leaving = Adam.start(flow.clamp(least, most)), victim.deterministic
         for step in range(self.steps + 1):
             if step % CHECK_EVERY == 0:
                 descent = descent.keep(broken_at[descent.rows] < 0) if leaving else descent

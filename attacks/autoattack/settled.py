@@ -34,7 +34,7 @@ class OpenRows:
 
         self.images = batch.images.clone()
         self.broken_at = torch.full_like(batch.labels, -1)
-        self.keeps = victim.classifier.deterministic
+        self.keeps = victim.deterministic
         self.apgd: Any = None
         self._victim, self._labels, self._total, self._draws, self._name = victim, batch.labels, total, draws, name
         self._rows = self._open = torch.arange(len(batch), device=batch.labels.device)

@@ -26,7 +26,7 @@ def ignore(done: float, total: float, note: str = "") -> None:
 
 @dataclass
 class Query:
-    """One query of an attack as it was answered: images (N, C, H, W), the noise's seed, logits (N, K).
+    """One query of an attack as it was answered: images (N, C, H, W), the noise's seed, logits (N, K); on the CPU.
 
     Where a gradient was taken of the classifier's own logits, `cotangent` (N, K) is the loss's gradient in the logits,
     and `gradient` (N, C, H, W) what came of it in the images.
@@ -101,6 +101,11 @@ class Victim:
         self._seen = Observation(self._seed, audits)
 
     @property
+    def deterministic(self) -> bool:
+        """Whether equal images always get equal logits, as the classifier says of itself."""
+        return self.classifier.deterministic
+
+    @property
     def forwards(self) -> int:
         """Forward passes so far, in samples."""
         return self._seen.forwards
@@ -118,16 +123,19 @@ class Victim:
         """
         import torch
 
+        if images.is_inference():  # such images have neither a gradient nor a version
+            images = _outside(images)
         self._seen.forwards += len(images)
         place = self._seen.place()
-        asked = None if place is None else images.detach().clone()
+        asked = None if place is None else _copy(images)
         written = images._version
         if torch.is_grad_enabled() and images.requires_grad:
             logits, query = self._differentiable(images, asked)
         else:
             logits = self._query(self.classifier, images.detach()).detach()
-            query = None if asked is None else Query(asked, self._noise(), logits.clone())
-        if images._version != written or (asked is not None and not torch.equal(asked, images.detach())):
+            query = None if asked is None else Query(asked, self._noise(), _copy(logits))
+        kept = asked is None or torch.equal(asked.to(images.device), images.detach())
+        if images._version != written or not kept:
             raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
         if place is not None and query is not None:
             self._seen.keep(place, query)
@@ -150,7 +158,7 @@ class Victim:
         """The logits with a gradient that is counted on its way back, and the query where it is to be kept."""
         seen = images.view_as(images)  # so that the gradient of this query alone comes by
         source, logits = self._with_gradient(seen)
-        query = None if asked is None else Query(asked, self._noise(), logits.detach().clone())
+        query = None if asked is None else Query(asked, self._noise(), _copy(logits))
         if logits.requires_grad and seen.requires_grad:
             self._observe(seen, logits, source, query)
         return logits, query
@@ -171,7 +179,8 @@ class Victim:
                 "(--source resnet) or with an attack that needs no gradient."
             )
         approximate = self._query(stand_in, images)
-        return "stand-in", approximate + (self._query(self.classifier, images.detach()) - approximate).detach()
+        logits = self._query(self.classifier, images.detach()).detach()
+        return "stand-in", logits + (approximate - approximate.detach())  # the classifier's own, to the bit
 
     def _observe(self, images: Tensor, logits: Tensor, source: Gradient, query: Query | None) -> None:
         """Count the first gradient that comes back through a query, and keep it where the query is kept."""
@@ -184,7 +193,7 @@ class Victim:
                 observation.gradients[source] = observation.gradients.get(source, 0) + 1
                 observation.noises.add(noise)
                 if query is not None and source == "own":
-                    query.cotangent = cotangent.detach().clone()
+                    query.cotangent = _copy(cotangent)
             moving.append(cotangent.detach().ne(0).any(1))
 
         def at_images(gradient: Tensor) -> None:
@@ -192,7 +201,7 @@ class Victim:
             observation.asked = observation.asked + rows.sum()
             observation.zero = observation.zero + (rows & ~gradient.detach().flatten(1).ne(0).any(1)).sum()
             if len(moving) == 1 and query is not None and source == "own":
-                query.gradient = gradient.detach().clone()
+                query.gradient = _copy(gradient)
 
         logits.register_hook(at_logits)
         images.register_hook(at_images)
@@ -215,7 +224,7 @@ def ask(classifier: Classifier, images: Tensor, rng: Generator) -> Tensor:
     """
     import torch
 
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         return check_logits(classifier(images, rng), len(images))
 
 
@@ -239,3 +248,16 @@ def check_logits(logits: Tensor, count: int, classes: int | None = None) -> Tens
         bad = int((~logits.isfinite()).any(1).sum())
         raise PluginError(f"The classifier returned NaN or infinite logits for {bad} of {count} images.")
     return logits
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """A copy off the device, whose memory is the attack's."""
+    return tensor.detach().to("cpu", copy=True)
+
+
+def _outside(images: Tensor) -> Tensor:
+    """A copy of images that were made in inference mode as ordinary ones."""
+    import torch
+
+    with torch.inference_mode(False):
+        return images.clone()

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
 from bench import Classifier, Network, PluginError, Task, UsageError, Victim
-from bench.domain.victim import check_logits
+from bench.domain.victim import Observation, Query, ask, check_logits
 from tests.plugins import SHAPE, Hyperplane, NoisyHyperplane, Rounded
 
 TASK = Task("halves", ("below", "above"), SHAPE)
@@ -64,7 +66,7 @@ def test_a_stand_in_gives_its_gradient_and_leaves_the_logits_alone() -> None:
     expected = Hyperplane().load(TASK, "cpu")
     plain = images.detach().clone().requires_grad_()
     expected(plain, rng())[:, 1].sum().backward()
-    assert torch.allclose(logits, classifier(images.detach(), rng()), atol=1e-6)
+    assert torch.equal(logits.detach(), classifier(images.detach(), rng()))
     assert images.grad is not None
     assert torch.equal(images.grad, plain.grad)  # type: ignore[arg-type]
 
@@ -126,3 +128,142 @@ def test_a_network_of_one_image_cannot_shrink_further() -> None:
     network(torch.rand(1, *SHAPE), rng())
     assert isinstance(network, Network)
     assert network.shrink() is None
+
+
+def observed(classifier: Classifier, bypassed: bool = False) -> Observation:
+    """What is seen of an attack that looks twice and takes one gradient."""
+    victim, images = Victim(classifier, rng(), audits=8), torch.rand(4, *SHAPE)
+    if bypassed:
+        victim.bypass()
+    victim(images)
+    gradient(victim, images)
+    return victim.observation()
+
+
+def test_whose_gradient_it_was_is_observed() -> None:
+    plain = Hyperplane().load(TASK, "cpu")
+    assert observed(plain).gradients == observed(plain, bypassed=True).gradients == {"own": 1}
+    assert observed(Squared()).gradients == {"own": 1}
+    assert observed(Squared(), bypassed=True).gradients == {"identity": 1}
+    assert observed(Rounded().load(TASK, "cpu")).gradients == {"stand-in": 1}
+
+
+def test_a_gradient_that_nobody_takes_is_none() -> None:
+    victim, images = Victim(Hyperplane().load(TASK, "cpu"), rng()), torch.rand(4, *SHAPE, requires_grad=True)
+    victim(images)
+    seen = victim.observation()
+    assert (seen.queries, seen.backwards, seen.gradients) == (1, 0, {})
+
+
+def test_noise_that_gradients_are_taken_under_is_counted_by_its_draws() -> None:
+    victim, images = Victim(NoisyHyperplane().load(TASK, "cpu"), rng()), torch.rand(4, *SHAPE)
+    gradient(victim, images)
+    gradient(victim, images)
+    assert len(victim.observation().noises) == 1
+    victim.redraw()
+    gradient(victim, images)
+    assert len(victim.observation().noises) == 2
+
+
+def test_rows_whose_gradient_is_zero_are_counted_among_those_that_were_asked_for_one() -> None:
+    class Flat(Classifier):
+        """Has no slope for the first image."""
+
+        def __call__(self, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+            rising = torch.tensor([0.0, 1.0, 1.0]).view(3, 1) * images.flatten(1).sum(1, keepdim=True)
+            return torch.cat([rising, -rising], 1)
+
+    victim, images = Victim(Flat(), rng()), torch.rand(3, *SHAPE, requires_grad=True)
+    torch.autograd.grad(victim(images)[:2, 0].sum(), images)
+    assert victim.observation().zero_gradients == 0.5
+
+
+def test_kept_queries_hold_what_was_asked_and_answered_in_memory_of_their_own() -> None:
+    victim = Victim(Hyperplane().load(TASK, "cpu"), rng(), audits=8)
+    images = torch.rand(4, *SHAPE)
+    shown, weights = images.clone().requires_grad_(), torch.tensor([2.0, -1.0])
+    logits = victim(shown)
+    (slope,) = torch.autograd.grad((logits @ weights).sum(), shown)
+    with torch.no_grad():
+        shown.zero_()
+    (query,) = victim.observation().audits()
+    assert torch.equal(query.images, images)
+    assert torch.equal(query.logits, logits.detach())
+    assert query.cotangent is not None
+    assert query.gradient is not None
+    assert torch.equal(query.cotangent, weights.expand(4, 2))
+    assert torch.equal(query.gradient, slope)
+    again = ask(Hyperplane().load(TASK, "cpu"), query.images, torch.Generator().manual_seed(query.seed))
+    assert torch.equal(again, query.logits)
+
+
+def test_every_query_is_as_likely_to_be_kept() -> None:
+    kept = [0] * 30
+    for seed in range(300):
+        seen = Observation(seed, 3)
+        for number in range(30):
+            place = seen.place()
+            if place is not None:
+                seen.keep(place, Query(torch.tensor([number]), 0, torch.zeros(1, 2)))
+        audits = seen.audits()
+        assert len(audits) == 3
+        for query in audits:
+            kept[int(query.images)] += 1
+    assert min(kept) > 10  # of 30 expected
+    assert max(kept) < 55
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_defense_that_writes_into_its_input_is_told_so(hidden: bool, asks: bool) -> None:
+    class Writing(Classifier):
+        def __call__(self, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+            written = images.detach()
+            (written.data if hidden else written).mul_(0.5)
+            return Hyperplane().load(TASK, "cpu")(images, rng)
+
+    victim = Victim(Writing(), rng(), audits=1, name="mine")
+    with pytest.raises(PluginError, match=r"mine wrote into the images.*copy") as raised:
+        victim(torch.rand(2, *SHAPE, requires_grad=asks))
+    assert raised.value.culprit == "mine"
+
+
+def test_a_defense_cannot_tell_an_attack_that_wants_no_gradient_from_a_judge() -> None:
+    modes: list[tuple[bool, bool, bool]] = []
+
+    class Looking(Classifier):
+        def __call__(self, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+            modes.append((torch.is_grad_enabled(), torch.is_inference_mode_enabled(), images.is_inference()))
+            return Hyperplane().load(TASK, "cpu")(images, rng)
+
+    victim, images = Victim(Looking(), rng(), audits=1), torch.rand(2, *SHAPE)
+    ask(Looking(), images, rng())
+    victim(images)
+    with torch.no_grad():
+        victim(images)
+    with torch.inference_mode():
+        assert torch.equal(victim(images.clone()), victim(images))
+    assert set(modes) == {(True, False, False)}
+
+
+def test_logits_of_a_query_without_a_gradient_hang_on_no_graph() -> None:
+    class Unfrozen(Classifier):
+        def __init__(self) -> None:
+            self.weight = torch.ones(16, 2, requires_grad=True)
+
+        def __call__(self, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+            return images.flatten(1) @ self.weight
+
+    assert not Victim(Unfrozen(), rng())(torch.rand(2, *SHAPE)).requires_grad
+    assert not Victim(Hyperplane().load(TASK, "cpu"), rng())(torch.rand(2, *SHAPE)).requires_grad
+
+
+def test_what_was_asked_and_answered_is_let_go_with_the_attack_s_own_tensors() -> None:
+    victim, held = Victim(Hyperplane().load(TASK, "cpu"), rng(), audits=8), []
+    for _ in range(3):
+        images = torch.rand(2, *SHAPE, requires_grad=True)
+        logits = victim(images)
+        torch.autograd.grad(logits.sum(), images)
+        held += [weakref.ref(images), weakref.ref(logits)]
+        del images, logits
+    assert [reference for reference in held if reference() is not None] == []
