@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Generator, Tensor
 
     from bench import Batch, Victim
 
@@ -51,6 +51,31 @@ class Progress:
         elif found := re.match(r"running (\S+)$", line):
             self.before += self.samples * self.passes.get(self.attack, 0)
             self.attack, self.here = found[1], 0
+
+
+class Falls:
+    """Which part of AutoAttack misled each sample first, as the library itself checks what a part found."""
+
+    def __init__(self, labels: Tensor) -> None:
+        self._labels = labels
+        self._open = list(range(len(labels)))
+        self._names = [""] * len(labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name a sample: "clean" where the clean image did, "" where none did."""
+        return tuple(self._names)
+
+    def checked(self, part: str, logits: Tensor) -> None:
+        """Logits of the samples that were robust before `part` ran, or of all where it is "clean".
+
+        Clean images are looked at several times; the last look is the one that counts.
+        """
+        rows = self._open if part != "clean" else list(range(len(self._labels)))
+        right = (logits.detach().argmax(1) == self._labels[rows]).tolist()
+        for row, is_right in zip(rows, right, strict=True):
+            self._names[row] = "" if is_right else part
+        self._open = [row for row, is_right in zip(rows, right, strict=True) if is_right]
 
 
 def passes(adversary: Any, name: str) -> int:

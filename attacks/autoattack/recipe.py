@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attacks.ascent import at_least_one
-from attacks.autoattack.library import Progress, classes_of, isolated, passes, seed_from, set_steps, short
+from attacks.autoattack.library import Falls, Progress, classes_of, isolated, passes, seed_from, set_steps, short
 from attacks.autoattack.limits import check_steps, possible
 from bench import Attack, Perturbed, UsageError
 
@@ -34,7 +34,8 @@ class AutoAttack(Attack):
     `version` is the library's: "standard" (what the field calls AutoAttack), "plus", "rand" for random defenses, or
     "custom", which runs `attacks` in their order with the library's bare defaults (5 restarts). The other settings
     replace the version's own where they are given: restarts of APGD and untargeted FAB, steps of APGD and FAB, Square's
-    queries, gradients that APGD averages. Noise is fresh at every query where gradients are averaged, else it is fixed.
+    queries, gradients that APGD averages. Noise is fresh at every query where gradients are averaged; else it is fixed
+    once the library has looked whether the defense is random.
 
     Deviations, each told in a remark: with K classes there are at most K - 1 targets, where the library fails below 10
     (no remark: it is the same attack); the targeted DLR loss needs 4 classes and gives way to the untargeted one, which
@@ -68,7 +69,7 @@ class AutoAttack(Attack):
             check_steps(self.norm, self.n_iter)
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
-        """AutoAttack's images, clean where it found none, with its warnings as remarks.
+        """AutoAttack's images, clean where it found none, with its warnings as remarks and the part that each fell to.
 
         Equal, bit for bit, to `pyautoattack.AutoAttack` on this batch with the seed that `rng` gives, clamped in l1.
         """
@@ -77,7 +78,7 @@ class AutoAttack(Attack):
         if not names:
             raise UsageError(f"Nothing is left of AutoAttack's {', '.join(self.attacks)}: {'; '.join(remarks)}.")
         seed = seed_from(rng)
-        progress = Progress(victim, len(batch))
+        progress, falls = Progress(victim, len(batch)), Falls(batch.labels)
         redraws = self.version == "rand" or (self.eot_iter or 1) > 1
 
         def model(images: Tensor) -> Tensor:
@@ -86,13 +87,22 @@ class AutoAttack(Attack):
             progress.passed(len(images))
             return victim(images)
 
+        def checked(images: Tensor) -> Tensor:
+            if progress.attack == "clean" and not redraws:
+                victim.redraw()  # so that the library can see whether the defense is random
+            logits = model(images)
+            falls.checked(progress.attack, logits)
+            return logits
+
         with isolated(progress.read) as warned:
             adversary = self._adversary(model, names, classes, threat, batch.images.device, seed)
+            adversary.get_logits = checked  # by which the library looks at clean images and at what a part found
             progress.passes = {name: passes(adversary, name) for name in names}
             images, _ = adversary.run_standard_evaluation(batch.images, batch.labels, batch_size=len(batch))
         if self.norm == "l1":
             images = images.clamp(0, 1)
-        return Perturbed(images, remarks=tuple(dict.fromkeys((*remarks, *map(short, warned)))))
+        told = tuple(dict.fromkeys((*remarks, *map(short, warned))))
+        return Perturbed(images, remarks=told, fell_to=falls.names)
 
     def _adversary(
         self,
