@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.domain.blame import blame
 from bench.domain.dataset import ImageSet, Task
 from bench.domain.defense import Generative, Watch
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
-from bench.domain.blame import blame
+from bench.domain.victim import ask
 from bench.loading.classifiers import load_defense
 from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment
@@ -135,14 +136,13 @@ def _judged(
     spec = defenses.spec(judge, defenses.make(judge, {}), data.task)
     watch(request.images, request.images, f"judged by {judge}")
     with exact(request.device), blame(spec.name):
-        classifier = load_defense(spec, data, request.device)
+        classifier = load_defense(spec, data.task, request.device)
 
         def logits(of: Tensor) -> Tensor:
             import torch
 
             rng = torch.Generator(request.device).manual_seed(0)
-            with torch.no_grad():
-                return torch.cat([classifier(part.to(request.device), rng) for part in of.split(_BATCH)])
+            return torch.cat([ask(classifier, part.to(request.device), rng).detach() for part in of.split(_BATCH)])
 
         found = logits(images)
         real, unseen = (logits(some.read(range(min(len(some), MOST_REAL))).images) for some in (data, test))

@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.domain.attack import Attack
-from bench.domain.dataset import Batch, ImageSet
-from bench.domain.defense import Trainable, Training, Watch
-from bench.domain.errors import UsageError
-from bench.domain.plan import Shard, Spec
-from bench.domain.threat import ThreatModel
-from bench.domain.victim import Victim
 from bench.domain.blame import blame
-from bench.loading.classifiers import load_defense
+from bench.domain.dataset import Batch, ImageSet
+from bench.domain.defense import Classifier, Trainable, Training, Watch
+from bench.domain.errors import UsageError
+from bench.domain.plan import Spec
+from bench.domain.threat import ThreatModel
+from bench.domain.victim import Victim, ask
+from bench.loading.classifiers import Shelf
 from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment
 from bench.loading.images import open_images
 from bench.registry import attacks, datasets, defenses
 from bench.settings import override, spell_out
 from bench.store.artifacts import Artifacts
+from bench.training.streams import stream
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,18 +116,14 @@ def replace_weights(defense: Trainable, weights: Path) -> Trainable:
 
 
 def _accuracy(defense: Trainable, request: TrainingRequest, test: ImageSet, watch: Watch) -> float:
-    import torch
-
     correct = 0
     with exact(request.device), blame(request.defense):
         classifier = defense.load(test.task, request.device)
-        for start in range(0, len(test), _BATCH):
+        for number, start in enumerate(range(0, len(test), _BATCH)):
             watch(start, len(test), "test images")
-            indices = tuple(range(start, min(start + _BATCH, len(test))))
-            batch = test.read(indices).to(request.device)
-            rng = Shard(start // _BATCH, request.seed, indices).stream("clean", request.device)
-            with torch.no_grad():
-                correct += int((classifier(batch.images, rng).argmax(1) == batch.labels).sum())
+            batch = test.read(range(start, min(start + _BATCH, len(test)))).to(request.device)
+            rng = stream(request.seed, number, "clean", request.device)
+            correct += int((ask(classifier, batch.images, rng).detach().argmax(1) == batch.labels).sum())
     return correct / len(test)
 
 
@@ -150,7 +147,7 @@ def _adversarial(request: TrainingRequest, data: ImageSet, origin: dict[str, Any
     """The whole training set as the attack perturbs it on the source, crafted once and kept in the run's folder."""
     import torch
 
-    attack, source = attacks.make(request.attack, {}), _source(request, data)
+    attack, source, shelf = attacks.make(request.attack, {}), _source(request, data), Shelf(request.device)
     artifacts, index = Artifacts(request.folder / "adversarial"), request.folder / "adversarial.json"
     wanted = {**origin, "source": [source.name, source.version, dict(source.weights)]}
     known = json.loads(index.read_text()) if index.is_file() else {}
@@ -160,7 +157,7 @@ def _adversarial(request: TrainingRequest, data: ImageSet, origin: dict[str, Any
         batch = data.read(range(start, min(start + _BATCH, len(data))))
         watch(start, len(data), f"{request.attack} on {request.source}")
         if number >= len(parts) or not artifacts.holds(parts[number]):
-            images = _perturb(request, source, attack, Shard(number, request.seed, batch.indices), data)
+            images = _perturb(request, shelf.classifier(source, data.task), attack, number, batch)
             parts[number:] = [artifacts.write(images.cpu().numpy())]
             index.write_text(json.dumps({"of": wanted, "parts": parts}))
         batches.append(replace(batch, images=torch.from_numpy(artifacts.read(parts[number]))))
@@ -171,13 +168,13 @@ def _adversarial(request: TrainingRequest, data: ImageSet, origin: dict[str, Any
     )
 
 
-def _perturb(request: TrainingRequest, source: Spec, attack: Attack, shard: Shard, data: ImageSet) -> Tensor:
-    device = request.device
-    batch = data.read(shard.indices).to(device)
-    victim = Victim(load_defense(source, data, device), shard.stream("victim", device))
-    rng = shard.stream("attack", device)
+def _perturb(request: TrainingRequest, source: Classifier, attack: Attack, number: int, batch: Batch) -> Tensor:
+    device, batch = request.device, batch.to(request.device)
+    rng = stream(request.seed, number, "attack", device)
+    victim = Victim(source, stream(request.seed, number, "victim", device), name=request.source)
+    given = Batch(batch.indices, batch.images.clone(), batch.labels.clone())
     with seeded(rng, device), blame(request.attack):
-        images = attack.perturb(victim, batch, request.threat, rng).images.detach()
+        images = attack.perturb(victim, given, request.threat, rng).images.detach()
     if not bool(request.threat.admits(batch.images, images).all()):
         raise UsageError(f"{request.attack} left the threat model {request.threat}; nothing was trained on its images.")
     return images
