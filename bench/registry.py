@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
 import inspect
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from bench.domain.attack import Attack
+from bench.domain.blame import blame
 from bench.domain.dataset import Dataset, Task
 from bench.domain.defense import Classifier, Defense
 from bench.domain.errors import BenchError, PluginError, UsageError, closest
 from bench.domain.plan import Spec
-from bench.settings import configure, describe, spell_out
+from bench.finding import entries, from_entry_point, from_target, importing, is_script, name_of, script_of
+from bench.identity.code import code_version
+from bench.identity.files import sha256_of
+from bench.identity.places import split_paths, split_places
+from bench.settings import as_json, configure, describe, spell_out
 
 P = TypeVar("P", Defense, Attack, Dataset)
 
@@ -62,11 +61,11 @@ class Registry(Generic[P]):
 
         Raises `UsageError` for an unknown name, `PluginError` where the plugin cannot be imported or is another kind.
         """
-        name, colon, member = reference.partition(":")
+        name, colon, _ = reference.partition(":")
         registered = self.holds(name) or not colon
-        found = self._from_entry_point(name) if registered else self._from_target(reference)
+        found = self._registered(name) if registered else from_target(reference)
         if registered:
-            found = self._member(name, found, member)
+            found = self._member(reference, found)
         if not (inspect.isclass(found) and issubclass(found, self.base)):
             raise PluginError(f"{reference} is not a {self.kind}: it must be a subclass of bench.{self.base.__name__}.")
         if inspect.isabstract(found):
@@ -76,84 +75,89 @@ class Registry(Generic[P]):
 
     def holds(self, name: str) -> bool:
         """Whether a plugin or a family is registered under this name."""
-        return any(entry.name == name for entry in self._entries())
+        return any(entry.name == name for entry in entries(self.group))
 
     def make(self, reference: str, settings: Mapping[str, Any]) -> P:
         """An instance with these settings (text or plain data)."""
         return configure(self.find(reference), settings, reference)
 
-    def spec(self, reference: str, plugin: P, task: Task | None = None) -> Spec:
-        """The plugin as data; for a defense with what it chooses for the task, and its weights' hashes."""
-        version = plugin.revision
-        if _is_file(reference):
-            version += "+" + _sha256(_file_of(reference))[:12]
-        if not isinstance(plugin, Defense) or task is None:
-            return Spec(reference, spell_out(plugin), version)
-        settled, files = _settle(plugin, task)
-        return Spec(reference, spell_out(settled), version, {role: _sha256(files[role]) for role in sorted(files)})
+    def spec(
+        self, reference: str, plugin: P, task: Task | None = None, device: Callable[[], str] | None = None
+    ) -> Spec:
+        """The plugin as content, and the places of this machine beside it.
+
+        A defense is spelled out for a task, with the SHA-256 of every file that it and its parts read, and, where
+        `device` is given, for that kind of device. Raises `PluginError` where the plugin fails or gives nonsense.
+        """
+        name, place = name_of(reference)
+        with blame(name):
+            version = self._version(reference, plugin)
+            if isinstance(plugin, Defense) and task is not None:
+                spec = _settled(plugin, task, device)
+            elif isinstance(plugin, Dataset):
+                params, paths = split_paths(plugin, spell_out(plugin))
+                spec = Spec(name, params, place=_placed(paths))
+            else:
+                spec = Spec(name, spell_out(plugin))
+            params = as_json(spec.params)
+        return replace(spec, name=name, params=params, version=version, place={**place, **spec.place})
 
     def listings(self) -> list[Listing]:
         """Every registered plugin, the broken ones with their reason."""
-        return [self._listing(entry) for entry in sorted(self._entries(), key=lambda entry: entry.name)]
+        return [self._listing(entry) for entry in sorted(entries(self.group), key=lambda entry: entry.name)]
 
     def _listing(self, entry: EntryPoint) -> Listing:
         try:
-            found = self._from_entry_point(entry.name)
+            found = self._registered(entry.name)
             if isinstance(found, Family):
                 return Listing(f"{entry.name}:NAME", entry.value, _summary(found), {}, {}, family=True)
             plugin = self.find(entry.name)
+            with blame(entry.name):
+                facts = {fact: str(getattr(plugin, fact, "")) for fact in ("norm", "knowledge", "family")}
+                settings = describe(plugin)
         except BenchError as error:
             return Listing(entry.name, entry.value, "", {}, {}, broken=str(error))
-        facts = {fact: str(getattr(plugin, fact, "")) for fact in ("norm", "knowledge", "family")}
         facts = {fact: value for fact, value in facts.items() if value}
-        return Listing(entry.name, entry.value, _summary(plugin), describe(plugin), facts)
+        return Listing(entry.name, entry.value, _summary(plugin), settings, facts)
 
-    def _entries(self) -> list[EntryPoint]:
-        return _entry_points(self.group, tuple(sys.path))
-
-    def _member(self, name: str, found: object, member: str) -> object:
-        """The member of a family, or what stands alone; `UsageError` where the one is named like the other."""
-        if not isinstance(found, Family):
-            if member:
-                raise UsageError(f"{name} is one {self.kind} and has no members; leave out ':{member}'.")
-            return found
-        names = found.members()
-        if not member:
-            raise UsageError(f"{name} is a family; name a member as in {name}:NAME. It has {', '.join(sorted(names))}.")
-        if member not in names:
-            raise UsageError(f"{name} has no member {member!r}.{closest(member, names)}")
-        return found.member(member)
-
-    def _from_entry_point(self, name: str) -> object:
-        matches = [entry for entry in self._entries() if entry.name == name]
+    def _registered(self, name: str) -> object:
+        """What one entry point names; `PluginError` where two claim the name."""
+        matches = [entry for entry in entries(self.group) if entry.name == name]
         if not matches:
-            names = [entry.name for entry in self._entries()]
+            names = [entry.name for entry in entries(self.group)]
             raise UsageError(f"No {self.kind} is called {name!r}.{closest(name, names)}")
         if len(matches) > 1:
             targets = " and ".join(sorted(entry.value for entry in matches))
             raise PluginError(
                 f"The {self.kind} name {name!r} is registered twice, by {targets}; uninstall one of them."
             )
-        try:
-            return matches[0].load()
-        except Exception as error:
-            raise PluginError(
-                f"The {self.kind} {name!r} ({matches[0].value}) cannot be loaded: {type(error).__name__}: {error}"
-            ) from error
+        return from_entry_point(matches[0], self.kind)
 
-    def _from_target(self, reference: str) -> object:
-        place, _, attribute = reference.rpartition(":")
-        try:
-            module = _load_file(_file_of(reference)) if _is_file(reference) else importlib.import_module(place)
-        except BenchError:
-            raise
-        except Exception as error:
-            raise PluginError(f"{place} cannot be loaded: {type(error).__name__}: {error}") from error
-        if not hasattr(module, attribute):
-            names = [name for name, value in vars(module).items() if inspect.isclass(value)]
-            raise UsageError(f"{place} has no {attribute!r}.{closest(attribute, names)}")
-        found: object = getattr(module, attribute)
-        return found
+    def _member(self, reference: str, found: object) -> object:
+        """The member of a family, or what stands alone; `UsageError` where the one is named like the other."""
+        name, _, member = reference.partition(":")
+        if not isinstance(found, Family):
+            if member:
+                raise UsageError(f"{name} is one {self.kind} and has no members; leave out ':{member}'.")
+            return found
+        with importing(f"The {self.kind} {reference!r}"):
+            names = found.members()
+            if member in names:
+                return found.member(member)
+        if not member:
+            raise UsageError(f"{name} is a family; name a member as in {name}:NAME. It has {', '.join(sorted(names))}.")
+        raise UsageError(f"{name} has no member {member!r}.{closest(member, names)}")
+
+    def _version(self, reference: str, plugin: P) -> str:
+        """The plugin's revision, and what stands for its code where that is not ours."""
+        if not isinstance(plugin.revision, str):
+            found = type(plugin.revision).__name__
+            raise PluginError(f"its revision is of type {found}; it must be a text.")
+        if is_script(reference):
+            return plugin.revision + code_version(type(plugin), script=script_of(reference))
+        name, _, _ = reference.partition(":")
+        modules = [entry.module for entry in entries(self.group) if entry.name == name]
+        return plugin.revision + code_version(type(plugin), modules or [reference.rpartition(":")[0]])
 
 
 defenses = Registry[Defense]("defense", "bench.defenses", Defense)  # type: ignore[type-abstract]
@@ -198,51 +202,41 @@ def _summary(plugin: object) -> str:
     return (inspect.getdoc(plugin) or "").partition("\n\n")[0].replace("\n", " ")
 
 
-def _settle(plugin: Defense, task: Task) -> tuple[Defense, dict[str, Path]]:
-    """The defense with the defaults of its whole tree of parts spelled out, and the tree's files by role."""
-    settled, files = plugin.resolve(task), dict(plugin.files(task))
-    for name, part in vars(settled).items():
+def _placed(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"params": dict(params)} if params else {}
+
+
+def _settled(plugin: Defense, task: Task, device: Callable[[], str] | None) -> Spec:
+    """A defense's settings with the defaults of its whole tree of parts spelled out, and the tree's files by role."""
+    settled = _checked(plugin, plugin.resolve(task), "resolve")
+    if device is not None:
+        settled = _checked(plugin, settled.on(task, device), "on")
+    files = _files(settled, task)
+    params, places = split_places(settled, spell_out(settled), files.values())
+    weights = {role: sha256_of(files[role]) for role in sorted(files)}
+    for name in list(params):
+        part = getattr(settled, name)
         if isinstance(part, Part):
-            inner, inner_files = _settle(part.make(), task)
-            spec = defenses.spec(part.name, inner)
-            files |= {f"{name}/{role}": path for role, path in inner_files.items()}
-            settled = replace(settled, **{name: Part(part.name, spec.params, spec.version)})  # type: ignore[type-var]
-    return settled, files
+            inner = defenses.spec(part.name, part.make(), task, device)
+            params[name] = Part(inner.name, inner.params, inner.version).to_plain()
+            if inner.place:
+                places[name] = Part(inner.reference, inner.settings, inner.version).to_plain()
+            weights |= {f"{name}/{role}": digest for role, digest in inner.weights.items()}
+    return Spec("", params, weights=weights, place=_placed(places))
 
 
-@cache
-def _entry_points(group: str, path: tuple[str, ...]) -> list[EntryPoint]:
-    """The entry points of a group, each once; they are found along `sys.path`, and looking takes milliseconds."""
-    return list({(entry.name, entry.value): entry for entry in entry_points(group=group)}.values())
+def _checked(plugin: Defense, found: object, method: str) -> Defense:
+    if not isinstance(found, type(plugin)):
+        raise PluginError(f"{method}() gave {type(found).__name__}; it must give a {type(plugin).__name__}.")
+    return found
 
 
-def _is_file(reference: str) -> bool:
-    return reference.rpartition(":")[0].endswith(".py")
-
-
-def _file_of(reference: str) -> Path:
-    path = Path(reference.rpartition(":")[0])
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}; the part before ':' must be a Python file.")
-    return path
-
-
-@cache
-def _load_file(path: Path) -> ModuleType:
-    """The module in a file, imported once under a name of its own."""
-    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None  # a path that ends in .py always has a loader
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up by name
-    spec.loader.exec_module(module)
-    return module
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(f"The weights file {path} cannot be read ({error.strerror}); check the path.") from None
+def _files(plugin: Defense, task: Task) -> dict[str, Path]:
+    """The files that a defense names; `PluginError` where they are no paths by role."""
+    found = cast(object, plugin.files(task))
+    if not isinstance(found, Mapping):
+        raise PluginError(f"files() gave {type(found).__name__}; it must give paths by role.")
+    for role, path in found.items():
+        if not isinstance(role, str) or not isinstance(path, str | Path):
+            raise PluginError(f"files() gave {path!r} as {role!r}; it must give paths by role.")
+    return {role: Path(path) for role, path in found.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
-from bench.domain.errors import BenchError, UsageError, closest
+from bench.domain.blame import blame
+from bench.domain.errors import PluginError, UsageError, closest
 
 T = TypeVar("T")
 
@@ -55,14 +57,14 @@ def choices(plugin: type, key: str) -> tuple[str, ...]:
 def configure(plugin: type[T], settings: Mapping[str, Any], name: str) -> T:
     """An instance with these settings, each converted to its field's type.
 
-    Raises `UsageError` for an unknown setting, a value of another type, or one that the plugin itself refuses.
+    Raises `UsageError` for an unknown setting, a value of another type, or one that the plugin itself refuses, and
+    `PluginError` where the plugin fails in any other way.
     """
-    try:
-        return plugin(**_converted(plugin, settings, name))
-    except BenchError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{name} does not accept these settings: {error}.") from None
+    with blame(name):
+        try:
+            return plugin(**_converted(plugin, settings, name))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{name} does not accept these settings: {error}.") from None
 
 
 def override(instance: T, settings: Mapping[str, Any], name: str) -> T:
@@ -79,6 +81,17 @@ def spell_out(instance: object) -> dict[str, Any]:
     if not dataclasses.is_dataclass(instance):
         return {}
     return {field.name: _plain(getattr(instance, field.name)) for field in dataclasses.fields(instance) if field.init}
+
+
+def as_json(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as they will be read from a store: lists for tuples, text for keys."""
+    found: dict[str, Any] = {}
+    for key, value in params.items():
+        try:
+            found[key] = json.loads(json.dumps(value))
+        except (TypeError, ValueError) as error:
+            raise PluginError(f"its setting {key} is no plain data ({error}); a plan cannot hold it.") from None
+    return found
 
 
 def describe(plugin: type) -> dict[str, str]:

@@ -61,7 +61,7 @@ class ADP(Defense):
         return ScorePurified(ascent, inner, self.sigma, draws, chunks, self.gradient)
 
     def files(self, task: Task) -> Mapping[str, Path]:
-        """The denoiser and the configurations beside it where there are any."""
+        """The denoiser, and the configurations beside it that it does not hold itself."""
         return DiffPure(weights=self.weights).files(task)
 
     def _sizes(self, task: Task) -> tuple[float, int, int]:

@@ -45,7 +45,7 @@ class DenoisedSmoothing(Defense):
         return GaussianVote(base, len(task.classes), vote, rows_for(device))
 
     def files(self, task: Task) -> Mapping[str, Path]:
-        """The denoiser and the configurations beside it where there are any."""
+        """The denoiser, and the configurations beside it that it does not hold itself."""
         from defenses.parts.checkpoints import locate
         from defenses.parts.layout import PATTERNS, denoiser_files
 

@@ -64,7 +64,7 @@ class DiffPure(Trainable):
         return Purified(purifier(steps), inner, surrogate)
 
     def files(self, task: Task) -> Mapping[str, Path]:
-        """The denoiser and the configurations beside it where there are any."""
+        """The denoiser, and the configurations beside it that it does not hold itself."""
         from defenses.parts.checkpoints import locate
         from defenses.parts.layout import PATTERNS, denoiser_files
 

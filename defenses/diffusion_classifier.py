@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -51,6 +51,12 @@ class DiffusionClassifier(Trainable, Generative):
 
         return replace(self, **spelled_out(self, is_latent(self.path(task))))
 
+    def on(self, task: Task, device: Callable[[], str]) -> DiffusionClassifier:
+        """The same classifier with its precision spelled out."""
+        from defenses.parts.layout import precision_at
+
+        return replace(self, precision=precision_at(self.precision, self.path(task), device))
+
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier with its denoiser in memory."""
         from defenses.parts.diffusion import classifier, denoiser_for
@@ -58,7 +64,8 @@ class DiffusionClassifier(Trainable, Generative):
         return classifier(denoiser_for(self.path(task), self, task, device), self, task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
-        """The denoiser's files: one in pixel space; each model and configuration of Stable Diffusion."""
+        """The denoiser's files: in pixel space one, and the configurations beside it that it does not hold itself; each
+        model and configuration of Stable Diffusion."""
         from defenses.parts.layout import files
 
         return files(self.path(task), NAME)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -45,6 +45,12 @@ class TMDC(Trainable):
         from defenses.parts.search import spelled_out
 
         return replace(self, **spelled_out(self, is_latent(self._base().path(task))))
+
+    def on(self, task: Task, device: Callable[[], str]) -> TMDC:
+        """The same classifier with its precision spelled out."""
+        from defenses.parts.layout import precision_at
+
+        return replace(self, precision=precision_at(self.precision, self._base().path(task), device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier with the low-rank weights merged into its denoiser."""

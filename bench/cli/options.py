@@ -29,12 +29,21 @@ Source = Annotated[
     str | None,
     typer.Option("--source", envvar="BENCH_SOURCE", help="The defense that the attack sees; 'self' is white box."),
 ]
+SourceSettings = Annotated[
+    list[str] | None, typer.Option("--source-setting", metavar="KEY=VALUE", help="A setting of the source.")
+]
 Samples = Annotated[int | None, typer.Option("--samples", envvar="BENCH_SAMPLES", help="How many samples.")]
 Seeds = Annotated[
     int, typer.Option("--seeds", envvar="BENCH_SEEDS", help="How many seeds, counted from --seed: mean and worst.")
 ]
 Workers = Annotated[
     int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
+]
+Replay = Annotated[
+    int,
+    typer.Option(
+        "--replay", envvar="BENCH_REPLAY", min=1, help="Images a shard that are judged again in a fresh process."
+    ),
 ]
 Database = Annotated[
     str, typer.Option("--db", envvar="BENCH_DB", help="The store: a SQLite file, or any SQLAlchemy URL.")
@@ -54,3 +63,4 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead
 DEFAULT_DATABASE = "results.db"
 DEFAULT_DATASET = "digits"
 DEFAULT_PROTOCOL = "transfer-1024"
+DEFAULT_REPLAY = 16

@@ -133,8 +133,7 @@ class Plan:
         """The plan cut into runs of `shard_size` samples; the last one may be shorter."""
         starts = range(0, self.samples, self.shard_size)
         return tuple(
-            Shard(number, self.indices[start : start + self.shard_size])
-            for number, start in enumerate(starts)
+            Shard(number, self.indices[start : start + self.shard_size]) for number, start in enumerate(starts)
         )
 
     def crafting(self) -> Plan | None:
@@ -170,5 +169,16 @@ class Shard:
 
 
 def precision_of(defense: Spec) -> str:
-    """The precision that a defense's settings name; float32 where they name none."""
-    return str(defense.params.get("precision") or "float32")
+    """The precision that a defense's settings name, else the coarsest of its parts; float32 where none is named."""
+    named = _precisions(defense.params)
+    return max(named, key=lambda precision: _COARSENESS.get(precision, 0), default="float32")
+
+
+_COARSENESS = {"float32": 1, "float16": 2, "bfloat16": 3}
+
+
+def _precisions(params: Mapping[str, Any]) -> list[str]:
+    if params.get("precision"):
+        return [str(params["precision"])]
+    parts = [value["params"] for value in params.values() if isinstance(value, Mapping) and "params" in value]
+    return [precision for part in parts for precision in _precisions(part)]

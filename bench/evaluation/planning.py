@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from bench.domain.attack import Attack
-from bench.domain.dataset import Dataset, ImageSet, Sampling, Split, choose
-from bench.domain.errors import UsageError
-from bench.domain.plan import Plan, Spec
+from bench.domain.attack import Attack, Certifier, Knowledge
+from bench.domain.blame import blame
+from bench.domain.dataset import Dataset, Sampling, Task, choose
+from bench.domain.defense import Defense
+from bench.domain.errors import PluginError, UsageError
+from bench.domain.plan import UNTOUCHED, Plan, Spec, precision_of
+from bench.domain.threat import UNTOUCHED as UNTOUCHED_NORM
 from bench.domain.threat import ThreatModel
+from bench.loading.environment import resolve_device
+from bench.loading.images import fingerprint, open_images
 from bench.protocols import Protocol, ProtocolAttack, budget
 from bench.registry import attacks, datasets, defenses
+
+Device = Callable[[], str]
+SELF = "self"
+"""The source that is the judged defense itself, whatever the protocol says."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Request:
     dataset_settings: Mapping[str, Any] = field(default_factory=dict)
     data_dir: Path | None = None
     source: str | None = None
+    source_settings: Mapping[str, Any] = field(default_factory=dict)
     epsilon: Fraction | None = None
     samples: int | None = None
     sampling: Sampling | None = None
@@ -39,38 +49,40 @@ class Request:
     draws: int | None = None
 
 
-def make_plan(request: Request) -> Plan:
+def make_plan(request: Request, device: Device = lambda: resolve_device("auto")) -> Plan:
     """The plan of a request.
 
-    A source is the protocol's unless the request names one; 'self', or a source equal to the defense, is white box.
-    Raises `UsageError`, `DataError`, `WeightsError` or `PluginError` with one sentence each.
+    A source is the protocol's unless the request names one; 'self', or a source that is the defense by content, is
+    white box. The attack 'none' plans the images as they are. `device` is asked only where a defense computes otherwise
+    on another kind of device. Raises `UsageError`, `DataError`, `WeightsError` or `PluginError` with one sentence each.
     """
     protocol = request.protocol
-    dataset = datasets.make(request.dataset, request.dataset_settings)
-    images = dataset.load("test", request.data_dir)
+    recipe = datasets.make(request.dataset, request.dataset_settings)
+    dataset = datasets.spec(request.dataset, recipe)
+    images = open_images(dataset, request.data_dir)
     samples = _positive("samples", request.samples, protocol.samples)
     sampling = request.sampling or protocol.sampling
     sample_seed = protocol.sample_seed if request.sample_seed is None else request.sample_seed
     indices = choose(samples, len(images), _seed("sample seed", sample_seed), sampling)
 
-    defense = defenses.spec(request.defense, defenses.make(request.defense, request.defense_settings), images.task)
-    settings = {**_protocol_entry(protocol, request.attack).params, **request.attack_settings}
-    attack = attacks.make(request.attack, settings)
+    subject = _Subject(request.defense, request.defense_settings, images.task, device)
+    attack = _attack(request)
     return Plan(
-        defense=defense,
-        attack=attacks.spec(request.attack, attack),
-        source=None if _is_sourceless(attack) else _source(request, defense, images),
-        dataset=datasets.spec(request.dataset, dataset),
+        defense=subject.spec,
+        attack=UNTOUCHED if attack is None else attacks.spec(request.attack, attack),
+        source=_source(request, attack, subject, device),
+        dataset=dataset,
         size=len(images),
-        images=images.fingerprint(indices),
-        threat=_threat(request, attack, dataset),
-        knowledge=attack.knowledge,
+        images=fingerprint(images, indices, dataset),
+        threat=_threat(request, attack, recipe),
+        knowledge=UNTOUCHED_NORM if attack is None else attack.knowledge,
         samples=samples,
         sampling=sampling,
         sample_seed=sample_seed,
         shard_size=_positive("shard size", request.shard_size, protocol.shard_size),
         seed=_seed("seed", protocol.seed if request.seed is None else request.seed),
         draws=_positive("draws", request.draws, protocol.draws),
+        precision=precision_of(subject.spec),
     )
 
 
@@ -80,29 +92,67 @@ def seeded_requests(request: Request, seeds: int) -> list[Request]:
     return [replace(request, seed=first + number) for number in range(_positive("number of seeds", seeds, 1))]
 
 
-def open_images(spec: Spec, data_dir: Path | None, split: Split = "test") -> ImageSet:
-    """The images that a plan's data set names."""
-    return datasets.make(spec.name, spec.params).load(split, data_dir)
+class _Subject:
+    """A defense that a request names, as a recipe and as content."""
+
+    def __init__(self, reference: str, settings: Mapping[str, Any], task: Task, device: Device) -> None:
+        self.task = task
+        self.recipe: Defense = defenses.make(reference, settings)
+        self.spec = defenses.spec(reference, self.recipe, task, device)
+
+    def is_same(self, other: _Subject) -> bool:
+        """Whether both are one defense, be it under two references to one class."""
+        alike = type(self.recipe) is type(other.recipe)
+        return self.spec == (replace(other.spec, name=self.spec.name) if alike else other.spec)
 
 
-def _is_sourceless(attack: Attack) -> bool:
-    """Whether another victim would change nothing (a corruption asks none) or prove nothing (a certificate)."""
-    return attack.knowledge == "certified" or attack.norm == "corruption"
-
-
-def _source(request: Request, defense: Spec, images: ImageSet) -> Spec | None:
-    name = request.source or request.protocol.source
-    if name in (None, "self"):
+def _attack(request: Request) -> Attack | None:
+    """The attack with the protocol's settings and the request's; None for the images as they are."""
+    if request.attack == UNTOUCHED.name:
+        if request.attack_settings:
+            raise UsageError(f"The attack 'none' has no settings; {', '.join(request.attack_settings)} cannot be set.")
         return None
-    source = defenses.spec(name, defenses.make(name, {}), images.task)
-    return None if source == defense else source
+    settings = {**_protocol_entry(request.protocol, request.attack).params, **request.attack_settings}
+    attack = attacks.make(request.attack, settings)
+    with blame(request.attack):
+        if not isinstance(attack.norm, str) or attack.knowledge not in get_args(Knowledge):
+            raise PluginError(
+                f"its norm is {attack.norm!r} and its knowledge {attack.knowledge!r}; knowledge is one of "
+                f"{', '.join(get_args(Knowledge))}."
+            )
+        if (attack.knowledge == "certified") != isinstance(attack, Certifier):
+            raise PluginError("only a bench.Certifier is 'certified': the harness itself makes the proof.")
+    return attack
 
 
-def _threat(request: Request, attack: Attack, dataset: Dataset) -> ThreatModel:
+def _is_sourceless(attack: Attack | None) -> bool:
+    """Whether another victim would change nothing (a corruption asks none) or prove nothing (a certificate)."""
+    return attack is None or isinstance(attack, Certifier) or attack.norm == "corruption"
+
+
+def _source(request: Request, attack: Attack | None, judged: _Subject, device: Device) -> Spec | None:
+    if _is_sourceless(attack):
+        return None
+    name = request.source or request.protocol.source
+    if name is None or name == SELF:
+        if request.source_settings:
+            raise UsageError(
+                f"The attack sees the judged defense itself; {', '.join(request.source_settings)} cannot be set. Name "
+                f"the defense that it sees with --source."
+            )
+        return None
+    source = _Subject(name, request.source_settings, judged.task, device)
+    return None if source.is_same(judged) else source.spec
+
+
+def _threat(request: Request, attack: Attack | None, dataset: Dataset) -> ThreatModel:
+    if attack is None:
+        return ThreatModel(UNTOUCHED_NORM, Fraction(0))
     entry = _protocol_entry(request.protocol, request.attack)
     epsilon = request.epsilon
     if epsilon is None:
-        epsilon = budget(request.protocol, entry, attack.norm, dataset.budgets)
+        with blame(request.dataset):
+            epsilon = budget(request.protocol, entry, attack.norm, dataset.budgets)
     if epsilon is None:
         raise UsageError(
             f"{request.dataset} has no customary budget for {attack.norm}, the norm of {request.attack}; "

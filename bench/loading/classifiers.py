@@ -80,7 +80,7 @@ class Shelf:
 def load_attack(spec: Spec) -> Attack:
     """The attack of a spec; `PluginError` where its code is not that of the plan."""
     attack = attacks.make(spec.reference, spec.settings)
-    if attacks.spec(spec.reference, attack) != spec:
+    if not _is_same(attacks.spec(spec.reference, attack), spec):
         raise PluginError(
             f"The code or a setting of {spec.name} is not what this plan was made for; make the plan anew by running "
             f"`bench evaluate` again."
@@ -98,7 +98,7 @@ def load_defense(spec: Spec, task: Task, device: str) -> Classifier:
     from bench.domain.defense import Classifier
 
     defense = defenses.make(spec.reference, spec.settings)
-    if defenses.spec(spec.reference, defense, task) != spec:
+    if not _is_same(defenses.spec(spec.reference, defense, task), spec):
         raise WeightsError(
             f"The weights, the code or the version of {spec.name} or of one of its parts are not those this plan was "
             f"made for; make the plan anew by running `bench evaluate` again."
@@ -109,6 +109,12 @@ def load_defense(spec: Spec, task: Task, device: str) -> Classifier:
     if not isinstance(classifier, Classifier):
         raise PluginError(f"{spec.name} loaded {type(classifier).__name__}; load() must return a bench.Classifier.")
     return classifier
+
+
+def _is_same(found: Spec, planned: Spec) -> bool:
+    """Whether two specs are one by content; as text, for a plan out of a store holds lists where tuples were."""
+    first, second = (json.dumps(spec.document(), sort_keys=True) for spec in (found, planned))
+    return first == second
 
 
 def _key(spec: Spec, task: Task) -> str:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from bench.domain.blame import blame
 from bench.domain.dataset import ImageSet, Split
-from bench.domain.errors import DataError
+from bench.domain.errors import DataError, PluginError
 from bench.domain.plan import Plan, Spec
 from bench.registry import datasets
 
 
 def open_images(spec: Spec, data_dir: Path | None, split: Split = "test") -> ImageSet:
-    """The images that a data set's spec names."""
-    return datasets.make(spec.reference, spec.settings).load(split, data_dir)
+    """The images that a data set's spec names; `PluginError` where its plugin fails or gives none."""
+    recipe = datasets.make(spec.reference, spec.settings)
+    with blame(spec.name):
+        images = recipe.load(split, data_dir)
+        if not isinstance(images, ImageSet):
+            raise PluginError(f"load() gave {type(images).__name__}; it must give a bench.ImageSet.")
+        return images
+
+
+def fingerprint(images: ImageSet, indices: Sequence[int], spec: Spec) -> str:
+    """SHA-256 of samples of a data set; `PluginError` where they cannot be decoded."""
+    with blame(spec.name):
+        return images.fingerprint(indices)
 
 
 def images_of(plan: Plan, data_dir: Path | None) -> ImageSet:
     """The images of a plan's data set; `DataError` where its samples are not those that the plan was made for."""
     data = open_images(plan.dataset, data_dir)
-    if data.fingerprint(plan.indices) != plan.images:
+    if fingerprint(data, plan.indices, plan.dataset) != plan.images:
         raise DataError(f"The images of {plan.dataset.name} are not those this plan was made for; check --data-dir.")
     return data

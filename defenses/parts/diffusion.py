@@ -9,7 +9,7 @@ import torch
 from bench import Task, UsageError
 from defenses.parts.denoiser import Denoiser
 from defenses.parts.elimination import DiffusionClassification
-from defenses.parts.layout import files, is_latent
+from defenses.parts.layout import files, is_latent, precision_at
 from defenses.parts.memory import chunks_for
 from defenses.parts.search import Settings, search_for
 
@@ -19,15 +19,14 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 def denoiser_for(path: Path, settings: Settings, task: Task, device: str) -> Denoiser:
     """The denoiser at a path: Stable Diffusion where its folders are there, else a pixel denoiser."""
     found = files(path, "diffusion-classifier")
+    dtype = DTYPES[precision_at(settings.precision, path, lambda: device)]
     if is_latent(path):
         from defenses.parts import latents
 
-        half = device.startswith("cuda") and settings.precision == "auto"
-        dtype = torch.float16 if half else DTYPES.get(settings.precision, torch.float32)
         return latents.load(path, task, device, dtype, settings.prompt)
     from defenses.parts import pixels
 
-    return pixels.load(found["denoiser"], task, device, DTYPES.get(settings.precision, torch.float32))
+    return pixels.load(found["denoiser"], task, device, dtype)
 
 
 def classifier(denoiser: Denoiser, settings: Settings, task: Task, device: str) -> DiffusionClassification:

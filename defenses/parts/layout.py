@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from bench import WeightsError
-from defenses.parts.checkpoints import SINGLE_FILES, single_file
+from defenses.parts.checkpoints import SINGLE_FILES, configuration, single_file
+
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 PATTERNS = (
     "*.json",
@@ -31,10 +35,17 @@ def is_latent(path: Path) -> bool:
     return (path / "unet").is_dir() and (path / "vae").is_dir()
 
 
+def precision_at(wanted: Precision, path: Path, device: Callable[[], str]) -> Precision:
+    """What 'auto' stands for: float16 for Stable Diffusion on CUDA, else float32."""
+    if wanted != "auto":
+        return wanted
+    return "float16" if is_latent(path) and device().startswith("cuda") else "float32"
+
+
 def files(path: Path, defense: str) -> dict[str, Path]:
     """Every file that loading reads, by role; `WeightsError` names the first one missing."""
     if not is_latent(path):
-        return {"denoiser": _pixel_file(path, defense)}
+        return denoiser_files(path, defense)
     found: dict[str, Path] = {}
     for folder, names in MODELS.items():
         for name in names:
@@ -43,18 +54,44 @@ def files(path: Path, defense: str) -> dict[str, Path]:
                     f"{path} is no complete Stable Diffusion in diffusers' layout: {folder}/{name} is missing."
                 )
             found[f"{folder}/{name}"] = path / folder / name
-    for file in sorted((path / "tokenizer").iterdir()):
+    for file in sorted(file for file in (path / "tokenizer").iterdir() if file.is_file()):
         found[f"tokenizer/{file.name}"] = file
     return found
 
 
 def denoiser_files(path: Path, defense: str) -> dict[str, Path]:
-    """The file of a pixel denoiser and the configurations that diffusers keeps beside it, by role."""
+    """The file of a pixel denoiser, and the configurations beside it that it does not hold itself, by role."""
     file = _pixel_file(path, defense)
-    beside = {"config": file.with_name("config.json"), "schedule": file.with_name("scheduler_config.json")}
-    if not beside["schedule"].is_file():
-        beside["schedule"] = file.parent.parent / "scheduler" / "scheduler_config.json"
-    return {"denoiser": file} | {role: found for role, found in beside.items() if found.is_file()}
+    found, metadata = {"denoiser": file}, _metadata(file)
+    if "config" not in metadata:
+        found["config"] = file.with_name("config.json")
+    try:
+        embedded = configuration(file, metadata)
+    except WeightsError:  # loading will say so
+        embedded = {}
+    schedule = None if embedded.get("schedule") else schedule_file(file)
+    if schedule is not None:
+        found["schedule"] = schedule
+    return {role: place for role, place in found.items() if place == file or place.is_file()}
+
+
+def schedule_file(file: Path) -> Path | None:
+    """The schedule beside a denoiser in diffusers' layout, or in the folder beside its own."""
+    beside = (file.with_name("scheduler_config.json"), file.parent.parent / "scheduler" / "scheduler_config.json")
+    return next((place for place in beside if place.is_file()), None)
+
+
+def _metadata(file: Path) -> dict[str, str]:
+    """What a file of weights says of itself; nothing where it is of another kind, or damaged."""
+    if file.suffix != ".safetensors":
+        return {}
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="np") as opened:
+            return opened.metadata() or {}
+    except (SafetensorError, OSError):
+        return {}
 
 
 def _pixel_file(path: Path, defense: str) -> Path:

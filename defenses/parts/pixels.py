@@ -15,6 +15,7 @@ from bench import Task, WeightsError
 from defenses.parts.checkpoints import configuration, fill, read, save
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.hidden import unfit_torchvision
+from defenses.parts.layout import schedule_file
 from defenses.parts.randomness import ambient
 
 with unfit_torchvision():
@@ -123,7 +124,6 @@ def load(path: Path, task: Task, device: str, dtype: torch.dtype, conditional: b
 
 def _schedule(path: Path) -> dict[str, object]:
     """The schedule beside a network of diffusers' layout (`scheduler_config.json`), or else the usual one."""
-    beside = [path.with_name("scheduler_config.json"), path.parent.parent / "scheduler" / "scheduler_config.json"]
-    texts = [file.read_text("utf-8") for file in beside if file.is_file()]
-    found: dict[str, object] = json.loads(texts[0]) if texts else SCHEDULE
+    file = schedule_file(path)
+    found: dict[str, object] = SCHEDULE if file is None else json.loads(file.read_text("utf-8"))
     return found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bench import UsageError
+from defenses.parts.layout import Precision
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Settings(Protocol):
     @property
     def prompt(self) -> str: ...
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> Precision: ...
     @property
     def rows(self) -> int | None: ...
 

@@ -1,0 +1,98 @@
+"""A reference to a plugin becomes a Python object: an entry point, an attribute of a module, or one of a file."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.domain.errors import BenchError, PluginError, UsageError, closest
+
+
+def entries(group: str) -> list[EntryPoint]:
+    """The entry points of a group, each once."""
+    return _entry_points(group, tuple(sys.path))
+
+
+def from_entry_point(entry: EntryPoint, kind: str) -> object:
+    """What an entry point names; `PluginError` where importing it fails."""
+    with importing(f"The {kind} {entry.name!r} ({entry.value})"):
+        found: object = entry.load()
+    return found
+
+
+def from_target(reference: str) -> object:
+    """What `package.module:Attr` or `./file.py:Attr` names; `UsageError` where it has no such attribute."""
+    place, _, attribute = reference.rpartition(":")
+    file = script_of(reference)
+    with importing(place):
+        module = importlib.import_module(place) if file is None else _load_file(file)
+        if hasattr(module, attribute):
+            found: object = getattr(module, attribute)
+            return found
+    names = [name for name, value in vars(module).items() if inspect.isclass(value)]
+    raise UsageError(f"{place} has no {attribute!r}.{closest(attribute, names)}")
+
+
+def is_script(reference: str) -> bool:
+    """Whether a reference names a Python file."""
+    return reference.rpartition(":")[0].endswith(".py")
+
+
+def script_of(reference: str) -> Path | None:
+    """The file in `./file.py:Attr`, which must be there; None for any other reference."""
+    if not is_script(reference):
+        return None
+    path = Path(reference.rpartition(":")[0]).expanduser()
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}; the part before ':' must be a Python file.")
+    return path
+
+
+def name_of(reference: str) -> tuple[str, dict[str, Any]]:
+    """A reference as content, and its place where it is a path: 'mine.py:Mine' for './folder/mine.py:Mine'."""
+    if not is_script(reference):
+        return reference, {}
+    path, _, attribute = reference.rpartition(":")
+    place = os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 links stay as they are
+    return f"{Path(path).name}:{attribute}", {"name": f"{place}:{attribute}"}
+
+
+@contextmanager
+def importing(what: str) -> Iterator[None]:
+    """A scope in which a plugin's module runs; whatever ends it becomes a `PluginError`."""
+    try:
+        yield
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+@cache
+def _entry_points(group: str, path: tuple[str, ...]) -> list[EntryPoint]:
+    """They are found along `sys.path`, and looking takes milliseconds."""
+    return list({(entry.name, entry.value): entry for entry in entry_points(group=group)}.values())
+
+
+@cache
+def _load_file(path: Path) -> ModuleType:
+    """The module in a file, imported once under a name of its own."""
+    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None  # a path that ends in .py always has a loader
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module

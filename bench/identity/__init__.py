@@ -1,0 +1,1 @@
+"""What of a plugin is content: its code, the files it reads, and which settings only say where these lie."""
