@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 
-from bench import Attack, Batch, Classifier, Dataset, Defense, ImageSet, Perturbed, Task, ThreatModel, Victim
+from bench import (
+    Attack,
+    Batch,
+    Certifier,
+    Classifier,
+    Dataset,
+    Defense,
+    ImageSet,
+    Perturbed,
+    Smoothed,
+    Smoothing,
+    Task,
+    ThreatModel,
+    Victim,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +57,9 @@ class Linear(Classifier):
             flat = flat.detach()
         if self.fault == "wrong-gradient":
             flat = flat.detach().square() + (flat - flat.detach())
-        logits = flat @ WEIGHTS
+        logits = flat @ (WEIGHTS.clone().requires_grad_() if self.fault == "graph" else WEIGHTS)
+        if self.fault == "two-faced" and images.requires_grad:
+            logits = logits.flip(1)
         return self._end(logits, rng)
 
     def _end(self, logits: Tensor, rng: Generator) -> Tensor:
@@ -60,6 +76,24 @@ class Linear(Classifier):
         if self.fault == "hidden-noise":
             return logits + torch.randn(logits.shape)
         return logits.sqrt() if self.fault == "infinite-gradient" else logits
+
+
+class Unmajor(Smoothed):
+    """A smoothed classifier that goes wrong in one way."""
+
+    deterministic = False
+
+    def __init__(self, fault: str) -> None:
+        self.fault, self.sigma, self.rows = fault, 0.0 if fault == "no-noise" else 0.01, 8
+        if fault == "no-rows":
+            self.rows = 0
+        self.base = Refused("none") if fault == "refusing-base" else Linear("none")
+        if fault == "drawing-base":
+            self.base = Linear("noisy")
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        logits = self.base(images, rng)
+        return -logits if self.fault == "minority" else logits
 
 
 class Refused(Linear):
@@ -83,6 +117,16 @@ class Faulty(Defense):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         return {"network": Path("nowhere.pt")} if self.fault == "files" else {}
+
+
+@dataclass(frozen=True)
+class Unsmooth(Defense):
+    """A smoothed classifier of digits with a fault."""
+
+    fault: str = "none"
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return Unmajor(self.fault)
 
 
 class Held(Defense):
@@ -155,7 +199,44 @@ class Careless(Attack):
             return Perturbed((batch.images + 1e-3 * (next(COUNTER) % 7)).clamp(0, 1))
         if self.fault == "ten-classes":
             victim(batch.images)[:, 9]
+        if self.fault != "idle":
+            images = batch.images.clone().requires_grad_()
+            torch.autograd.grad(victim(images).sum(), images)
         return Perturbed(batch.images)
+
+
+@dataclass(frozen=True)
+class Modest(Careless):
+    """Says that it needs no gradient."""
+
+    knowledge = "black-box"
+
+
+@dataclass(frozen=True)
+class Boastful(Careless):
+    """Says that it proves what it only tries."""
+
+    knowledge = "certified"
+
+
+@dataclass(frozen=True)
+class Unproven(Certifier):
+    """Asks for a proof that cannot be had."""
+
+    norm: ClassVar[str] = "l2"
+    n0: int = 10
+    n: int = 100
+    alpha: float = 0.01
+
+    def smoothing(self) -> Smoothing:
+        return Smoothing(self.n0, self.n, self.alpha)
+
+
+@dataclass(frozen=True)
+class UnprovenLinf(Unproven):
+    """Asks for a proof in the wrong norm."""
+
+    norm: ClassVar[str] = "linf"
 
 
 @dataclass(frozen=True)

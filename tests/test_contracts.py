@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from bench import PluginError, UsageError
+from bench import Attack, PluginError, UsageError
 from bench.datasets.cifar10 import CLASSES
 from bench.datasets.digits import TASK, Digits
 from bench.registry import Registry, attacks, datasets, defenses
 from bench.testing import Finding, assert_contracts, check_attack, check_dataset, check_defense, kind_of
-from tests.broken_plugins import Careless, Faulty, Messy
+from tests.broken_plugins import Boastful, Careless, Faulty, Messy, Modest, Unproven, UnprovenLinf, Unsmooth
 
 SHOWN = 2
 """Few images: the diffusion classifiers are slow."""
@@ -108,12 +108,32 @@ def test_small_defenses_with_known_answers_keep_their_contracts(plugin: str) -> 
         ("own-noise", "follows its generator", "draw all noise from the rng"),
         ("noisy", "repeats itself", "set deterministic = False"),
         ("batch", "answers alike for a batch cut in two", "eval mode"),
-        ("detached", "has a gradient", "zero everywhere"),
+        ("detached", "has a gradient", "differentiable = False"),
+        ("graph", "keeps no graph", "load weights with requires_grad_(False)"),
+        ("two-faced", "answers alike whether a gradient is asked for", "attacks and judge must see one function"),
         ("wrong-gradient", "has the gradient of its own logits", "differentiable = False"),
     ],
 )
 def test_a_classifier_that_breaks_a_contract_is_told_which(fault: str, contract: str, sentence: str) -> None:
     assert sentence in broken(check_defense(Faulty(fault), TASK, images=images()))[contract]
+
+
+@pytest.mark.parametrize(
+    ("fault", "contract", "sentence"),
+    [
+        ("no-noise", "has noise and a base that can be certified", "sigma must be a number above 0; got 0.0"),
+        ("no-rows", "has noise and a base that can be certified", "rows must be a whole number from 1 up; got 0"),
+        ("refusing-base", "has noise and a base that can be certified", "base must be deterministic and must not"),
+        ("drawing-base", "has noise and a base that can be certified", "base gives other logits"),
+        ("minority", "predicts what its base predicts under noise", "another class for 2 of 2 images"),
+    ],
+)
+def test_a_smoothed_classifier_that_cannot_be_certified_is_told_why(fault: str, contract: str, sentence: str) -> None:
+    assert sentence in broken(check_defense(Unsmooth(fault), TASK, images=images()))[contract]
+
+
+def test_a_smoothed_classifier_that_keeps_its_contracts_is_in_order() -> None:
+    assert_contracts(check_defense(Unsmooth(), TASK, images=images()))
 
 
 @pytest.mark.parametrize(
@@ -138,10 +158,31 @@ def test_a_recipe_that_breaks_a_contract_is_told_which(plugin: str, contract: st
         ("ten-classes", "proposes admissible images (2 classes, 1 channel)", "IndexError"),
         ("in-place", "leaves the batch alone", "work on a copy"),
         ("own-noise", "follows its generator", "draw all randomness from the rng"),
+        ("idle", "uses what it says", "declare knowledge = 'black-box'"),
     ],
 )
 def test_an_attack_that_breaks_a_contract_is_told_which(fault: str, contract: str, sentence: str) -> None:
     assert sentence in broken(check_attack(Careless(fault)))[contract]
+
+
+def test_an_attack_that_keeps_its_contracts_is_in_order_and_one_that_underrates_itself_is_told_so() -> None:
+    assert_contracts(check_attack(Careless()))
+    assert "declare knowledge = 'white-box'" in broken(check_attack(Modest()))["uses what it says"]
+    assert_contracts(check_attack(Modest("idle")))
+
+
+@pytest.mark.parametrize(
+    ("plugin", "contract", "sentence"),
+    [
+        (Boastful(), "says what it spends and uses", "bench.Certifier go together"),
+        (Unproven(n0=0), "asks for a proof that can be had", "from 1 up; got 0 and 100"),
+        (Unproven(alpha=1.0), "asks for a proof that can be had", "alpha must lie between 0 and 1; got 1.0"),
+        (UnprovenLinf(), "asks for a proof that can be had", "proves a radius in l2; norm is 'linf'"),
+    ],
+)
+def test_a_proof_that_cannot_be_had_is_told_why(plugin: Attack, contract: str, sentence: str) -> None:
+    assert sentence in broken(check_attack(plugin))[contract]
+    assert_contracts(check_attack(Unproven()))
 
 
 def test_an_attack_of_an_unknown_norm_is_told_the_known_ones() -> None:

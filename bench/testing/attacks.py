@@ -8,16 +8,15 @@ from fractions import Fraction
 from typing import Any, get_args
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import nn
 
-from bench.domain.attack import Attack, Knowledge, Perturbed
-from bench.domain.dataset import Batch
-from bench.domain.defense import Network, Smoothed
-from bench.domain.errors import UsageError
-from bench.domain.plan import Spec
-from bench.domain.threat import NORMS, ThreatModel
-from bench.domain.victim import Victim
+from bench.domain.attack import Attack, Certifier, Knowledge, Perturbed, Smoothing
 from bench.domain.blame import blame
+from bench.domain.dataset import Batch
+from bench.domain.defense import Network
+from bench.domain.errors import UsageError
+from bench.domain.threat import NORMS, ThreatModel
+from bench.domain.victim import Observation, Victim
 from bench.loading.determinism import exact, seeded
 from bench.registry import attacks
 from bench.testing.contracts import RECIPE, Finding, UnjudgedError, judge, made
@@ -41,8 +40,7 @@ class Subject:
     def batch(self) -> Batch:
         """Seeded images, labelled as the victim predicts them."""
         images = torch.rand(SAMPLES, self.channels, SIDE, SIDE, generator=generator(1))
-        with torch.no_grad():
-            labels = LinearVictim(self.classes, self.channels)(images, generator(0)).argmax(1)
+        labels = linear(self.classes, self.channels)(images, generator(0)).argmax(1)
         return Batch(tuple(range(SAMPLES)), images, labels)
 
     def threat(self) -> ThreatModel:
@@ -50,9 +48,13 @@ class Subject:
         return ThreatModel(self.plugin.norm, Fraction(EPSILON[self.plugin.norm]))
 
     def perturbed(self, batch: Batch, ambient: int = 0) -> Perturbed:
-        """What the attack proposes, called as the arena calls it; `ambient` seeds the scope around the arena's own."""
+        """What the attack proposes, called as the harness calls it; `ambient` seeds the scope around its own."""
+        return self.run(batch, ambient)[0]
+
+    def run(self, batch: Batch, ambient: int = 0) -> tuple[Perturbed, Observation]:
+        """The same with what was seen of the attack's queries."""
         rng = generator(5)
-        victim = Victim(LinearVictim(self.classes, self.channels), generator(6))
+        victim = Victim(linear(self.classes, self.channels), generator(6))
         with seeded(generator(ambient), "cpu"), seeded(rng, "cpu"), blame(self.reference):
             try:
                 proposal = self.plugin.perturb(victim, batch, self.threat(), rng)
@@ -60,32 +62,17 @@ class Subject:
                 if self.plugin.knowledge == "adaptive":  # made for one defense, which this victim is not
                     raise UnjudgedError(f"Not judged, for it refuses a linear victim: {error}") from error
                 raise
-        return replace(proposal, images=proposal.images.detach())
+        return replace(proposal, images=proposal.images.detach()), victim.observation()
 
 
-class LinearVictim(Smoothed):
-    """A linear classifier of images (N, C, 8, 8), centred so that random images fall into many classes; smoothed, a
-    majority of it under Gaussian noise, for attacks that certify."""
-
-    sigma = 0.25
-
-    def __init__(self, classes: int, channels: int) -> None:
-        width = channels * SIDE * SIDE
-        layer = nn.Linear(width, classes)
-        with torch.no_grad():
-            layer.weight.copy_(torch.randn(classes, width, generator=generator(2)))
-            layer.bias.copy_(-layer.weight.sum(1) / 2)
-        self._network, self._classes = Network(nn.Sequential(nn.Flatten(), layer)), classes
-
-    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
-        return self._network(images, rng)
-
-    def counts(self, images: Tensor, draws: int, rng: Generator) -> Tensor:
-        votes = torch.zeros(len(images), self._classes, dtype=torch.int64)
-        for _ in range(draws):
-            noise = torch.randn(images.shape, generator=rng)
-            votes += nn.functional.one_hot(self(images + self.sigma * noise, rng).argmax(1), self._classes)
-        return votes
+def linear(classes: int, channels: int) -> Network:
+    """A linear classifier of images (N, C, 8, 8), centred so that random images fall into many classes."""
+    width = channels * SIDE * SIDE
+    layer = nn.Linear(width, classes)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(classes, width, generator=generator(2)))
+        layer.bias.copy_(-layer.weight.sum(1) / 2)
+    return Network(nn.Sequential(nn.Flatten(), layer))
 
 
 def check_attack(attack: str | Attack, settings: Mapping[str, Any] | None = None) -> list[Finding]:
@@ -96,6 +83,8 @@ def check_attack(attack: str | Attack, settings: Mapping[str, Any] | None = None
     reference, plugin = made(attacks, attack, settings)
     subject = Subject(reference, plugin)
     findings = [judge(contract, subject) for contract in (*RECIPE, says_what_it_spends_and_uses)]
+    if isinstance(plugin, Certifier):
+        findings.append(judge(asks_for_a_proof_that_can_be_had, subject))
     if not findings[-1].passed:
         return findings
     with exact("cpu"):
@@ -104,7 +93,8 @@ def check_attack(attack: str | Attack, settings: Mapping[str, Any] | None = None
             victim = f"{classes} classes, {channels} channel{'s' if channels > 1 else ''}"
             findings.append(replace(found, contract=f"{found.contract} ({victim})"))
         if all(finding.passed for finding in findings):
-            findings += [judge(contract, subject) for contract in (leaves_the_batch_alone, follows_its_generator)]
+            contracts = (leaves_the_batch_alone, follows_its_generator, uses_what_it_says)
+            findings += [judge(contract, subject) for contract in contracts]
     return findings
 
 
@@ -115,11 +105,28 @@ def says_what_it_spends_and_uses(subject: Subject) -> str | None:
         return f"norm must be one of {', '.join(NORMS)}; got {norm!r}."
     if knowledge not in get_args(Knowledge):
         return f"knowledge must be one of {', '.join(get_args(Knowledge))}; got {knowledge!r}."
+    if (knowledge == "certified") != isinstance(subject.plugin, Certifier):
+        return "knowledge = 'certified' and bench.Certifier go together; an attack proves nothing."
+    return None
+
+
+def asks_for_a_proof_that_can_be_had(subject: Subject) -> str | None:
+    """Counts of noisy copies and a level of confidence that make a certificate, whose radius is one in l2."""
+    assert isinstance(subject.plugin, Certifier)
+    found = subject.plugin.smoothing()
+    if not isinstance(found, Smoothing):
+        return f"smoothing() returned {type(found).__name__}; it must return a bench.Smoothing."
+    if not all(isinstance(count, int) and count >= 1 for count in (found.n0, found.n)):
+        return f"n0 and n must be whole numbers from 1 up; got {found.n0!r} and {found.n!r}."
+    if not 0 < found.alpha < 1:
+        return f"alpha must lie between 0 and 1; got {found.alpha!r}."
+    if subject.plugin.norm != "l2":
+        return f"Gaussian noise proves a radius in l2; norm is {subject.plugin.norm!r}."
     return None
 
 
 def proposes_admissible_images(subject: Subject) -> str | None:
-    """Images of the batch's shape, within the threat model; classes and radii where it certifies."""
+    """Images of the batch's shape, within the threat model."""
     batch, threat = subject.batch(), subject.threat()
     proposal = subject.perturbed(batch)
     images = proposal.images
@@ -133,12 +140,6 @@ def proposes_admissible_images(subject: Subject) -> str | None:
             f"{refused} of {len(images)} images lie outside {threat}: pixels span [{low:.3g}, {high:.3g}], the largest "
             f"distance is {farthest:.4g}; end with threat.project(clean, perturbed)."
         )
-    if (subject.plugin.knowledge == "certified") != (proposal.certificate is not None):
-        return "A certificate and knowledge = 'certified' go together; give both or neither."
-    if proposal.certificate is not None:
-        classes, radii = proposal.certificate.predictions, proposal.certificate.radii
-        if classes.shape != (len(images),) or radii.shape != (len(images),) or not bool((radii >= 0).all()):
-            return "A certificate holds one class and one radius from 0 up for every image; this one does not."
     return None
 
 
@@ -158,3 +159,13 @@ def follows_its_generator(subject: Subject) -> str | None:
         return None
     gap = float((first - second).abs().max())
     return f"Equal generators give images that differ by up to {gap:.3g}; draw all randomness from the rng."
+
+
+def uses_what_it_says(subject: Subject) -> str | None:
+    """A white-box attack asks for gradients, a black-box one for none; certifiers and adaptive attacks are free."""
+    knowledge, (_, seen) = subject.plugin.knowledge, subject.run(subject.batch())
+    if knowledge == "white-box" and not seen.backwards:
+        return "It never asks for a gradient of a linear victim; declare knowledge = 'black-box'."
+    if knowledge == "black-box" and seen.backwards:
+        return "It asks for gradients; declare knowledge = 'white-box'."
+    return None
