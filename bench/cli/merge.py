@@ -12,7 +12,7 @@ from bench.cli import options
 from bench.cli.console import counted, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from bench.store.merge import Merged
+    from bench.store.merged import Merged
 
 
 def merge(
@@ -20,9 +20,18 @@ def merge(
         list[str], typer.Argument(metavar="OTHER.DB...", help="Stores to merge from; they are not changed.")
     ],
     db: options.Database = options.DEFAULT_DATABASE,
+    data_dir: options.DataDir = None,
+    claimed: Annotated[
+        bool, typer.Option("--claimed", help="Take what cannot be checked as well, marked as claimed by its store.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Copy what other stores hold and this one lacks; compare what both hold, sample by sample."""
+    """Judge again what other stores hold and copy it where this one lacks it; compare what both hold.
+
+    Labels, predictions, distances and admissibility are checked against the data set and the crafted images; what
+    contradicts them is refused. What was stored first is kept, and how another store differs is kept beside it.
+    """
+    from bench.evaluation.rejudge import Rejudge
     from bench.progress import training_progress
     from bench.store.lend import lend
     from bench.store.merge import merge as run
@@ -31,10 +40,10 @@ def merge(
     found = []
     with ExitStack() as stack:
         lent = [stack.enter_context(lend(other)) for other in others]  # all of them, before anything is written
-        store = Store(db)
+        store, examine = Store(db), Rejudge(data_dir)
         for other in lent:
             with training_progress(stderr, f"[bold]{escape(other.location)}[/]", quiet=as_json) as watch:
-                found.append(run(store, other, watch))
+                found.append(run(store, other, examine, watch, claimed=claimed))
             if not as_json:
                 _show(found[-1])
     if as_json:
@@ -58,6 +67,13 @@ def _show(merged: Merged) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if merged.claimed:
+        stdout.print(
+            f"[yellow bold]Claimed[/] {counted(merged.claimed, 'shard')} could not be checked; what they say is marked "
+            f"as claimed wherever it is shown.",
+            highlight=False,
+            soft_wrap=True,
+        )
     if merged.missing:
         stdout.print(
             f"[yellow bold]Missing[/] {counted(merged.missing, 'file')} of crafted images are sound in neither store; "
@@ -67,5 +83,5 @@ def _show(merged: Merged) -> None:
         )
     for difference in merged.differences:
         stdout.print(f"[red bold]Different[/] {escape(str(difference))}", highlight=False, soft_wrap=True)
-    for sentence in merged.refused:
-        stdout.print(f"[red bold]Refused[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+    for refusal in merged.refused:
+        stdout.print(f"[red bold]Refused[/] {escape(str(refusal))}", highlight=False, soft_wrap=True)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.domain.facts import Facts
 from bench.domain.outcome import Outcome, ShardResult
-from bench.store.schema import ShardRow
+from bench.store.schema import ConflictRow, ShardRow
+
+HERE = "a run of this store"
+"""The origin of what no other store has brought."""
 
 
 @dataclass(frozen=True)
 class ShardRecord:
-    """What the store knows of a finished shard, its outcomes aside."""
+    """What the store knows of a finished shard, its outcomes aside.
+
+    `origin` names the store that it was merged from; None where a run of this one computed it. `claimed`: it was merged
+    although not everything about it that needs no model could be checked. `facts` None: an older bench measured it.
+    """
 
     number: int
     perturbed_sha256: str
@@ -25,6 +33,9 @@ class ShardRecord:
     peak_memory: int
     finished: datetime
     environment: Mapping[str, Any]
+    facts: Facts | None = None
+    origin: str | None = None
+    claimed: bool = False
 
     @classmethod
     def of_result(cls, result: ShardResult) -> ShardRecord:
@@ -40,6 +51,7 @@ class ShardRecord:
             peak_memory=result.peak_memory,
             finished=now(),
             environment=result.environment,
+            facts=result.facts,
         )
 
     @classmethod
@@ -56,6 +68,9 @@ class ShardRecord:
             peak_memory=row.peak_memory,
             finished=row.finished,
             environment=environment,
+            facts=None if row.facts is None else Facts.from_document(row.facts),
+            origin=row.origin,
+            claimed=bool(row.claimed),
         )
 
     def row(self, plan: str, environment: str) -> ShardRow:
@@ -72,17 +87,57 @@ class ShardRecord:
             seconds=self.seconds,
             peak_memory=self.peak_memory,
             finished=self.finished,
+            facts=None if self.facts is None else self.facts.document(),
+            origin=self.origin,
+            claimed=self.claimed,
         )
+
+
+Whole = tuple[ShardRecord, Sequence[Outcome]]
+"""A finished shard with its outcomes."""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A shard of the plan with the digest `plan` that came out otherwise elsewhere than the one that is kept here.
+
+    `origin` is `HERE` or the name of another store, `environment` where that other shard was computed. `samples` of
+    `compared` samples differ; none where the two shards only disagree on whether they are evidence.
+    """
+
+    plan: str
+    number: int
+    origin: str
+    samples: int
+    compared: int
+    sentence: str
+    environment: Mapping[str, Any]
+    found: datetime
+
+    @classmethod
+    def of_row(cls, row: ConflictRow) -> Conflict:
+        """What a row of the store says."""
+        return cls(**{each.name: getattr(row, each.name) for each in fields(cls)})
+
+    def row(self) -> ConflictRow:
+        """The row of this conflict."""
+        return ConflictRow(**{each.name: getattr(self, each.name) for each in fields(self)})
+
+    def document(self) -> dict[str, Any]:
+        """The conflict as plain JSON data."""
+        return {**asdict(self), "found": self.found.isoformat()}
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """How many plans and shards a store holds, and which shard is the newest; equal while nothing has changed."""
+    """How many plans, shards and conflicts a store holds, and which shard is the newest; equal while nothing has
+    changed."""
 
     plans: int
     shards: int
     newest: int | None
     finished: datetime | None
+    conflicts: int
 
 
 def outcome_row(shard: int, position: int, outcome: Outcome) -> dict[str, Any]:
@@ -98,6 +153,7 @@ def outcome_row(shard: int, position: int, outcome: Outcome) -> dict[str, Any]:
         "radius": outcome.radius,
         "minimal": outcome.minimal,
         "broken_at": outcome.broken_at,
+        "fell_to": outcome.fell_to,
     }
 
 

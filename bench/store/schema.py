@@ -1,11 +1,11 @@
-"""The tables: plans, environments, shards, outcomes. There is no status: a shard is there or it is not."""
+"""The tables: plans, environments, shards, outcomes, conflicts. There is no status: a shard is there or it is not."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Double, ForeignKey, MetaData, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, Double, ForeignKey, MetaData, Text, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING = {
@@ -23,7 +23,10 @@ class Table(DeclarativeBase):
 
 
 class PlanRow(Table):
-    """A plan under its digest; the columns beside the document are for people who query by hand."""
+    """A plan under its digest; the columns beside the document are for people who query by hand.
+
+    `places` says where its plugins and files lay when it was last run into this store.
+    """
 
     __tablename__ = "plans"
 
@@ -34,6 +37,7 @@ class PlanRow(Table):
     dataset: Mapped[str] = mapped_column(Text)
     document: Mapped[dict[str, Any]] = mapped_column(JSON)
     created: Mapped[datetime] = mapped_column(DateTime)
+    places: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class EnvironmentRow(Table):
@@ -46,7 +50,7 @@ class EnvironmentRow(Table):
 
 
 class ShardRow(Table):
-    """One finished shard."""
+    """One finished shard. `origin` names the store that it was merged from, `claimed` is what could not be checked."""
 
     __tablename__ = "shards"
     __table_args__ = (UniqueConstraint("plan", "number"),)
@@ -63,6 +67,9 @@ class ShardRow(Table):
     seconds: Mapped[float] = mapped_column(Double)
     peak_memory: Mapped[int] = mapped_column(BigInteger)
     finished: Mapped[datetime] = mapped_column(DateTime)
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    origin: Mapped[str | None] = mapped_column(Text)
+    claimed: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class OutcomeRow(Table):
@@ -80,3 +87,20 @@ class OutcomeRow(Table):
     radius: Mapped[float | None] = mapped_column(Double)
     minimal: Mapped[float | None] = mapped_column(Double)
     broken_at: Mapped[int | None]
+    fell_to: Mapped[str | None] = mapped_column(Text)
+
+
+class ConflictRow(Table):
+    """A shard that came out otherwise elsewhere than the one that is kept here."""
+
+    __tablename__ = "conflicts"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    plan: Mapped[str] = mapped_column(ForeignKey("plans.digest"))
+    number: Mapped[int]
+    origin: Mapped[str] = mapped_column(Text)
+    samples: Mapped[int]
+    compared: Mapped[int]
+    sentence: Mapped[str] = mapped_column(Text)
+    environment: Mapped[dict[str, Any]] = mapped_column(JSON)
+    found: Mapped[datetime] = mapped_column(DateTime)

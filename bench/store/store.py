@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Text, bindparam, cast, delete, func, insert, select
+from sqlalchemy import JSON, Text, bindparam, cast, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -19,13 +18,14 @@ from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
 from bench.store.artifacts import Artifacts, artifacts_beside
 from bench.store.connect import connect, writing
-from bench.store.records import ShardRecord, Stamp, now, outcome_row
-from bench.store.schema import EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Table
+from bench.store.records import Conflict, ShardRecord, Stamp, Whole
+from bench.store.schema import ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow
+from bench.store.writing import Filled, fill
 
 # What an outcome is made of, in the order of its fields.
 _OUTCOME = (
     *(OutcomeRow.sample, OutcomeRow.label, OutcomeRow.clean, OutcomeRow.perturbed),
-    *(OutcomeRow.distance, OutcomeRow.radius, OutcomeRow.minimal, OutcomeRow.broken_at),
+    *(OutcomeRow.distance, OutcomeRow.radius, OutcomeRow.minimal, OutcomeRow.broken_at, OutcomeRow.fell_to),
 )
 # Made once: SQLAlchemy would take as long to make it as SQLite to read a small plan.
 _OUTCOMES = (
@@ -34,6 +34,8 @@ _OUTCOMES = (
     .where(ShardRow.plan == bindparam("plan"))
     .order_by(ShardRow.number, OutcomeRow.position)
 )
+# As text: one broken document must not keep all the others from being read.
+_DOCUMENT, _PLACES = cast(PlanRow.document, Text), cast(PlanRow.places, Text)
 
 
 class Store:
@@ -47,19 +49,31 @@ class Store:
         self.artifacts = Artifacts(artifacts_beside(self.path))
 
     def plans(self) -> list[Plan]:
-        """All plans with at least one finished shard, oldest first."""
-        return [Plan.from_document(document) for document in self.documents().values()]
+        """All plans with at least one finished shard, oldest first, with the places of their files on this machine.
+
+        Raises `StoreError` for a plan that cannot be read.
+        """
+        query = self._described(PlanRow.digest, _DOCUMENT, _PLACES)
+        return [_plan(digest, document, places) for digest, document, places in self._rows(query)]
 
     def documents(self) -> dict[str, dict[str, Any]]:
         """What describes these plans, by digest, as it is stored."""
-        finished = select(ShardRow.plan).distinct()
+        return {digest: _json(digest, text) for digest, text in self._rows(self._described(PlanRow.digest, _DOCUMENT))}
+
+    def digests(self) -> tuple[str, ...]:
+        """The digests under which there are finished shards, described or not, in the order of `plans`."""
         query = (
-            select(PlanRow.digest, PlanRow.document)
-            .where(PlanRow.digest.in_(finished))
-            .order_by(PlanRow.created, PlanRow.digest)
+            select(ShardRow.plan)
+            .outerjoin(PlanRow, PlanRow.digest == ShardRow.plan)
+            .group_by(ShardRow.plan, PlanRow.created)
+            .order_by(PlanRow.created, ShardRow.plan)
         )
-        with self._session() as session:
-            return {row.digest: row.document for row in session.execute(query)}
+        return tuple(digest for (digest,) in self._rows(query))
+
+    def document(self, digest: str) -> dict[str, Any]:
+        """What describes one plan; `StoreError` where nothing does, or nothing that can be read."""
+        found = self._rows(select(_DOCUMENT).where(PlanRow.digest == digest))
+        return _json(digest, found[0][0] if found else None)
 
     def find(self, prefix: str) -> Plan:
         """The one plan whose digest starts with `prefix`; `UsageError` when none or several do."""
@@ -72,26 +86,33 @@ class Store:
 
     def pending(self, plan: Plan) -> tuple[Shard, ...]:
         """The plan's shards that are not in the store yet."""
-        with self._session() as session:
-            done = set(session.scalars(select(ShardRow.number).where(ShardRow.plan == plan.digest)))
+        done = self.shard_numbers(plan)
         return tuple(shard for shard in plan.shards() if shard.index not in done)
 
-    def add(self, plan: Plan, result: ShardResult) -> None:
-        """Commit a finished shard, whole; an earlier result of the same shard is replaced."""
-        with self._session(writes=True) as session, session.begin():
-            self._add_plan(session, plan)
-            session.execute(delete(ShardRow).where(ShardRow.plan == plan.digest, ShardRow.number == result.index))
-            self._add_shard(session, plan, ShardRecord.of_result(result), result.outcomes)
+    def shard_numbers(self, plan: Plan) -> frozenset[int]:
+        """The numbers of the plan's finished shards."""
+        query = select(ShardRow.number).where(ShardRow.plan == plan.digest)
+        return frozenset(number for (number,) in self._rows(query))
 
-    def fill(self, plan: Plan, shards: Iterable[tuple[ShardRecord, Sequence[Outcome]]]) -> int:
-        """Commit those of these finished shards that are not here yet, in one transaction, and say how many."""
+    def add(self, plan: Plan, result: ShardResult) -> Conflict | None:
+        """Commit a finished shard, whole. One that is here already stays as it is: where the new one came out
+        otherwise, that is kept beside it and returned."""
+        conflicts = self.fill(plan, [(ShardRecord.of_result(result), result.outcomes)]).conflicts
+        return conflicts[0] if conflicts else None
+
+    def fill(self, plan: Plan, shards: Iterable[Whole]) -> Filled:
+        """Commit those of these finished shards that are not here yet, in one transaction; none of them where one that
+        is here contradicts what is offered."""
         with self._session(writes=True) as session, session.begin():
-            self._add_plan(session, plan)
-            present = set(session.scalars(select(ShardRow.number).where(ShardRow.plan == plan.digest)))
-            missing = [(shard, outcomes) for shard, outcomes in shards if shard.number not in present]
-            for shard, outcomes in missing:
-                self._add_shard(session, plan, shard, outcomes)
-        return len(missing)
+            return fill(session, plan, shards)
+
+    def conflicts(self, plan: Plan | None = None) -> tuple[Conflict, ...]:
+        """How shards (of one plan, or of all) came out otherwise elsewhere than what is kept here, oldest first."""
+        query = select(ConflictRow).order_by(ConflictRow.found, ConflictRow.id)
+        if plan is not None:
+            query = query.where(ConflictRow.plan == plan.digest)
+        with self._session() as session:
+            return tuple(Conflict.of_row(row) for row in session.scalars(query))
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """The outcomes of all finished shards, in the plan's order."""
@@ -100,9 +121,18 @@ class Store:
             for index, label, clean, perturbed, *measures in zip(*self._columns(plan), strict=True)
         )
 
+    def predictions(self, plan: Plan) -> dict[int, tuple[int, ...]]:
+        """The predicted classes of the perturbed images, one a draw, by sample; what an untouched plan is asked for."""
+        query = (
+            select(OutcomeRow.sample, cast(OutcomeRow.perturbed, Text))
+            .join(ShardRow, ShardRow.id == OutcomeRow.shard)
+            .where(ShardRow.plan == plan.digest)
+        )
+        return {sample: tuple(json.loads(text)) for sample, text in self._rows(query)}
+
     def table(self, plan: Plan) -> Outcomes:
         """The same outcomes as arrays, read several times faster."""
-        return Outcomes.of_columns(*self._columns(plan))
+        return Outcomes.of_columns(*self._columns(plan)[:-1])  # arrays hold no words
 
     def shards(self, plan: Plan) -> tuple[ShardRecord, ...]:
         """The finished shards in order: cost, remarks, validity, environment."""
@@ -118,10 +148,8 @@ class Store:
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""
         columns = (
-            func.count(ShardRow.plan.distinct()),
-            func.count(),
-            func.max(ShardRow.id),
-            func.max(ShardRow.finished),
+            *(func.count(ShardRow.plan.distinct()), func.count(), func.max(ShardRow.id), func.max(ShardRow.finished)),
+            select(func.count()).select_from(ConflictRow).scalar_subquery(),
         )
         with self._session() as session:
             return Stamp(*session.execute(select(*columns)).one())
@@ -158,32 +186,33 @@ class Store:
                 f"Mend the cause, then run the same command again."
             ) from None
 
-    @staticmethod
-    def _add_plan(session: Session, plan: Plan) -> None:
-        if session.get(PlanRow, plan.digest) is None:
-            row = PlanRow(
-                digest=plan.digest,
-                defense=plan.defense.name,
-                attack=plan.attack.name,
-                source=plan.source.name if plan.source else None,
-                dataset=plan.dataset.name,
-                document=plan.document(),
-                created=now(),
-            )
-            session.add(row)
-            session.flush()
-
-    def _add_shard(self, session: Session, plan: Plan, shard: ShardRecord, outcomes: Sequence[Outcome]) -> None:
-        row = shard.row(plan.digest, self._add_environment(session, shard.environment))
-        session.add(row)
-        session.flush()
-        rows = [outcome_row(row.id, *pair) for pair in enumerate(outcomes)]
-        session.connection().execute(insert(Table.metadata.tables[OutcomeRow.__tablename__]), rows)
+    def _rows(self, query: Any) -> Sequence[Any]:
+        with self._session() as session:
+            return session.execute(query).all()
 
     @staticmethod
-    def _add_environment(session: Session, environment: Mapping[str, Any]) -> str:
-        digest = hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
-        if session.get(EnvironmentRow, digest) is None:
-            session.add(EnvironmentRow(digest=digest, document=dict(environment)))
-            session.flush()
-        return digest
+    def _described(*columns: Any) -> Any:
+        """These columns of all plans with a finished shard, oldest first."""
+        finished = select(ShardRow.plan).distinct()
+        return select(*columns).where(PlanRow.digest.in_(finished)).order_by(PlanRow.created, PlanRow.digest)
+
+
+def _plan(digest: str, text: str | None, places: str | None) -> Plan:
+    try:
+        return Plan.from_document(_json(digest, text)).placed(json.loads(places or "null") or {})
+    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
+        raise _unreadable(digest, error) from None
+
+
+def _json(digest: str, text: str | None) -> dict[str, Any]:
+    try:
+        document = json.loads(text or "null")
+    except ValueError as error:
+        raise _unreadable(digest, error) from None
+    if not isinstance(document, dict):
+        raise _unreadable(digest, "nothing describes it")
+    return document
+
+
+def _unreadable(digest: str, reason: object) -> StoreError:
+    return StoreError(f"Plan {digest[:12]} of the store cannot be read ({reason}); restore the database from a copy.")

@@ -1,0 +1,117 @@
+"""How plans, shards and conflicts enter the tables: what is stored is never overwritten."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from bench.domain.outcome import Outcome
+from bench.domain.plan import Plan
+from bench.store.agreement import contradiction
+from bench.store.records import Conflict, ShardRecord, Whole, now, outcome_row
+from bench.store.schema import ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Table
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What came of offering shards of one plan: `copied` were missing, `equal` were here already and agree."""
+
+    copied: int
+    equal: int
+    conflicts: tuple[Conflict, ...] = ()
+
+
+def fill(session: Session, plan: Plan, shards: Iterable[Whole]) -> Filled:
+    """Add those shards of a plan that are missing, compare the others, and keep how they contradict.
+
+    One contradiction, and nothing is added: a plan never mixes what does not agree. The same conflict is kept once. A
+    shard that was merged as a claim is none any more once an equal one is offered that is none.
+    """
+    offered = list(shards)
+    _add_plan(session, plan, computed_here=all(record.origin is None for record, _ in offered))
+    found = session.execute(select(ShardRow.number, ShardRow.id).where(ShardRow.plan == plan.digest))
+    present = {row.number: row.id for row in found}
+    missing = [(record, outcomes) for record, outcomes in offered if record.number not in present]
+    rest = [(record, outcomes) for record, outcomes in offered if record.number in present]
+    compared = [contradiction(plan, _stored(session, present[whole[0].number]), whole) for whole in rest]
+    conflicts = tuple(conflict for conflict in compared if conflict is not None)
+    for conflict in conflicts:
+        _keep(session, conflict)
+    if not conflicts:
+        proven = [present[record.number] for record, _ in rest if not record.claimed]
+        if proven:
+            session.execute(update(ShardRow).where(ShardRow.id.in_(proven), ShardRow.claimed).values(claimed=False))
+        for record, outcomes in missing:
+            _add_shard(session, plan, record, outcomes)
+    return Filled(0 if conflicts else len(missing), len(rest) - len(conflicts), conflicts)
+
+
+def _add_plan(session: Session, plan: Plan, computed_here: bool) -> None:
+    """The plan, unless it is there; where its files lie is said by the newest run on this machine."""
+    row = session.get(PlanRow, plan.digest)
+    if row is None:
+        row = PlanRow(
+            digest=plan.digest,
+            defense=plan.defense.name,
+            attack=plan.attack.name,
+            source=plan.source.name if plan.source else None,
+            dataset=plan.dataset.name,
+            document=plan.document(),
+            created=now(),
+            places=plan.places or None,
+        )
+        session.add(row)
+    elif computed_here and (row.places or {}) != plan.places:
+        row.places = plan.places or None
+    session.flush()
+
+
+def _stored(session: Session, shard: int) -> Whole:
+    row = session.get_one(ShardRow, shard)
+    environment = session.get_one(EnvironmentRow, row.environment).document
+    outcomes = session.scalars(select(OutcomeRow).where(OutcomeRow.shard == shard).order_by(OutcomeRow.position))
+    return ShardRecord.of_row(row, environment), [_outcome(each) for each in outcomes]
+
+
+def _outcome(row: OutcomeRow) -> Outcome:
+    return Outcome(
+        index=row.sample,
+        label=row.label,
+        clean=tuple(row.clean),
+        perturbed=tuple(row.perturbed),
+        distance=row.distance,
+        radius=row.radius,
+        minimal=row.minimal,
+        broken_at=row.broken_at,
+        fell_to=row.fell_to,
+    )
+
+
+def _keep(session: Session, conflict: Conflict) -> None:
+    same = (ConflictRow.plan, ConflictRow.number, ConflictRow.origin, ConflictRow.sentence)
+    known = select(ConflictRow.id).where(*(column == getattr(conflict, column.key) for column in same))
+    if session.scalars(known).first() is None:
+        session.add(conflict.row())
+        session.flush()
+
+
+def _add_shard(session: Session, plan: Plan, shard: ShardRecord, outcomes: Sequence[Outcome]) -> None:
+    row = shard.row(plan.digest, _add_environment(session, shard.environment))
+    session.add(row)
+    session.flush()
+    rows = [outcome_row(row.id, *pair) for pair in enumerate(outcomes)]
+    session.connection().execute(insert(Table.metadata.tables[OutcomeRow.__tablename__]), rows)
+
+
+def _add_environment(session: Session, environment: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
+    if session.get(EnvironmentRow, digest) is None:
+        session.add(EnvironmentRow(digest=digest, document=dict(environment)))
+        session.flush()
+    return digest
