@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
     from bench.registry import Part
-    from bench.report.notebook import Store
+    from bench.notebook import Store
     from bench.stats import binomial_test, clopper_pearson
 
 __version__ = "0.2.0"
@@ -51,7 +51,7 @@ _HOMES = {
     "bench.domain.threat": ("ThreatModel",),
     "bench.domain.victim": ("Victim",),
     "bench.registry": ("Part",),
-    "bench.report.notebook": ("Store",),
+    "bench.notebook": ("Store",),
     "bench.stats": ("binomial_test", "clopper_pearson"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -53,13 +53,12 @@ class Outcomes:
         fell_to: Sequence[str | None] = (),
     ) -> Outcomes:
         """From one list a column; every sample has as many draws as the first. Without `fell_to` nobody has parts."""
-        measures = (distance, radius, minimal, broken_at)
         return cls(
             np.asarray(index, dtype=np.int64),
             np.asarray(label, dtype=np.int64),
             np.asarray(clean, dtype=np.int64).reshape(len(index), -1 if clean else 0),
             np.asarray(perturbed, dtype=np.int64).reshape(len(index), -1 if perturbed else 0),
-            *(np.asarray(measure, dtype=np.float64) for measure in measures),
+            *(np.asarray(measure, dtype=np.float64) for measure in (distance, radius, minimal, broken_at)),
             np.array([*fell_to] or [None] * len(index), dtype=np.object_),
         )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from bench.domain.threat import UNTOUCHED
+
 if TYPE_CHECKING:
     from bench.domain.dataset import Sampling
     from bench.domain.plan import Plan, Spec
@@ -58,11 +60,12 @@ def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool
     """Whether a plan is exactly one of the protocol's.
 
     `customary` is the budgets of the plan's data set (`Dataset.budgets`). Under a transfer protocol the row of the
-    source itself is its white-box plan. Attack settings that the protocol does not list may have any value.
+    source itself is its white-box plan; untouched images, where it asks for them as the attack 'none', have no source.
+    Attack settings that the protocol does not list may have any value.
     """
     return (
         all(getattr(plan, setting) == getattr(protocol, setting) for setting in SETTINGS)
-        and _same_source(protocol, plan)
+        and (plan.is_untouched or _same_source(protocol, plan))
         and any(
             attack.fixes(plan.attack) and budget(protocol, attack, plan.threat.norm, customary) == plan.threat.epsilon
             for attack in protocol.attacks
@@ -77,7 +80,12 @@ def _same_source(protocol: Protocol, plan: Plan) -> bool:
 
 
 def budget(protocol: Protocol, attack: ProtocolAttack, norm: str, customary: Mapping[str, str]) -> Fraction | None:
-    """An attack's epsilon: its own, else in linf and l2 the protocol's, else the data set's customary one, or None."""
+    """An attack's epsilon: its own, else in linf and l2 the protocol's, else the data set's customary one, or None.
+
+    Untouched images have 0.
+    """
+    if norm == UNTOUCHED:
+        return Fraction(0)
     epsilon = attack.epsilon or (protocol.epsilon if norm in SHARED else None)
     return Fraction(customary[norm]) if epsilon is None and norm in customary else epsilon
 

@@ -14,6 +14,7 @@ from bench.report.tables import title
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
+    from bench.protocols import Protocol
     from bench.store.store import Store
 
 
@@ -25,12 +26,9 @@ def choose_boards(store: Store, protocol: str | None = None, dataset: str | None
     wanted = find_protocol(protocol) if protocol else None
     known = {**builtin_protocols(), **({wanted.name: wanted} if wanted else {})}
     boards = leaderboards(store, known.values())
-    chosen = tuple(
-        board
-        for board in boards
-        if (wanted is None or (board.protocol is not None and board.protocol.name == wanted.name))
-        and dataset in (None, board.example.dataset.name)
-    )
+    chosen = _chosen(boards, wanted, dataset)
+    if wanted and not chosen:
+        chosen = _chosen(leaderboards(store, [wanted]), wanted, dataset)  # else it would only repeat a fuller one
     if chosen:
         return chosen
     if not boards:
@@ -38,6 +36,15 @@ def choose_boards(store: Store, protocol: str | None = None, dataset: str | None
     asked = " and ".join(repr(name) for name in (wanted and wanted.name, dataset) if name)
     there = "; ".join(dict.fromkeys(map(title, boards)))
     raise UsageError(f"{store.location} has no leaderboard of {asked}; it has these: {there}.")
+
+
+def _chosen(boards: Iterable[Leaderboard], wanted: Protocol | None, dataset: str | None) -> tuple[Leaderboard, ...]:
+    return tuple(
+        board
+        for board in boards
+        if (wanted is None or (board.protocol is not None and board.protocol.name == wanted.name))
+        and dataset in (None, board.example.dataset.name)
+    )
 
 
 def distinct(names: Iterable[str], joint: str = "-") -> tuple[str, ...]:
@@ -58,5 +65,5 @@ def choose_plans(store: Store, protocol: str | None = None, dataset: str | None 
     if protocol is None and dataset is None and plans:
         return plans
     boards = choose_boards(store, protocol, dataset)
-    shown = {seedless(result.plan) for board in boards for row in board.rows for result in row.found}
+    shown = {seedless(result.plan) for board in boards for row in board.rows for result in row.everything}
     return [plan for plan in plans if seedless(plan) in shown]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.protocols import Protocol
+    from bench.report.assurance import Assurance
     from bench.store.store import Store
 
 NEGLIGIBLE = 1e-4
@@ -35,8 +36,9 @@ class Duel:
     @property
     def unequal(self) -> dict[tuple[str | None, str | None], tuple[str, ...]]:
         """By the assurance of the first and of the second side where these differ: the attacks of which that is so."""
-        kinds = dict.fromkeys(each.evidence for each in self.contrasts if each.evidence[0] != each.evidence[1])
-        return {kind: tuple(each.label for each in self.contrasts if each.evidence == kind) for kind in kinds}
+        pairs = [(each.label, (_text(each.evidence[0]), _text(each.evidence[1]))) for each in self.contrasts]
+        kinds = dict.fromkeys(kind for _, kind in pairs if kind[0] != kind[1])
+        return {kind: tuple(label for label, found in pairs if found == kind) for kind in kinds}
 
     def verdict(self, contrast: Contrast) -> str:
         """What one of the contrasts shows, in words."""
@@ -126,6 +128,10 @@ def contrasted(match: Match, seed: int = 0) -> Comparison:
         for duel in duels
     )
     return Comparison(match, corrected, len(adjusted), seed)
+
+
+def _text(assurance: Assurance | None) -> str | None:
+    return None if assurance is None else assurance.text
 
 
 def _duel(match: Match, first: Side, second: Side, seed: int) -> Duel:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bench.domain.plan import Assurance
+    from bench.report.assurance import Assurance
 
 Kind = Literal["clean", "attack", "worst case"]
 

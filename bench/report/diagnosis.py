@@ -9,43 +9,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.report.formats import budget, percent
-from bench.stats import mcnemar
+from bench.report.signs import SINGLE, exceeds, named
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from bench.domain.outcomes import Outcomes
+    from bench.domain.threat import ThreatModel
     from bench.report.summary import Result
 
     Judged = tuple[Result, Outcomes]
 
-DOUBT = 0.001
-"""The p-value below which two results are taken to differ: far below that of a rank, for many pairs are asked."""
-SINGLE = 2.0
-"""Backward passes a sample up to which an attack counts as one of a single step."""
-FROZEN = 0.05
-"""Share of the rightly classified samples that a step may leave exactly as they were."""
 
-
-def diagnose(judged: Sequence[Judged]) -> tuple[str, ...]:
-    """Sentences about what is doubtful in one defense's results on the same samples; none where nothing is.
+def diagnose(judged: Sequence[Judged], elsewhere: Sequence[Judged] = ()) -> tuple[str, ...]:
+    """Sentences about what is doubtful in one defense's results on the same samples taken together; none where nothing
+    is.
 
     Most are the checks for masked gradients of Athalye et al. 2018 (1802.00420, section 3.1) and Carlini et al. 2019
-    (1902.06705, section 5), asked of stored outcomes. Incomplete and invalid results are not asked.
+    (1902.06705, section 5), asked of stored outcomes. `elsewhere` are further results of the same defense on the same
+    data set, of other boards, sources and seeds; what they share with these is compared. Results that do not count are
+    not asked. What one result says by itself is in `Result.findings`.
     """
-    whole = [pair for pair in judged if pair[0].complete and not pair[0].invalid]
-    found = itertools.chain(
-        _disagreement(judged), *(check(whole) for check in (_draws, _frozen, _masked, _overtaken, _budgets, _gained))
-    )
+    whole = [pair for pair in judged if pair[0].counts]
+    others = [pair for pair in elsewhere if pair[0].counts]
+    found = itertools.chain(_disagreement(judged), _masked(whole), _overtaken(whole, others), _budgets(whole))
     return tuple(dict.fromkeys(found))
 
 
 def _disagreement(judged: Sequence[Judged]) -> Iterator[str]:
-    """Equal settings give equal clean predictions."""
-    if not judged:
+    """Equal settings give equal clean predictions; other benches drew a random defense's noise otherwise."""
+    newest = max((result.plan.harness for result, _ in judged), default="")
+    alike = [outcomes for result, outcomes in judged if result.plan.harness == newest]
+    if not alike:
         return
-    known = max((outcomes for _, outcomes in judged), key=len)
-    for _, found in judged:
+    known = max(alike, key=len)
+    for found in alike:
         _, here, there = np.intersect1d(found.index, known.index, return_indices=True)
         if not np.array_equal(found.clean[here], known.clean[there]):
             yield (
@@ -55,34 +51,9 @@ def _disagreement(judged: Sequence[Judged]) -> Iterator[str]:
             return
 
 
-def _draws(judged: Sequence[Judged]) -> Iterator[str]:
-    """An image left as it was and predicted otherwise shows a random defense."""
-    for result, outcomes in judged:
-        same = (outcomes.distance == 0) & np.isnan(outcomes.radius)
-        moved = int((same & (outcomes.clean[:, 0] != outcomes.perturbed[:, 0])).sum())
-        if result.plan.draws == 1 and moved:
-            yield (
-                f"The defense is random: of the images that {_name(result)} left as they were, {moved} got another "
-                f"class the second time. One draw a sample judges luck too; use --draws 10."
-            )
-            return
-
-
-def _frozen(judged: Sequence[Judged]) -> Iterator[str]:
-    """A single step of a gradient that is not zero changes the image."""
-    for result, outcomes in judged:
-        right = outcomes.clean_right.all(1)
-        still = int(((outcomes.distance == 0) & right).sum())
-        if 0 < result.backwards <= SINGLE and still > FROZEN * right.sum():
-            yield (
-                f"{_name(result)} left {still} of {int(right.sum())} rightly classified images exactly as they were: "
-                f"their gradient is zero, so attacks by gradient say little here."
-            )
-
-
 def _masked(judged: Sequence[Judged]) -> Iterator[str]:
     """Many steps reach at least what one does."""
-    seen = [pair for pair in judged if pair[0].assurance in ("white-box", "adaptive") and pair[0].backwards > 0]
+    seen = [pair for pair in judged if pair[0].assurance.sees_gradient and pair[0].backwards > 0]
 
     def holds(one: Result, many: Result) -> bool:
         same = one.plan.threat.norm == many.plan.threat.norm and one.plan.threat.epsilon <= many.plan.threat.epsilon
@@ -90,24 +61,38 @@ def _masked(judged: Sequence[Judged]) -> Iterator[str]:
 
     for one, many in _stronger(seen, seen, holds):
         yield (
-            f"{_name(one)} with {one.backwards:.0f} backward pass a sample misleads more often than {_name(many)} with "
-            f"{many.backwards:.0f} ({_both(one, many)}): the gradient may be masked, and the worst case too high."
+            f"{named(one.plan)} with {one.backwards:.0f} backward pass a sample misleads more often than "
+            f"{named(many.plan)} with {many.backwards:.0f} ({_both(one, many)}): the gradient may be masked, and the worst case too high."
         )
 
 
-def _overtaken(judged: Sequence[Judged]) -> Iterator[str]:
-    """Who sees the gradient reaches at least what others do."""
-    blind = [pair for pair in judged if pair[0].assurance in ("black-box", "transfer")]
-    seeing = [pair for pair in judged if pair[0].assurance in ("white-box", "adaptive")]
+def _overtaken(judged: Sequence[Judged], elsewhere: Sequence[Judged]) -> Iterator[str]:
+    """Who sees the gradient, and takes more than a step along it, reaches at least what others do.
+
+    The strongest of these at each budget is compared with all who do not see it; the one that does best is named.
+    """
+    own = {result.plan.digest for result, _ in judged}
+    known = list({pair[0].plan.digest: pair for pair in (*judged, *elsewhere)}.values())
+    blind = [pair for pair in known if pair[0].assurance.level in ("black-box", "transfer")]
+    seeing: dict[ThreatModel, Judged] = {}
+    for pair in known:
+        threat = pair[0].plan.threat
+        if pair[0].assurance.sees_gradient and pair[0].backwards > SINGLE:
+            seeing[threat] = min(seeing.get(threat, pair), pair, key=lambda found: found[0].robust_accuracy)
 
     def holds(one: Result, other: Result) -> bool:
-        return one.plan.threat.norm == other.plan.threat.norm and one.plan.threat.epsilon <= other.plan.threat.epsilon
+        mine, theirs = one.plan, other.plan
+        within = mine.threat.norm == theirs.threat.norm and mine.threat.epsilon <= theirs.threat.epsilon
+        return within and not own.isdisjoint((mine.digest, theirs.digest))
 
-    for one, other in _stronger(blind, seeing, holds):
-        yield (
-            f"{_name(one)} misleads more often than {_name(other)}, which sees the gradient ({_both(one, other)}): "
-            f"the gradient may be masked, and the worst case too high."
-        )
+    for strongest in seeing.values():
+        pairs = list(_stronger(blind, [strongest], holds))
+        if pairs:
+            one, other = min(pairs, key=lambda pair: pair[0].robust_accuracy)
+            yield (
+                f"{named(one.plan)} misleads more often than {named(other.plan)}, which sees the gradient "
+                f"({_both(one, other)}): the gradient may be masked, and the worst case too high."
+            )
 
 
 def _budgets(judged: Sequence[Judged]) -> Iterator[str]:
@@ -120,19 +105,9 @@ def _budgets(judged: Sequence[Judged]) -> Iterator[str]:
 
     for one, other in _stronger(judged, judged, holds):
         yield (
-            f"{_name(one)} misleads more often than with the larger {budget(other.plan.threat)} ({_both(one, other)}): "
-            f"the attack does not find what is there."
+            f"{named(one.plan)} misleads more often than with the larger {budget(other.plan.threat)} "
+            f"({_both(one, other)}): the attack does not find what is there."
         )
-
-
-def _gained(judged: Sequence[Judged]) -> Iterator[str]:
-    """No attack helps."""
-    for result, outcomes in judged:
-        if not result.certified and _exceeds(outcomes.robust_right, outcomes.clean_right):
-            yield (
-                f"It is right more often under {_name(result)} than on clean images ({percent(result.robust_accuracy)} "
-                f"and {percent(result.clean_accuracy)} %): the attack does not work here, or something reads the label."
-            )
 
 
 def _stronger(
@@ -140,19 +115,10 @@ def _stronger(
 ) -> Iterator[tuple[Result, Result]]:
     """The pairs for which `holds` and of which the first result leaves fewer samples right, beyond chance."""
     for (one, ours), (other, theirs) in itertools.product(first, second):
-        if one is not other and holds(one, other) and _exceeds(theirs.robust_right, ours.robust_right):
-            yield one, other
-
-
-def _exceeds(more: NDArray[np.bool_], less: NDArray[np.bool_]) -> bool:
-    """Whether draws (N, draws) of the same samples are right more often, beyond chance."""
-    ours, theirs = more.mean(1), less.mean(1)
-    wins, losses = int((ours > theirs).sum()), int((ours < theirs).sum())
-    return wins > losses and mcnemar(wins, losses) < DOUBT
-
-
-def _name(result: Result) -> str:
-    return f"{result.plan.attack.name} at {budget(result.plan.threat)}"
+        if one is not other and holds(one, other):
+            _, here, there = np.intersect1d(ours.index, theirs.index, return_indices=True)
+            if exceeds(theirs.robust_right[there], ours.robust_right[here]):
+                yield one, other
 
 
 def _both(one: Result, other: Result) -> str:

@@ -123,6 +123,7 @@ def _outcomes(store: Store, plans: Sequence[Plan], watch: Watch) -> Iterator[pya
                 "radius": _known(found.radius),
                 "minimal": _known(found.minimal),
                 "broken_at": _known(found.broken_at).cast(pyarrow.int64()),
+                "fell_to": pyarrow.array(found.fell_to.tolist(), pyarrow.string()),
             }
         )
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from bench.domain.plan import Spec
 from bench.domain.threat import format_epsilon, parse_epsilon
-from bench.report.summary import RADII, SHARES, Result
+from bench.report.accuracy import RADII, SHARES
+from bench.report.summary import Result
 from bench.report.tables import Cell, Figure, Heading, Rank, Table
 
 Scalar = str | int | float | bool | None
@@ -31,7 +32,11 @@ RESULT_COLUMNS: Mapping[str, type] = {
     **dict.fromkeys(("worst_of_draws", "majority_vote", "largest_distance"), float),
     **{f"certified_{radius:g}": float for radius in RADII},
     **{f"robust_at_{share:g}_epsilon": float for share in SHARES},
-    **dict.fromkeys(("invalid", "remarks"), str),
+    **dict.fromkeys(("invalid", "remarks", "doubts", "level"), str),
+    **dict.fromkeys(("replayed", "audited"), int),
+    **dict.fromkeys(("facts", "origin"), str),
+    "claimed": bool,
+    "conflicts": int,
     "shards": int,
     **dict.fromkeys(("forwards_per_sample", "backwards_per_sample", "seconds"), float),
     "peak_memory": int,
@@ -45,7 +50,7 @@ def result_row(result: Result) -> dict[str, Scalar]:
     plan, document = result.plan, result.document()
     by_epsilon = dict(zip(SHARES, result.by_epsilon.values(), strict=False))  # there are none or all
     row: dict[str, Scalar] = {
-        **{name: document[name] for name in RESULT_COLUMNS if name in document and name not in ("invalid", "remarks")},
+        **{name: document[name] for name in RESULT_COLUMNS if name in document},
         **_spec("dataset", plan.dataset),
         **_spec("defense", plan.defense),
         **_spec("attack", plan.attack),
@@ -66,6 +71,10 @@ def result_row(result: Result) -> dict[str, Scalar]:
         **{f"robust_at_{share:g}_epsilon": found.rate for share, found in by_epsilon.items()},
         "invalid": "; ".join(result.invalid),
         "remarks": "; ".join(result.remarks),
+        "doubts": " ".join(result.doubts),
+        "audited": result.audited,
+        "facts": None if result.facts is None else json.dumps(result.facts, sort_keys=True),
+        "conflicts": len(result.conflicts),
         "device": _facts(result, "device"),
         "torch": _facts(result, "torch"),
         "finished": f"{result.finished:%Y-%m-%dT%H:%M:%SZ}",

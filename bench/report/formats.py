@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bench.domain.threat import ThreatModel, format_epsilon
+from bench.domain.threat import UNTOUCHED, ThreatModel, format_epsilon
 from bench.stats import Interval
 
-NORMS = {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁", "l0": "ℓ₀", "flow": "flow", "corruption": "severity"}
+NORMS = {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁", "l0": "ℓ₀", "flow": "flow", "corruption": "severity", "none": ""}
 
 
 def percent(share: float) -> str:
@@ -21,7 +21,9 @@ def span(interval: Interval) -> str:
 
 
 def budget(threat: ThreatModel) -> str:
-    """A budget as people write it: norm, at most, epsilon; or 'severity 3'. It never breaks between lines."""
+    """A budget as people write it: norm, at most, epsilon; 'severity 3'; 'no change'. It never breaks between lines."""
+    if threat.norm == UNTOUCHED:
+        return "no\N{NO-BREAK SPACE}change"
     epsilon = format_epsilon(threat.epsilon)
     sign = "\N{NO-BREAK SPACE}" if threat.norm == "corruption" else "\N{NO-BREAK SPACE}≤\N{NO-BREAK SPACE}"
     return f"{NORMS[threat.norm]}{sign}{epsilon}"

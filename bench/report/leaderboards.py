@@ -1,21 +1,21 @@
-"""From a store to leaderboards: which plans stand side by side, and under which protocol."""
+"""From a store to leaderboards: rows, columns, and what counts for the worst case."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.domain.errors import BenchError
-from bench.domain.plan import Assurance, Plan, Spec
-from bench.protocols import Protocol, builtin_protocols, covers
-from bench.protocols.protocol import SETTINGS
-from bench.registry import attacks, datasets
-from bench.report.rows import Column, Entry, Row, identity, make_row, ranked, read_entry
-from bench.report.seeds import seedless, spread
-from bench.settings import spell_out
+from bench.domain.plan import UNTOUCHED, Plan, Spec
+from bench.protocols import Protocol, builtin_protocols
+from bench.report.assurance import LEVELS
+from bench.report.grouping import Group, defense_of, grouped
+from bench.report.images import strangers
+from bench.report.ranking import ranked
+from bench.report.rows import Column, Entry, Row, identity, make_row, read_entry
 
 if TYPE_CHECKING:
+    from bench.report.summary import Result
     from bench.store.store import Store
 
 
@@ -24,7 +24,9 @@ class Leaderboard:
     """Rows that may be compared: same samples, seeds, draws and source.
 
     `protocol` is None where the settings are nobody's. `example` is any of the plans, for the settings that all
-    share; `source` is None for white box. `missing` names the protocol's attacks that no row has yet.
+    share; `source` is None for white box. `missing` names the protocol's attacks that no row has yet. `aside` are the
+    columns that no worst case counts, for most rows have nothing in them. Without columns the images were judged as
+    they are.
     """
 
     protocol: Protocol | None
@@ -33,21 +35,23 @@ class Leaderboard:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     missing: tuple[str, ...]
+    aside: tuple[Column, ...] = ()
 
     @property
-    def assurances(self) -> tuple[Assurance, ...]:
-        """The kinds of evidence behind its valid results, each once."""
+    def assurances(self) -> tuple[str, ...]:
+        """What its valid results are called, each once."""
         found = {result.assurance for row in self.rows for result in row.found if not result.invalid}
-        return tuple(sorted(found))
+        return tuple(each.text for each in sorted(found, key=lambda each: (LEVELS.index(each.level), each.qualifiers)))
 
+    @property
+    def counted(self) -> tuple[Column, ...]:
+        """The columns that the worst case is over: those of attacks, but for what stands aside."""
+        return tuple(column for column in self.columns if column not in self.aside and self._is_attack(column))
 
-@dataclass(frozen=True)
-class Group:
-    """Entries that will stand on one leaderboard."""
-
-    protocol: Protocol | None
-    source: Spec | None
-    entries: list[Entry]
+    def _is_attack(self, column: Column) -> bool:
+        at = self.columns.index(column)
+        found = [row.results[at] for row in self.rows]
+        return any(result is not None and result.plan.knowledge != "certified" for result in found)
 
 
 def leaderboards(store: Store, protocols: Iterable[Protocol] | None = None) -> tuple[Leaderboard, ...]:
@@ -55,100 +59,38 @@ def leaderboards(store: Store, protocols: Iterable[Protocol] | None = None) -> t
 
     A plan counts for every protocol that covers it. Plans that none covers make leaderboards of their own settings,
     on which other plans with the same attacks, budgets and settings stand too. A leaderboard that would only repeat
-    plans of fuller ones is left out. Plans that differ only in their seed stand in one place, that of the seed which a
-    protocol names or of the lowest one, as a `Spread`.
+    plans of fuller ones is left out, unless it is that of a protocol of somebody's own. Plans that differ only in their
+    seed stand in one place, that of the seed which the protocol names or else of a built-in protocol's or the lowest
+    one, as a `Spread`; of plans that differ only in the bench that ran them the newest counts.
+
+    Untouched images are no attack: they are the clean accuracy of the rows of the same settings. Those that no row
+    has make leaderboards without columns.
     """
-    entries = _gathered([read_entry(store, plan) for plan in store.plans()])
-    known = [_spelled_out(protocol) for protocol in (builtin_protocols().values() if protocols is None else protocols)]
-    groups = _groups(entries, known)
-    shown: set[str] = set()
-    kept: set[int] = set()
-    for number, group in sorted(enumerate(groups), key=lambda numbered: -len(numbered[1].entries)):
-        digests = {entry.result.plan.digest for entry in group.entries}
-        if digests - shown:
-            shown |= digests
-            kept.add(number)
-    return tuple(_board(group) for number, group in enumerate(groups) if number in kept)
+    entries = [read_entry(store, plan) for plan in store.plans()]
+    groups = grouped(entries, builtin_protocols().values() if protocols is None else protocols)
+    known = Known(entries)
+    return tuple(_board(group, known) for group in groups)
 
 
-def _gathered(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries, those that differ only in their seed as one with a spread over the finished and valid ones."""
-    usual = {protocol.seed for protocol in builtin_protocols().values()}
-    by_plan: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_plan.setdefault(seedless(entry.result.plan), []).append(entry)
-    gathered = []
-    for family in by_plan.values():
-        first = min(family, key=lambda entry: (entry.result.plan.seed not in usual, entry.result.plan.seed))
-        whole = [entry for entry in family if entry.result.complete and not entry.result.invalid]
-        if len(whole) > 1 and first in whole:
-            found = spread([(entry.result.plan, entry.outcomes) for entry in whole])
-            first = replace(first, result=replace(first.result, spread=found))
-        gathered.append(first)
-    return gathered
+class Known:
+    """All that a store holds, for what must be asked beyond one leaderboard."""
 
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.results = {entry.result.plan.digest: entry.result for entry in entries}
+        self._by_defense: dict[Hashable, list[Entry]] = {}
+        for entry in entries:
+            self._by_defense.setdefault(self._key(entry), []).append(entry)
 
-def _groups(entries: Sequence[Entry], known: Sequence[Protocol]) -> list[Group]:
-    """The candidates for leaderboards: a protocol's in the order of the protocols, then those of other settings."""
-    budgets = {name: _budgets(name) for name in {entry.result.plan.dataset.name for entry in entries}}
-    own: dict[Hashable, Group] = {}
-    listed: list[dict[Hashable, Group]] = [{} for _ in known]
-    for entry in entries:
+    def others(self, members: Sequence[Entry]) -> list[Entry]:
+        """The other evaluations of a row's defense on the same data set."""
+        own = {entry.result.plan.digest for entry in members}
+        found = self._by_defense[self._key(members[0])] if members else ()
+        return [entry for entry in found if entry.result.plan.digest not in own]
+
+    @staticmethod
+    def _key(entry: Entry) -> Hashable:
         plan = entry.result.plan
-        covering = [
-            number for number, protocol in enumerate(known) if covers(protocol, plan, budgets[plan.dataset.name])
-        ]
-        for number in covering:
-            protocol = known[number]
-            source = plan.defense if plan.source is None and protocol.source else plan.source
-            key = (_setting(plan), identity(source))
-            listed[number].setdefault(key, Group(protocol, source, [])).entries.append(entry)
-        if not covering:
-            own.setdefault((_setting(plan), identity(plan.source)), Group(None, plan.source, [])).entries.append(entry)
-    for group in own.values():
-        _join(group, entries)
-    return [group for groups in (*listed, own) for group in groups.values()]
-
-
-def _join(group: Group, entries: Iterable[Entry]) -> None:
-    """Add the other plans that fit, among them the white-box row of the source whose images the group reads."""
-    columns = {identity(entry.column) for entry in group.entries}
-    present = {entry.result.plan.digest for entry in group.entries}
-    setting, source = _setting(group.entries[0].result.plan), identity(group.source)
-    for entry in entries:
-        plan = entry.result.plan
-        is_source = plan.source is None and identity(plan.defense) == source
-        fits = _setting(plan) == setting and identity(entry.column) in columns
-        if fits and plan.digest not in present and (is_source or identity(plan.source) == source):
-            group.entries.append(entry)
-
-
-def _setting(plan: Plan) -> Hashable:
-    """What all plans of a leaderboard share, the source aside; corruptions, which nobody intends, stand apart."""
-    shared = (getattr(plan, setting) for setting in SETTINGS)
-    return (identity(plan.dataset), plan.images, plan.threat.norm == "corruption", *shared)
-
-
-def _spelled_out(protocol: Protocol) -> Protocol:
-    """The protocol with every setting of its attacks, so that a plan with another one is not taken for its own."""
-    spelled = []
-    for attack in protocol.attacks:
-        try:
-            params: Mapping[str, Any] = spell_out(attacks.make(attack.name, attack.params))
-        except BenchError:
-            params = attack.params  # not installed here: what the protocol lists must do
-        spelled.append(replace(attack, params=params))
-    return replace(protocol, attacks=tuple(spelled))
-
-
-def _budgets(dataset: str) -> Mapping[str, str]:
-    """What is customary on a data set that is registered; one that is a file or a module is not run for it."""
-    if not datasets.holds(dataset.partition(":")[0]):
-        return {}
-    try:
-        return datasets.find(dataset).budgets
-    except BenchError:
-        return {}  # its plugin is not installed here, so nothing is customary
+        return (*defense_of(plan), identity(plan.dataset))
 
 
 def _by_number(attack: Spec) -> list[tuple[str, float]]:
@@ -156,7 +98,8 @@ def _by_number(attack: Spec) -> list[tuple[str, float]]:
     return [(key, float(value)) for key, value in sorted(attack.params.items()) if isinstance(value, int | float)]
 
 
-def _board(group: Group) -> Leaderboard:
+def _board(group: Group, known: Known) -> Leaderboard:
+    """The group as a leaderboard."""
     order = [attack.name for attack in group.protocol.attacks] if group.protocol else []
 
     def place(column: Column) -> tuple[Any, ...]:
@@ -169,18 +112,48 @@ def _board(group: Group) -> Leaderboard:
     for entry in group.entries:
         if entry.column not in columns:
             columns.append(entry.column)
-        plan = entry.result.plan
-        by_defense.setdefault((identity(plan.defense), plan.precision), []).append(entry)
+        by_defense.setdefault(defense_of(entry.result.plan), []).append(entry)
     columns.sort(key=place)
+    untouched = {defense_of(entry.result.plan): entry for entry in group.untouched}
     attacked = [entry.column for entry in group.entries if entry.result.plan.knowledge != "certified"]
     counted = [column for column in columns if column in attacked] or columns
-    rows = [make_row(members, columns, counted) for members in by_defense.values()]
+    aside = [] if group.protocol else _rare(counted, list(by_defense.values()))
+    strange = _strange(group, known.results)
+    rows = [
+        make_row(
+            members := by_defense.get(key, []),
+            columns,
+            [column for column in counted if column not in aside],
+            untouched=untouched.get(key),
+            elsewhere=known.others(members),
+            strange=strange,
+        )
+        for key in (by_defense or untouched)
+    ]
     run = {column.attack.name for column in columns}
     return Leaderboard(
         protocol=group.protocol,
         source=group.source,
-        example=group.entries[0].result.plan,
+        example=[*group.entries, *group.untouched][0].result.plan,
         columns=tuple(columns),
         rows=ranked(rows),
-        missing=tuple(name for name in order if name not in run),
+        missing=tuple(name for name in order if name not in run and name != UNTOUCHED.name),
+        aside=tuple(aside),
     )
+
+
+def _rare(columns: Sequence[Column], rows: Sequence[Sequence[Entry]]) -> list[Column]:
+    """The columns in which at most half of the rows have anything; none of them where that is all."""
+    held = [[identity(entry.column) for entry in row] for row in rows]
+    rare = [column for column in columns if 2 * sum(identity(column) in row for row in held) <= len(rows)]
+    return rare if len(rare) < len(columns) else []
+
+
+def _strange(group: Group, known: Mapping[str, Result]) -> dict[str, str]:
+    """Of the plans whose images came from the group's source, those that met other ones; see `strangers`."""
+    if group.source is None:
+        return {}
+    by_column: dict[str, list[Result]] = {}
+    for entry in group.entries:
+        by_column.setdefault(identity(entry.column), []).append(entry.result)
+    return {digest: whose for found in by_column.values() for digest, whose in strangers(found, known).items()}

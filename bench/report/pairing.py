@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from bench.domain.errors import UsageError, closest
 from bench.domain.plan import Plan, Spec
 from bench.protocols import Protocol
 from bench.report.leaderboards import Leaderboard, leaderboards
-from bench.report.rows import Column, Entry, Row, differences, identity, read_entry
+from bench.report.rows import Column, Entry, Row, differences, flaw_of, identity, read_entry
 from bench.report.seeds import seedless
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 NOT_RUN = "was not run"
+STRANGE = "met other images than the other rows of the leaderboard"
 _WORDS = {"dataset": "data set", "images": "samples", "attack": "attack", "threat": "budget"}
 
 
@@ -110,9 +112,10 @@ def _of_plans(entries: Sequence[Entry]) -> Match:
                 f"{', '.join(told)}; name plans of the same samples under the same attack and budget."
             )
     for entry in entries:
-        gap = _gap(entry.result)
-        if gap:
-            raise UsageError(f"Plan {entry.result.plan.digest[:12]} cannot be compared: it is {gap}.")
+        flaw = flaw_of(entry.result)
+        if flaw:
+            raise UsageError(f"Plan {entry.result.plan.digest[:12]} cannot be compared: it is {flaw}.")
+    _check_images([entry.result for entry in entries])
     column = entries[0].column
     specs = [entry.result.plan.defense for entry in entries]
     labels = _distinct([_named(spec, specs) for spec in specs], [entry.result.plan for entry in entries])
@@ -121,6 +124,17 @@ def _of_plans(entries: Sequence[Entry]) -> Match:
         for label, entry in zip(labels, entries, strict=True)
     ]
     return Match(None, first, (column,), tuple(sides))
+
+
+def _check_images(results: Sequence[Result]) -> None:
+    """Images that were crafted on the same source are to be the same ones."""
+    transferred = [result for result in results if result.plan.source is not None]
+    for one, other in itertools.combinations(transferred, 2):
+        if identity(one.plan.source) == identity(other.plan.source) and one.images != other.images:
+            raise UsageError(
+                f"Plans {one.plan.digest[:12]} and {other.plan.digest[:12]} cannot be paired: their images, both "
+                f"crafted on {one.plan.source.name if one.plan.source else ''}, are not the same ones."
+            )
 
 
 def _of_names(
@@ -159,22 +173,25 @@ def _of_names(
 
 def _side(store: Store, board: Leaderboard, row: Row, label: str, seeds: Mapping[str, Sequence[Plan]]) -> Side:
     runs, gaps = {}, {}
-    for column, result in zip(board.columns, row.results, strict=True):
-        gap = NOT_RUN if result is None else _gap(result)
+    for place, (column, result) in enumerate(zip(board.columns, row.results, strict=True)):
+        gap = _gap(result, place in row.strange)
         if result is None or gap:
-            gaps[identity(column)] = gap if result is None else f"is {gap}"
+            gaps[identity(column)] = gap
             continue
         family = sorted(seeds[seedless(result.plan)], key=lambda plan: plan.seed)
         entries = [read_entry(store, plan) for plan in family]
-        runs[identity(column)] = tuple(entry for entry in entries if not _gap(entry.result))
+        runs[identity(column)] = tuple(entry for entry in entries if not flaw_of(entry.result))
     return Side(label, row.defense, runs, gaps)
 
 
-def _gap(result: Result) -> str:
+def _gap(result: Result | None, strange: bool) -> str:
     """Why a result cannot be compared; empty where it can."""
-    if result.invalid:
-        return f"invalid: {' '.join(result.invalid).rstrip('.')}"
-    return "" if result.complete else f"incomplete: {result.n} of {result.plan.samples} samples"
+    if result is None:
+        return NOT_RUN
+    if strange:
+        return STRANGE
+    flaw = flaw_of(result)
+    return f"is {flaw}" if flaw else ""
 
 
 def _named(spec: Spec, others: Sequence[Spec]) -> str:

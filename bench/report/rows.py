@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
+from bench.report.accuracy import Accuracy
 from bench.report.diagnosis import diagnose
-from bench.report.summary import Accuracy, Result, summarise
-from bench.stats import CONFIDENCE, Proportion, holm, mcnemar
+from bench.report.summary import Result, summarise
+from bench.stats import Proportion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.domain.outcomes import Outcomes
     from bench.store.store import Store
+
+BEHIND = (
+    "Random, and attacked by gradient under one frozen draw of its noise alone: it ranks below every defense that was "
+    "not."
+)
 
 
 @dataclass(frozen=True)
@@ -30,14 +35,32 @@ class Column:
     attack: Spec
     threat: ThreatModel
 
+    def document(self) -> dict[str, Any]:
+        """The column as plain data."""
+        return {"attack": self.attack.document(), "threat": self.threat.document()}
+
+
+@dataclass(frozen=True)
+class Note:
+    """A doubt about a row: the attacks that it is about, none where it is about all of them together."""
+
+    attacks: tuple[str, ...]
+    sentence: str
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.attacks)}: {self.sentence}" if self.attacks else self.sentence
+
 
 @dataclass(frozen=True)
 class Row:
     """One defense on a leaderboard; `results` has one entry a column, None where nothing was run.
 
-    `worst` is the share of samples that survive everything on the leaderboard, the clean image included: per sample
-    the lowest rate over the plans. It is there only where every column is complete and valid, and only then is there
-    a `rank` (see `ranked`); otherwise `gaps` says what is missing. `notes` are doubts about the row as a whole.
+    `worst` is the share of samples that survive everything that the leaderboard counts, the clean image included: per
+    sample the lowest rate over the plans. It is there only where every counted column may count, and only then is there
+    a `rank` (see `ranked`); otherwise `gaps` says what is missing. `notes` are the doubts about its results, alone and
+    together. `untouched` is the result that judged the images as they are, where there is one. `strange` are the
+    columns, as places, in which it met other images than the other rows. `behind` says why it ranks below others
+    whatever its figures are; empty where it does not.
     """
 
     defense: Spec
@@ -45,8 +68,11 @@ class Row:
     clean: Accuracy
     worst: Proportion | None
     gaps: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     rank: int | None = None
+    untouched: Result | None = None
+    strange: frozenset[int] = frozenset()
+    behind: str = ""
     survival: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
     """Per sample (N,) the share that survives; of what `worst` is the mean."""
 
@@ -56,9 +82,14 @@ class Row:
         return tuple(result for result in self.results if result is not None)
 
     @property
+    def everything(self) -> tuple[Result, ...]:
+        """The same, after the result that judged the images as they are."""
+        return self.found if self.untouched is None else (self.untouched, *self.found)
+
+    @property
     def environments(self) -> tuple[Mapping[str, Any], ...]:
         """The distinct environments of the results."""
-        distinct = {str(sorted(found.items())): found for result in self.found for found in result.environments}
+        distinct = {str(sorted(found.items())): found for result in self.everything for found in result.environments}
         return tuple(distinct.values())
 
     @property
@@ -83,7 +114,7 @@ class Entry:
 
 def identity(thing: Spec | Column | None) -> str:
     """A text that is equal exactly for equal specs or columns, although these hold unhashable settings."""
-    return "" if thing is None else json.dumps(asdict(thing), sort_keys=True, default=str)
+    return "" if thing is None else json.dumps(thing.document(), sort_keys=True, default=str)
 
 
 def differences(spec: Spec, others: Iterable[Spec], *, weights: bool = True) -> tuple[str, ...]:
@@ -105,68 +136,95 @@ def differences(spec: Spec, others: Iterable[Spec], *, weights: bool = True) -> 
 def read_entry(store: Store, plan: Plan) -> Entry:
     """The entry of a plan with at least one finished shard."""
     outcomes = store.table(plan)
-    return Entry(summarise(plan, outcomes, store.shards(plan)), outcomes)
+    return Entry(summarise(plan, outcomes, store.shards(plan), store.conflicts(plan)), outcomes)
 
 
-def make_row(entries: Sequence[Entry], columns: Sequence[Column], counted: Sequence[Column]) -> Row:
+def make_row(
+    entries: Sequence[Entry],
+    columns: Sequence[Column],
+    counted: Sequence[Column],
+    *,
+    untouched: Entry | None = None,
+    elsewhere: Sequence[Entry] = (),
+    strange: Mapping[str, str] | None = None,
+) -> Row:
     """The row of one defense's entries, unranked; every entry stands in one of the columns.
 
-    The worst case is over the `counted` ones.
+    The worst case is over the `counted` ones. `untouched` judged the images as they are, `elsewhere` are further
+    entries of the same defense. `strange` says of plans, by digest, whose other images they met.
     """
     by_column = {identity(entry.column): entry.result for entry in entries}
     results = tuple(by_column.get(identity(column)) for column in columns)
-    gaps = [_gap(column, by_column.get(identity(column))) for column in counted]
-    fullest = max(entries, key=lambda entry: entry.result.n)
+    others = strange or {}
+    gaps = [_gap(column, by_column.get(identity(column)), others) for column in counted]
+    if untouched is not None:
+        gaps.append(_flaw("the untouched images", untouched.result))
+    known = [*entries, *([] if untouched is None else [untouched])]
+    fullest = max(known, key=lambda entry: entry.result.n)
     survival = None
-    if not any(gaps):
+    if counted and not any(gaps):
         survival = np.minimum.reduce([entry.outcomes.lowest for entry in entries if entry.column in counted])
+    labels = [result.assurance for result in map(by_column.get, map(identity, counted)) if result is not None]
+    asides = [column for column in columns if column not in counted]
+    is_behind = any(each.fixed_noise for each in labels) and not any(each.in_expectation for each in labels)
     return Row(
         defense=fullest.result.plan.defense,
         results=results,
         clean=fullest.result.clean,
         worst=None if survival is None else Proportion(survival.sum().item(), len(survival)),
         gaps=tuple(gap for gap in gaps if gap),
-        notes=diagnose([(entry.result, entry.outcomes) for entry in entries]),
+        notes=(*_flaws(asides, by_column), *_notes(known, elsewhere, others)),
+        untouched=None if untouched is None else untouched.result,
+        strange=frozenset(at for at, result in enumerate(results) if result and result.plan.digest in others),
+        behind=BEHIND if is_behind else "",
         survival=survival,
     )
 
 
-def ranked(rows: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows in order, by worst case, then the unranked by their mean.
-
-    A rank is 1 more than the number of rows that are shown to be better, and never smaller than that of the row above,
-    so that rows which the samples cannot tell apart share one. A row is shown to be better where the sign test over
-    the samples on which two rows differ (McNemar's, for whole samples), corrected by Holm over all pairs of the
-    leaderboard, has a p-value below 5 %.
-    """
-    ordered = sorted(
-        rows,
-        key=lambda row: (row.worst is None, -row.worst.rate if row.worst else -row.mean, identity(row.defense)),
-    )
-    better = _better([row.survival for row in ordered if row.survival is not None])
-    ranks = itertools.accumulate((1 + sum(worse == place for _, worse in better) for place in range(len(ordered))), max)
-    return tuple(replace(row, rank=rank if row.worst else None) for row, rank in zip(ordered, ranks, strict=True))
+def _flaws(columns: Sequence[Column], results: Mapping[str, Result]) -> Iterator[Note]:
+    """What is wrong with the results in columns that no worst case counts."""
+    for column in columns:
+        result = results.get(identity(column))
+        flaw = result and flaw_of(result)
+        if flaw:
+            yield Note((column.attack.name,), f"It is {flaw}.")
 
 
-def _better(survivals: Sequence[NDArray[np.float64]]) -> list[tuple[int, int]]:
-    """The pairs (better, worse) of rows, as places, whose difference the samples show."""
-    pairs = list(itertools.combinations(range(len(survivals)), 2))
-    wins = [(int((survivals[a] > survivals[b]).sum()), int((survivals[a] < survivals[b]).sum())) for a, b in pairs]
-    shown = [p < 1 - CONFIDENCE for p in holm([mcnemar(*counts) for counts in wins])]
-    return [
-        (a, b) if more > less else (b, a)
-        for (a, b), (more, less), is_shown in zip(pairs, wins, shown, strict=True)
-        if is_shown
-    ]
+def _notes(known: Sequence[Entry], elsewhere: Sequence[Entry], strange: Mapping[str, str]) -> tuple[Note, ...]:
+    """Each doubt once: what the results say together, and then what each says, with the attacks of which it is so."""
+    pairs = [[(entry.result, entry.outcomes) for entry in group] for group in (known, elsewhere)]
+    single: dict[str, list[str]] = {}
+    for entry in known:
+        plan = entry.result.plan
+        met = [f"It met {strange[plan.digest]}."] if plan.digest in strange else []
+        for sentence in (*met, *entry.result.doubts):
+            single.setdefault(sentence, []).append(plan.attack.name)
+    together = [Note((), sentence) for sentence in diagnose(*pairs)]
+    return (*together, *(Note(tuple(dict.fromkeys(names)), sentence) for sentence, names in single.items()))
 
 
-def _gap(column: Column, result: Result | None) -> str | None:
+def _gap(column: Column, result: Result | None, strange: Mapping[str, str]) -> str | None:
     """Why this column keeps a row off the ranking; None where it does not."""
     label = f"{column.attack.name} at {column.threat}"
     if result is None:
         return f"{label} was not run"
+    if result.plan.digest in strange:
+        return f"{label} met {strange[result.plan.digest]}"
+    return _flaw(label, result)
+
+
+def _flaw(label: str, result: Result) -> str | None:
+    """Why a result may not count; None where it may."""
+    flaw = flaw_of(result)
+    return flaw and f"{label} is {flaw}"
+
+
+def flaw_of(result: Result) -> str | None:
+    """What keeps a result from being ranked and paired, after 'it is'; None where nothing does."""
     if result.invalid:
-        return f"{label} is invalid: {' '.join(result.invalid).rstrip('.')}"
-    if not result.complete:
-        return f"{label} is incomplete: {result.n} of {result.plan.samples} samples"
-    return None
+        return f"invalid: {' '.join(result.invalid).rstrip('.')}"
+    if result.conflicts:
+        return f"in dispute: {' '.join(conflict.sentence for conflict in result.conflicts).rstrip('.')}"
+    if result.claimed:
+        return f"merely claimed by {result.origin or 'the store it was merged from'}"
+    return None if result.complete else f"incomplete: {result.n} of {result.plan.samples} samples"

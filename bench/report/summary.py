@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bench.domain.errors import UsageError
-from bench.domain.plan import Assurance, Plan
+from bench.domain.facts import Evidence
+from bench.domain.plan import Plan
+from bench.report.accuracy import Accuracy, accuracy, by_epsilon, certified
+from bench.report.assurance import Assurance, assure, redrawn
+from bench.report.doubts import Doubt, Record, doubts
 from bench.stats import Interval, Proportion
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from bench.domain.outcomes import Outcomes
     from bench.report.seeds import Spread
-    from bench.store.records import ShardRecord
+    from bench.store.records import Conflict, ShardRecord
     from bench.store.store import Store
-
-
-RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Radii at which certified accuracy is reported (Cohen et al. 2019, 1902.02918, table 2)."""
-SHARES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
-"""Parts of the budget at which accuracy by the nearest images is reported."""
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """How often predictions were right, in the four ways in which several draws of a sample can be counted.
-
-    `mean` is what is reported: each sample counts by its share of right draws. `first` counts the first draw alone,
-    `worst` the samples that every draw gets right, `majority` those whose label has more votes than any other class.
-    With one draw all four are equal.
-    """
-
-    mean: Proportion
-    first: Proportion
-    worst: Proportion
-    majority: Proportion
 
 
 @dataclass(frozen=True)
@@ -53,6 +36,12 @@ class Result:
     the certified accuracy by radius, empty where nothing was certified; `by_epsilon` the accuracy after the nearest
     misclassified images at parts and multiples of the budget, empty where no attack looked for them. `spread` is what
     the same plan gives under several seeds, where the store holds them.
+
+    `assurance` is what the number is called, `evidence` what the harness observed of all shards (None: an older bench
+    measured some), `findings` the doubts that follow from this plan alone. `origins` names the other stores that shards
+    were merged from, `claimed` says that some of them could not be checked, `conflicts` are shards that came out
+    otherwise elsewhere. `images` holds the SHA-256 of the judged images by shard, `fell_to` how many samples fell to
+    each part of an ensemble of attacks, the largest first ("clean": to none, being wrong before; "": to none at all).
     """
 
     plan: Plan
@@ -68,6 +57,14 @@ class Result:
     peak_memory: int
     finished: datetime
     environments: tuple[Mapping[str, Any], ...]
+    assurance: Assurance
+    evidence: Evidence | None = None
+    findings: tuple[Doubt, ...] = ()
+    origins: tuple[str, ...] = ()
+    claimed: bool = False
+    conflicts: tuple[Conflict, ...] = ()
+    images: Mapping[int, str] = field(default_factory=dict)
+    fell_to: Mapping[str, int] = field(default_factory=dict)
     certified: Mapping[float, Proportion] = field(default_factory=dict)
     by_epsilon: Mapping[float, Proportion] = field(default_factory=dict)
     spread: Spread | None = None
@@ -83,9 +80,29 @@ class Result:
         return self.n == self.plan.samples
 
     @property
-    def assurance(self) -> Assurance:
-        """How strong the evidence is; 'invalid' as soon as one shard left the threat model."""
-        return "invalid" if self.invalid else self.plan.assurance
+    def counts(self) -> bool:
+        """Whether it may be ranked, paired and drawn: complete, valid, neither merely claimed nor in dispute."""
+        return self.complete and not (self.invalid or self.claimed or self.conflicts)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is doubtful about it by itself, in sentences; doubts that need other results stand on a row."""
+        return tuple(doubt.sentence for doubt in self.findings)
+
+    @property
+    def replayed(self) -> int:
+        """Images that were judged again in a fresh process."""
+        return self.evidence.replayed if self.evidence else 0
+
+    @property
+    def audited(self) -> int:
+        """Queries of the attack that were put again to a judge."""
+        return self.evidence.audited if self.evidence else 0
+
+    @property
+    def origin(self) -> str | None:
+        """Where it was merged from; None where runs of this store computed all of it."""
+        return "; ".join(self.origins) or None
 
     @property
     def clean_accuracy(self) -> float:
@@ -129,8 +146,15 @@ class Result:
             "interval": [self.interval.low, self.interval.high],
             "worst_of_draws": self.robust.worst.rate,
             "majority_vote": self.robust.majority.rate,
-            "assurance": self.assurance,
+            "assurance": self.assurance.text,
+            "level": self.assurance.level,
             "invalid": list(self.invalid),
+            "doubts": list(self.doubts),
+            "facts": self.facts,
+            "replayed": self.replayed,
+            "origin": self.origin,
+            "claimed": self.claimed,
+            "conflicts": [conflict.document() for conflict in self.conflicts],
             "remarks": list(self.remarks),
             "shards": self.shards,
             "forwards_per_sample": self.forwards,
@@ -139,76 +163,74 @@ class Result:
             "peak_memory": self.peak_memory,
             "certified_accuracy": {f"{radius:g}": share.rate for radius, share in self.certified.items()},
             "accuracy_by_epsilon": {f"{epsilon:g}": share.rate for epsilon, share in self.by_epsilon.items()},
+            "fell_to": dict(self.fell_to),
             "spread": None if self.spread is None else self.spread.document(),
         }
+
+    @property
+    def facts(self) -> dict[str, Any] | None:
+        """What the harness observed, as plain JSON data; None where an older bench measured it."""
+        if self.evidence is None:
+            return None
+        return {**self.evidence.document(), "redrawn": redrawn(self.evidence, self.shards)}
 
 
 def read(store: Store, plan: Plan) -> Result:
     """The figures of a stored plan; `UsageError` where no shard of it is finished."""
-    return summarise(plan, store.table(plan), store.shards(plan))
+    return summarise(plan, store.table(plan), store.shards(plan), store.conflicts(plan))
 
 
-def summarise(plan: Plan, outcomes: Outcomes, shards: Sequence[ShardRecord]) -> Result:
+def summarise(
+    plan: Plan, outcomes: Outcomes, shards: Sequence[ShardRecord], conflicts: Sequence[Conflict] = ()
+) -> Result:
     """The figures of a plan from all of its finished shards; `UsageError` where none is finished."""
     n = len(outcomes)
     if not n or not shards:
         raise UsageError(f"No shard of plan {plan.digest[:12]} is finished; evaluate it first.")
     environments = {json.dumps(shard.environment, sort_keys=True): shard.environment for shard in shards}
+    invalid = _distinct(shard.invalid for shard in shards if shard.invalid)
+    seen = [shard.facts for shard in shards if shard.facts is not None]
+    record = Record(
+        plan=plan,
+        outcomes=outcomes,
+        evidence=Evidence.of(seen) if len(seen) == len(shards) else None,
+        shards=len(shards),
+        backwards=sum(shard.backwards for shard in shards) / n,
+        origins=_distinct(shard.origin for shard in shards if shard.origin),
+        claimed=any(shard.claimed for shard in shards),
+        conflicts=conflicts,
+    )
     return Result(
         plan=plan,
-        clean=_accuracy(outcomes.label, outcomes.clean),
-        robust=_accuracy(outcomes.label, outcomes.perturbed),
+        clean=accuracy(outcomes.label, outcomes.clean),
+        robust=accuracy(outcomes.label, outcomes.perturbed),
         shards=len(shards),
-        invalid=_distinct(shard.invalid for shard in shards if shard.invalid),
+        invalid=invalid,
         remarks=_distinct(remark for shard in shards for remark in shard.remarks),
         largest_distance=float(outcomes.distance.max()),
         forwards=sum(shard.forwards for shard in shards) / n,
-        backwards=sum(shard.backwards for shard in shards) / n,
+        backwards=record.backwards,
         seconds=sum(shard.seconds for shard in shards),
         peak_memory=max(shard.peak_memory for shard in shards),
         finished=max(shard.finished for shard in shards),
         environments=tuple(environments.values()),
-        certified=_certified(outcomes.radius),
-        by_epsilon=_by_epsilon(outcomes.minimal, plan.threat.radius),
+        assurance=assure(*(plan, record.evidence), shards=len(shards), invalid=bool(invalid), claimed=record.claimed),
+        evidence=record.evidence,
+        findings=doubts(record),
+        origins=record.origins,
+        claimed=record.claimed,
+        conflicts=tuple(conflicts),
+        images={shard.number: shard.perturbed_sha256 for shard in shards},
+        fell_to=_fell_to(outcomes.fell_to),
+        certified=certified(outcomes.radius),
+        by_epsilon=by_epsilon(outcomes.minimal, plan.threat.radius),
     )
 
 
-def _certified(radii: NDArray[np.float64]) -> dict[float, Proportion]:
-    """The share of samples whose label is certified at each of `RADII`; empty where nothing was certified."""
-    known = radii[~np.isnan(radii)]
-    if not len(known):
-        return {}
-    return {least: Proportion(int(((known > 0) & (known >= least)).sum()), len(known)) for least in RADII}
-
-
-def _by_epsilon(minimal: NDArray[np.float64], budget: float) -> dict[float, Proportion]:
-    """The share of samples whose nearest misclassified image lies beyond each of `SHARES` of the budget."""
-    known = minimal[~np.isnan(minimal)]
-    if not len(known):
-        return {}
-    return {share * budget: Proportion(int((known > share * budget).sum()), len(known)) for share in SHARES}
-
-
-def _accuracy(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Accuracy:
-    right = predictions == labels[:, None]
-
-    def share(successes: NDArray[Any]) -> Proportion:
-        return Proportion(successes.sum().item(), len(labels))
-
-    return Accuracy(
-        mean=share(right.mean(1)),
-        first=share(right[:, 0]),
-        worst=share(right.all(1)),
-        majority=share(_elected(labels, predictions)),
-    )
-
-
-def _elected(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each label has more votes than any other class; a tie is an error."""
-    votes = np.stack([(predictions == label).sum(1) for label in np.unique(np.append(predictions, labels))], 1)
-    own = (predictions == labels[:, None]).sum(1)
-    elected: NDArray[np.bool_] = (own > 0) & ((votes >= own[:, None]).sum(1) == 1)
-    return elected
+def _fell_to(parts: NDArray[np.object_]) -> dict[str, int]:
+    """How many samples fell to each part, the largest first, equal ones by name; empty where there are no parts."""
+    counts = Counter(part for part in parts.tolist() if part is not None)
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from bench.report.assurance import Assurance
 from bench.report.formats import budget
 from bench.report.leaderboards import Leaderboard
 from bench.report.plugins import about_defense
-from bench.report.rows import Column, Row, differences, identity
+from bench.report.rows import Column, Row, differences
 from bench.report.seeds import Spread
 from bench.report.summary import Result
 from bench.stats import Proportion
@@ -91,6 +92,8 @@ def title(board: Leaderboard) -> str:
     """What a leaderboard is called: its data set, and its protocol or what its settings amount to."""
     if board.protocol:
         return f"{board.example.dataset.name} · {board.protocol.name}"
+    if not board.columns:
+        return f"{board.example.dataset.name} · {board.example.samples} samples, clean images"
     images = f"images from {board.source.name}" if board.source else "white box"
     return f"{board.example.dataset.name} · {board.example.samples} samples, {images}"
 
@@ -98,8 +101,7 @@ def title(board: Leaderboard) -> str:
 def tabulate(board: Leaderboard, name: str = "") -> Table:
     """The table of a leaderboard in its order, called by its title where no other name is given."""
     radii = certified_radii(board)
-    found = (result for row in board.rows for result in row.found if result.plan.knowledge != "certified")
-    count = len({identity(Column(result.plan.attack, result.plan.threat)) for result in found}) or len(board.columns)
+    count = len(board.counted) or len(board.columns)
     headings = (
         *FIRST,
         Heading("worst", "Worst case", f"of clean and {count} attack{'s' if count != 1 else ''}"),
@@ -131,11 +133,22 @@ def caption(board: Leaderboard) -> str:
     plan = board.example
     drawn = f"sample seed {plan.sample_seed}" if plan.sampling == "random" else "the first ones"
     images = f"images crafted on {board.source.name}" if board.source else "white box"
+    if not board.columns:
+        images = "the images as they are"
     return (
         f"percent of {plan.samples} samples ({drawn}) classified correctly, with 95 % intervals; {images}, "
         f"attack seed {plan.seed}, {plan.draws} draw{'s' if plan.draws != 1 else ''} a sample; worst case: of the "
-        "clean image and every attack, sample by sample."
+        f"clean image and {worst_of(board)}, sample by sample."
     )
+
+
+def worst_of(board: Leaderboard) -> str:
+    """Which attacks a worst case is over, in words."""
+    if not board.aside:
+        return "every attack"
+    named = zip(board.columns, column_keys(board), strict=True)
+    counted = board.counted
+    return f"{' and '.join(key for column, key in named if column in counted)}, which most rows have"
 
 
 def column_keys(board: Leaderboard) -> tuple[str, ...]:
@@ -167,16 +180,16 @@ def certified(row: Row, radius: float) -> Figure | None:
     return None
 
 
-def assurances(row: Row) -> tuple[str, ...]:
+def assurances(row: Row) -> tuple[Assurance, ...]:
     """The kinds of evidence behind a row's valid results, each once, in the order of its columns."""
     return tuple(dict.fromkeys(result.assurance for result in row.found if not result.invalid))
 
 
-def column_assurances(board: Leaderboard) -> tuple[str, ...]:
-    """The kind of evidence in each column, empty where its valid results differ in it or there are none."""
+def column_assurances(board: Leaderboard) -> tuple[Assurance | None, ...]:
+    """The kind of evidence in each column, None where its valid results differ in it or there are none."""
     columns = zip(*(row.results for row in board.rows), strict=True)
     kinds = [{result.assurance for result in column if result and not result.invalid} for column in columns]
-    return tuple(kind.pop() if len(kind) == 1 else "" for kind in kinds)
+    return tuple(kind.pop() if len(kind) == 1 else None for kind in kinds)
 
 
 def figure(result: Result | None) -> Figure | None:
@@ -202,9 +215,9 @@ def _cells(row: Row, board: Leaderboard, ranks: Counter[int | None], radii: Iter
     yield from (certified(row, radius) for radius in radii)
     yield sum(result.forwards for result in row.found)
     yield sum(result.backwards for result in row.found)
-    yield sum(result.seconds for result in row.found)
-    yield max((result.peak_memory for result in row.found), default=0)
-    yield ", ".join(assurances(row))
+    yield sum(result.seconds for result in row.everything)
+    yield max((result.peak_memory for result in row.everything), default=0)
+    yield "; ".join(each.text for each in assurances(row))
     yield seeds(row)
 
 

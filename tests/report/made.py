@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
+from bench.domain.facts import Controls, Crafting, Facts
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
@@ -63,19 +64,27 @@ def add(
     seconds: float = 2.0,
     passes: tuple[int, int] = (0, 0),
     distances: Sequence[float] | None = None,
+    facts: Facts | None | Literal["usual"] = "usual",
+    images: str = "c0" * 32,
+    fell_to: Sequence[str] | None = None,
 ) -> None:
     """Fill shards (all by default) of a plan whose every label is 1.
 
     `clean` and `perturbed` say for each of the plan's samples, in its order, whether the prediction is right, or give
     the predicted class of each draw; `distances` are the whole budget by default. Only the first of the shards becomes
-    `invalid`.
+    `invalid`. The `facts` are those of an honest run, None those of an older bench; `images` is the hash of the judged
+    ones.
     """
     moved = distances or [plan.threat.radius] * plan.samples
-    rows = dict(zip(plan.indices, zip(clean, perturbed, moved, strict=True), strict=True))
+    parts = fell_to or [None] * plan.samples
+    rows = dict(zip(plan.indices, zip(clean, perturbed, moved, parts, strict=True), strict=True))
     for shard in plan.shards():
         if shards is None or shard.index in shards:
             outcomes = tuple(
-                Outcome(index, 1, _predictions(rows[index][0]), _predictions(rows[index][1]), rows[index][2])
+                Outcome(
+                    *(index, 1, _predictions(rows[index][0]), _predictions(rows[index][1]), rows[index][2]),
+                    fell_to=rows[index][3],
+                )
                 for index in shard.indices
             )
             result = ShardResult(
@@ -85,12 +94,33 @@ def add(
                 backwards=passes[1] * len(outcomes),
                 seconds=seconds,
                 peak_memory=300 * 2**20,
-                perturbed_sha256="c0" * 32,
+                perturbed_sha256=images,
                 invalid=invalid if shard.index == 0 else None,
                 remarks=remarks,
                 environment=environment,
+                facts=honest(plan) if facts == "usual" else facts,
             )
             store.add(plan, result)
+
+
+def honest(plan: Plan, *, crafting: Mapping[str, Any] | None = None, **changes: Any) -> Facts:
+    """What the harness sees of a shard where everybody does as they say; some of it may be otherwise."""
+    taken = {} if plan.knowledge == "black-box" else {"own": 40}
+    controls = Controls(rows=8, moved=8, above_noise=8, above_halfway=8, gradients=8 if taken else 0)
+    usual = replace(Crafting(400, 320, 41, taken, noises=len(taken), controls=controls), **(crafting or {}))
+    judged_only = plan.source is not None or plan.is_untouched or plan.knowledge == "certified"
+    facts = Facts(
+        random=False,
+        declared_random=False,
+        differentiable=True,
+        abstains=False,
+        replayed=16,
+        audited=0 if judged_only else 4,
+        batch_dependent=False,
+        contracts={"leaves its input alone": ""},
+        crafting=None if judged_only else usual,
+    )
+    return replace(facts, **changes)
 
 
 def _predictions(row: bool | Sequence[int]) -> tuple[int, ...]:

@@ -48,7 +48,7 @@ def test_a_protocols_plans_stand_together_in_its_order_with_the_sources_white_bo
     (board,) = leaderboards(store)
     assert summary(board) == ("transfer-1024", list(ATTACKS), ["tmdc", "resnet"])
     assert [row.rank for row in board.rows] == [1, 2]
-    assert [row.found[0].assurance for row in board.rows] == ["transfer", "white-box"]
+    assert [row.found[0].assurance.text for row in board.rows] == ["transfer", "white-box"]
     assert board.source is not None
     assert (board.source.name, board.missing) == ("resnet", ())
 
@@ -208,7 +208,7 @@ def test_clean_predictions_that_differ_between_attacks_are_noted(store: Store) -
     add_constant(store, small_plan(attack="aa-linf"), 5, clean=7)
     ((row,),) = (board.rows for board in leaderboards(store))
     assert len(row.notes) == 1
-    assert "clean predictions differ" in row.notes[0]
+    assert "clean predictions differ" in row.notes[0].sentence
 
 
 def test_two_rows_of_one_defense_are_told_apart_by_what_differs() -> None:

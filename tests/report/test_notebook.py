@@ -12,7 +12,7 @@ from bench import Store, UsageError
 from bench.domain.plan import Spec
 from bench.report.flat import RESULT_COLUMNS
 from bench.report.leaderboards import leaderboards
-from bench.report.notebook import SHOWN
+from bench.notebook import SHOWN
 from bench.report.page import render
 from tests.report.made import add, make_plan, small_plan
 

@@ -19,7 +19,8 @@ from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Spec
 from bench.report.leaderboards import Leaderboard
 from bench.report.page import compose, render
-from bench.report.rows import Entry, make_row, ranked
+from bench.report.ranking import ranked
+from bench.report.rows import Entry, make_row
 from bench.report.summary import summarise
 from bench.store.store import ShardRecord, Store
 from tests.report.made import ENVIRONMENT, add, make_plan, small_plan

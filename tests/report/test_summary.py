@@ -59,15 +59,15 @@ def test_draws_are_counted_in_four_ways_and_never_as_further_samples(store: Stor
 def test_one_invalid_shard_makes_the_plan_invalid(store: Store) -> None:
     add(store, small_plan(), CLEAN, PERTURBED, invalid="One image left the budget.")
     result = summary(store)
-    assert result.assurance == "invalid"
+    assert result.assurance.level == "invalid"
     assert result.invalid == ("One image left the budget.",)
 
 
 def test_assurance_follows_the_source(store: Store) -> None:
     add(store, small_plan(), CLEAN, PERTURBED)
     add(store, small_plan("resnet"), CLEAN, PERTURBED)
-    assert summary(store).assurance == "transfer"
-    assert summary(store, defense="resnet").assurance == "white-box"
+    assert summary(store).assurance.text == "transfer"
+    assert summary(store, defense="resnet").assurance.text == "white-box"
 
 
 def test_costs_are_a_sample_and_remarks_are_told_once(store: Store) -> None:

@@ -44,7 +44,7 @@ def classes(board: Leaderboard, read: Reader, name: str, known: Sequence[str] = 
     ranked = [(label, row, row.survival) for label, row in named_rows(board) if row.survival is not None]
     if not ranked:
         return None
-    truth = read(ranked[0][1].found[0].plan).label
+    truth = read(next(filter(usable, ranked[0][1].found)).plan).label
     count = int(truth.max()) + 1
     rows = ranked[:DEFENSES]
     clean = np.array([_by_class(read(row.found[0].plan).clean_right.mean(1), truth, count) for _, row, _ in rows])

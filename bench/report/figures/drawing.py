@@ -43,8 +43,8 @@ def reader(store: Store) -> Reader:
 
 
 def usable(result: Result | None) -> bool:
-    """Whether a result is there, complete and valid; no other is drawn."""
-    return result is not None and result.complete and not result.invalid
+    """Whether a result is there and counts; no other is drawn."""
+    return result is not None and result.counts
 
 
 def called(spec: Spec, others: Sequence[Spec]) -> str:

@@ -102,7 +102,7 @@ def _rooms(
     read: Reader,
     gallery: Gallery,
 ) -> Iterator[Room]:
-    plan = ranked[0][1].found[0].plan
+    plan = next(filter(usable, ranked[0][1].found)).plan
     labels = read(plan).label
     misled = _misled(board, ranked[:ROWS], read)
     share = survival.mean(0)
@@ -138,9 +138,10 @@ def _rooms(
 def _misled(board: Leaderboard, ranked: Sequence[tuple[str, Row]], read: Reader) -> dict[int, NDArray[np.bool_]]:
     """By column of the strongest attacks, the strongest first: which of the rows (R, N) each sample misleads."""
     rates: dict[int, float] = {}
-    for at in range(len(board.columns)):
+    counted = board.counted
+    for at in (at for at, column in enumerate(board.columns) if column in counted):
         found = [result for _, row in ranked if (result := row.results[at]) is not None and usable(result)]
-        if found and found[0].plan.knowledge != "certified":
+        if found:
             rates[at] = sum(result.robust_accuracy for result in found) / len(found)
     strongest = sorted(rates, key=lambda at: (rates[at], at))[:LOOKED_AT]
     return {

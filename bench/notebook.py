@@ -16,9 +16,12 @@ from bench.report.summary import Result, read
 from bench.report.tables import tabulate, title
 from bench.store import store
 from bench.store.lend import lend
-from bench.store.merge import Merged, merge
+from bench.store.merge import merge
+from bench.store.merged import Merged
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas
 
 SHOWN = 20
@@ -80,13 +83,19 @@ class Store(store.Store):
                 "radius": found.radius,
                 "minimal": found.minimal,
                 "broken_at": pandas.array(found.broken_at, dtype="Int64"),
+                "fell_to": found.fell_to,
             }
         )
 
-    def merge(self, other: str) -> Merged:
-        """Copy what another store's file holds and this one lacks, and compare what both hold; see `bench merge`."""
+    def merge(self, other: str, *, claimed: bool = False, data_dir: Path | None = None) -> Merged:
+        """Judge again what another store's file holds, and copy what this one lacks; see `bench merge`.
+
+        `claimed` takes what cannot be checked as well, marked so; `data_dir` is where data sets lie.
+        """
+        from bench.evaluation.rejudge import Rejudge
+
         with lend(other) as lent:
-            return merge(self, lent)
+            return merge(self, lent, Rejudge(data_dir), claimed=claimed)
 
     def _repr_html_(self) -> str:
         """The newest plans as a table. Whatever comes from the store is escaped."""
@@ -124,7 +133,7 @@ def _frame(board: Leaderboard) -> pandas.DataFrame:
         }
     )
     frame["rank"] = frame["rank"].astype("Int64")
-    frame["remarks"] = ["; ".join((*row.gaps, *row.notes)) for row in board.rows]
+    frame["remarks"] = ["; ".join((*row.gaps, *map(str, row.notes))) for row in board.rows]
     frame.index = pandas.Index(names, name="defense")
     frame.attrs["caption"] = table.caption
     return frame
@@ -148,6 +157,6 @@ def _cells(result: Result) -> Sequence[str]:
         str(result.n) if result.complete else f"{result.n} of {plan.samples}",
         f"{percent(result.clean_accuracy)} ({span(result.clean_interval)})",
         "invalid" if result.invalid else f"{percent(result.robust_accuracy)} ({span(result.interval)})",
-        result.assurance,
+        result.assurance.text,
         plan.digest[:12],
     )
