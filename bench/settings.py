@@ -137,7 +137,7 @@ def _gathered(plugin: type, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _convert(value: Any, wanted: Any, label: str) -> Any:
     """`value` (text, or JSON data) as the annotated type."""
     if hasattr(wanted, "from_plain"):
-        return wanted.from_plain(value)
+        return value if isinstance(wanted, type) and isinstance(value, wanted) else wanted.from_plain(value)
     origin = typing.get_origin(wanted)
     if origin in (Union, types.UnionType):
         return _convert_optional(value, typing.get_args(wanted), label)
@@ -185,7 +185,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Fraction | Path):
         return str(value)
     if hasattr(value, "to_plain"):
-        return value.to_plain()
+        return _plain(value.to_plain())
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     return value

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import json
+import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench import PluginError, UsageError
-from bench.registry import attacks, datasets, defenses
+from bench import PluginError, Spec, UsageError
+from bench.datasets.digits import TASK
+from bench.registry import Part, attacks, datasets, defenses
 from bench.testing import kind_of
-from tests.plugins import Hyperplane
+from defenses.parts.checkpoints import PACKAGED
+from tests.plugins import Behind, Hyperplane
+
+RESNET = PACKAGED / "digits" / "resnet.safetensors"
 
 PLUGIN = '''
 from dataclasses import dataclass
@@ -70,6 +78,201 @@ def test_the_version_of_a_plugin_in_a_file_follows_its_text(file: Path) -> None:
     assert before.params == after.params == {"width": 3}
 
 
+def test_a_file_is_known_by_its_name_and_found_at_its_place(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = file.parent / "elsewhere"
+    folder.mkdir()
+    shutil.copy(file, folder)
+    specs = []
+    for reference in (f"{file}:Mine", f"{folder}/mine.py:Mine", "elsewhere/mine.py:Mine"):
+        monkeypatch.chdir(file.parent)
+        spec = defenses.spec(reference, defenses.make(reference, {}))
+        monkeypatch.chdir("/")
+        specs.append(spec)
+        assert defenses.spec(spec.reference, defenses.make(spec.reference, spec.settings)) == spec
+    assert specs[0] == specs[1] == specs[2]
+    assert specs[0].name == "mine.py:Mine"
+    assert specs[2].place == {"name": f"{folder}/mine.py:Mine"}
+
+
+def test_the_version_of_a_plugin_in_a_file_follows_what_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "lies_beside.py").write_text("width = 3\n")
+    (tmp_path / "mine.py").write_text("import lies_beside\n" + PLUGIN)
+    reference = f"{tmp_path}/mine.py:Mine"
+    before = defenses.spec(reference, defenses.make(reference, {})).version
+    (tmp_path / "lies_beside.py").write_text("width = 4\n")
+    assert defenses.spec(reference, defenses.make(reference, {})).version != before
+    del sys.modules["lies_beside"]
+
+
+def test_our_own_plugins_have_their_revision_for_a_version_and_others_their_code() -> None:
+    assert defenses.spec("resnet", defenses.make("resnet", {})).version == "1"
+    found = defenses.spec("tests.plugins:Hyperplane", Hyperplane()).version
+    assert found.startswith("1+")
+    assert len(found) == 14
+
+
+def test_a_librarys_attack_is_named_with_the_librarys_version() -> None:
+    library = pytest.importorskip("torchattacks")
+    reference = "torchattacks:PGD"
+    assert attacks.spec(reference, attacks.make(reference, {})).version == f"1+torchattacks-{library.__version__}"
+
+
+def given(weights: object) -> list[Spec]:
+    """The packaged network as it is, and as a part, its weights told in one way."""
+    settings = {} if weights is None else {"weights": str(weights)}
+    part = Behind(Part("resnet", settings))
+    return [
+        defenses.spec("resnet", defenses.make("resnet", settings), TASK),
+        defenses.spec("tests.plugins:Behind", part, TASK),
+        defenses.spec("tests.plugins:Behind", Behind(Part("tests.plugins:Behind", {"inner": part.inner})), TASK),
+    ]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in with a copy of the packaged weights and a link to them."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(RESNET, "copy.safetensors")
+    Path("link.safetensors").symlink_to(RESNET)
+    Path("folder").mkdir()
+    shutil.copy(RESNET, "folder/model.safetensors")
+    return tmp_path
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_one_weights_file_makes_one_spec_however_it_is_named(elsewhere: Path, depth: int) -> None:
+    ways = [None, RESNET, "copy.safetensors", elsewhere / "copy.safetensors", "link.safetensors", "folder"]
+    specs = [given(way)[depth] for way in ways]
+    assert all(spec == specs[0] for spec in specs)
+    assert len({json.dumps(spec.document()) for spec in specs}) == 1
+    assert str(elsewhere) not in json.dumps(specs[-1].document())
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_spec_out_of_a_store_builds_the_plugin_from_its_places_wherever_it_runs(
+    elsewhere: Path, depth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = given("copy.safetensors")[depth]
+    stored = Spec(**json.loads(json.dumps(spec.document())), place=json.loads(json.dumps(spec.place)))
+    monkeypatch.chdir("/")
+    plugin = defenses.make(stored.reference, stored.settings)
+    assert defenses.spec(stored.reference, plugin, TASK) == stored
+    assert str(elsewhere / "copy.safetensors") in json.dumps(stored.settings)
+
+
+def test_other_weights_make_another_spec_of_every_depth(elsewhere: Path) -> None:
+    before = given("copy.safetensors")
+    content = bytearray(Path("copy.safetensors").read_bytes())
+    content[-1] ^= 1
+    Path("copy.safetensors").write_bytes(content)
+    assert all(old != new for old, new in zip(before, given("copy.safetensors"), strict=True))
+
+
+def test_a_part_is_content_and_its_files_stand_under_its_name(elsewhere: Path) -> None:
+    alone, behind, _ = given("copy.safetensors")
+    assert behind.params == {"inner": {"name": "resnet", "params": {}, "version": "1"}}
+    assert behind.weights == {f"inner/{role}": digest for role, digest in alone.weights.items()}
+    inner = {"name": "resnet", "params": {"weights": str(elsewhere / "copy.safetensors")}, "version": "1"}
+    assert behind.place == {"params": {"inner": inner}}
+
+
+IMAGES = '''
+from dataclasses import dataclass
+from pathlib import Path
+from bench import Dataset
+
+@dataclass(frozen=True)
+class Images(Dataset):
+    """Images."""
+    root: Path
+    kind: str = "fog"
+    def load(self, split, folder):
+        raise NotImplementedError
+'''
+
+
+def test_the_folder_of_a_data_set_is_a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("images.py").write_text(IMAGES)
+    reference = "./images.py:Images"
+    specs = [datasets.spec(reference, datasets.make(reference, {"root": root})) for root in ("x", str(tmp_path / "x"))]
+    assert specs[0] == specs[1]
+    assert specs[0].params == {"kind": "fog"}
+    assert specs[0].settings == {"kind": "fog", "root": str(tmp_path / "x")}
+
+
+NONSENSE = """
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from bench import Defense
+
+@dataclass(frozen=True)
+class Mine(Defense):
+    fault: str = ""
+    data: Any = None
+    def __post_init__(self):
+        if self.fault == "init":
+            raise KeyError("width")
+        if self.fault == "exits":
+            raise SystemExit(3)
+    def load(self, task, device):
+        raise NotImplementedError
+    def resolve(self, task):
+        if self.fault == "resolve":
+            raise ZeroDivisionError("by zero")
+        return None if self.fault == "nothing" else self
+    def on(self, task, device):
+        if self.fault == "on":
+            raise SystemExit(3)
+        return 7 if self.fault == "seven" else self
+    def files(self, task):
+        if self.fault == "files":
+            raise RuntimeError("disk on fire")
+        return {"list": ["a"], "number": {"network": 3}, "role": {3: Path("x")}}.get(self.fault, {})
+
+@dataclass(frozen=True)
+class Old(Mine):
+    revision = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "hint"),
+    [
+        ("Mine", "init", r"Mine failed with KeyError: 'width'"),
+        ("Mine", "exits", r"Mine failed with SystemExit: 3"),
+        ("Mine", "resolve", r"mine.py:Mine failed with ZeroDivisionError: by zero"),
+        ("Mine", "nothing", r"mine.py:Mine: resolve\(\) gave NoneType; it must give a Mine"),
+        ("Mine", "on", r"mine.py:Mine failed with SystemExit: 3"),
+        ("Mine", "seven", r"mine.py:Mine: on\(\) gave int"),
+        ("Mine", "files", r"mine.py:Mine failed with RuntimeError: disk on fire"),
+        ("Mine", "list", r"mine.py:Mine: files\(\) gave list"),
+        ("Mine", "number", r"mine.py:Mine: files\(\) gave 3 as 'network'"),
+        ("Mine", "role", r"mine.py:Mine: files\(\) gave .* as 3"),
+        ("Old", "", r"mine.py:Old: its revision is of type int"),
+    ],
+)
+def test_a_plugin_that_fails_while_it_is_planned_is_named(tmp_path: Path, name: str, fault: str, hint: str) -> None:
+    (tmp_path / "mine.py").write_text(NONSENSE)
+    reference = f"{tmp_path}/mine.py:{name}"
+    with pytest.raises(PluginError, match=hint) as caught:
+        defenses.spec(reference, defenses.make(reference, {"fault": fault}), TASK, lambda: "cpu")
+    assert str(caught.value.culprit).endswith(f"mine.py:{name}")
+
+
+def test_a_setting_that_no_plan_can_hold_is_named(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(NONSENSE)
+    reference = f"{tmp_path}/mine.py:Mine"
+    plugin = defenses.make(reference, {"data": {"a": (1, 2), 3: None}})
+    assert defenses.spec(reference, plugin, TASK).params["data"] == {"a": [1, 2], "3": None}
+    with pytest.raises(PluginError, match="its setting data is no plain data"):
+        defenses.spec(reference, replace(plugin, data={1, 2}), TASK)  # type: ignore[type-var]
+
+
 @pytest.mark.parametrize(
     ("reference", "error", "hint"),
     [
@@ -88,6 +291,13 @@ def test_what_cannot_be_found_says_why(reference: str, error: type[Exception], h
 def test_a_plugin_that_lacks_a_method_is_named_with_it(file: Path) -> None:
     with pytest.raises(PluginError, match="does not define load"):
         defenses.find(f"{file}:Abstract")
+
+
+def test_a_file_that_ends_the_program_is_a_broken_plugin(tmp_path: Path) -> None:
+    path = tmp_path / "leaving.py"
+    path.write_text("raise SystemExit(3)\n")
+    with pytest.raises(PluginError, match="SystemExit"):
+        defenses.find(f"{path}:Mine")
 
 
 def test_a_file_with_a_syntax_error_says_so(tmp_path: Path) -> None:

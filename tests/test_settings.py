@@ -3,12 +3,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from bench import UsageError
-from bench.settings import configure, describe, override, parse_pairs, spell_out
+from bench import Part, PluginError, UsageError
+from bench.settings import as_json, configure, describe, override, parse_pairs, spell_out
 
 
 @dataclass(frozen=True)
@@ -68,3 +68,36 @@ def test_a_setting_given_twice_is_refused() -> None:
 
 def test_override_keeps_what_is_not_named() -> None:
     assert override(Example(rate=0.25), {"steps": "4"}, "example") == Example(steps=4, rate=0.25)
+
+
+@dataclass(frozen=True)
+class Fragile:
+    part: Part = Part("resnet")
+    words: Any = None
+
+    def __post_init__(self) -> None:
+        if self.words == "fail":
+            raise RuntimeError("out of paper")
+        if self.words == "leave":
+            raise SystemExit(3)
+
+
+@pytest.mark.parametrize("word", ["fail", "leave"])
+def test_a_plugin_that_fails_to_be_made_is_named(word: str) -> None:
+    with pytest.raises(PluginError, match="example failed with") as caught:
+        configure(Fragile, {"words": word}, "example")
+    assert caught.value.culprit == "example"
+
+
+def test_a_part_may_be_given_as_one_and_paths_inside_are_plain() -> None:
+    part = Part("resnet", {"weights": Path("x")})
+    made = configure(Fragile, {"part": part, "words": {"a": (Path("y"), Fraction(1, 3))}}, "example")
+    plain = {"part": {"name": "resnet", "params": {"weights": "x"}, "version": ""}, "words": {"a": ["y", "1/3"]}}
+    assert made.part == part
+    assert spell_out(made) == as_json(spell_out(made)) == plain
+
+
+def test_settings_are_as_a_store_gives_them_back() -> None:
+    assert as_json({"a": {1: (2, 3)}}) == {"a": {"1": [2, 3]}}
+    with pytest.raises(PluginError, match="setting b is no plain data"):
+        as_json({"a": 1, "b": {1, 2}})

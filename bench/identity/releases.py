@@ -19,6 +19,7 @@ def is_ours(file: Path) -> bool:
     return any(file.is_relative_to(ROOT / name) for name in OURS)
 
 
+@cache
 def release_of(module: str, file: Path) -> str | None:
     """The 'name==version' of the released distribution that installed a module; None where there is none.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.domain.blame import blame
-from bench.domain.dataset import ImageSet, Split
+from bench.domain.dataset import ImageSet, Split, Task
 from bench.domain.errors import DataError, PluginError
 from bench.domain.plan import Plan, Spec
 from bench.registry import datasets
@@ -19,6 +19,8 @@ def open_images(spec: Spec, data_dir: Path | None, split: Split = "test") -> Ima
         images = recipe.load(split, data_dir)
         if not isinstance(images, ImageSet):
             raise PluginError(f"load() gave {type(images).__name__}; it must give a bench.ImageSet.")
+        if not isinstance(images.task, Task) or len(images) < 1:
+            raise PluginError("load() gave no images, or no bench.Task with them.")
         return images
 
 
