@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -18,9 +19,11 @@ from bench import (
     Network,
     Part,
     Perturbed,
+    Smoothed,
     Task,
     ThreatModel,
     Victim,
+    count_votes,
 )
 
 if TYPE_CHECKING:
@@ -193,6 +196,20 @@ class Cheat(Attack):
 
 
 @dataclass(frozen=True)
+class Leaver(Attack):
+    """Ends its process on the shard that holds a certain image."""
+
+    norm: ClassVar[str] = "linf"
+    knowledge = "black-box"
+    image: int = 0
+
+    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
+        if self.image in batch.indices:
+            os._exit(0)
+        return Perturbed(batch.images.clone())
+
+
+@dataclass(frozen=True)
 class Ambient(Attack):
     """Draws from the global generators, and re-seeds them, as careless libraries do."""
 
@@ -238,3 +255,24 @@ class Refusing(Defense):
 
     def load(self, task: Task, device: str) -> Classifier:
         return _Refusing(Hyperplane().load(task, device))
+
+
+class _Smooth(Smoothed):
+    deterministic = False
+    differentiable = False
+
+    def __init__(self, base: Classifier, sigma: float) -> None:
+        self.base, self.sigma = base, sigma
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        return count_votes(self.base, images, self.sigma, 100, rng, classes=2, rows=self.rows).float()
+
+
+@dataclass(frozen=True)
+class Smooth(Defense):
+    """The hyperplane by majority under Gaussian noise; its true radii are the distances to the plane."""
+
+    sigma: float = 0.25
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return _Smooth(Hyperplane().load(task, device), self.sigma)

@@ -89,11 +89,17 @@ class Victim:
     """
 
     def __init__(
-        self, classifier: Classifier, rng: Generator, watch: Watch = ignore, audits: int = 0, name: str = "The defense"
+        self,
+        classifier: Classifier,
+        rng: Generator,
+        watch: Watch = ignore,
+        audits: int = 0,
+        name: str = "The defense",
+        classes: int | None = None,
     ) -> None:
         self.classifier = classifier
         self.watch = watch
-        self._name = name
+        self._name, self._classes = name, classes
         self._rng = rng
         self._seed = rng.initial_seed()
         self._draw = 0
@@ -169,7 +175,7 @@ class Victim:
             return "identity", self._query(straight, images)
         stand_in = self.classifier.stand_in()
         if self.classifier.differentiable and not (self._bypasses and stand_in is not None):
-            return "own", self._query(self.classifier, images)
+            return "own", self._attached(self._query(self.classifier, images))
         if stand_in is None:
             straight = self.classifier.identity_stand_in()
             if straight is not None:
@@ -181,6 +187,15 @@ class Victim:
         approximate = self._query(stand_in, images)
         logits = self._query(self.classifier, images.detach()).detach()
         return "stand-in", logits + (approximate - approximate.detach())  # the classifier's own, to the bit
+
+    def _attached(self, logits: Tensor) -> Tensor:
+        if not logits.requires_grad:
+            raise PluginError(
+                f"{self._name} calls itself differentiable, but no gradient leads from its logits to the images; set "
+                f"differentiable = False.",
+                culprit=self._name,
+            )
+        return logits
 
     def _observe(self, images: Tensor, logits: Tensor, source: Gradient, query: Query | None) -> None:
         """Count the first gradient that comes back through a query, and keep it where the query is kept."""
@@ -214,10 +229,10 @@ class Victim:
     def _query(self, classifier: Classifier, images: Tensor) -> Tensor:
         self._rng.manual_seed(self._noise())
         with blame(self._name):
-            return without_refusals(ask(classifier, images, self._rng), classifier)
+            return without_refusals(ask(classifier, images, self._rng, self._classes), classifier)
 
 
-def ask(classifier: Classifier, images: Tensor, rng: Generator) -> Tensor:
+def ask(classifier: Classifier, images: Tensor, rng: Generator, classes: int | None = None) -> Tensor:
     """A classifier's logits (N, K), or (N, K + 1) where it abstains; the one way in which anybody asks it.
 
     Autograd records in every call, an attack's as well as a judge's, so that its mode tells nobody who is asking.
@@ -225,7 +240,8 @@ def ask(classifier: Classifier, images: Tensor, rng: Generator) -> Tensor:
     import torch
 
     with torch.inference_mode(False), torch.enable_grad():
-        return check_logits(classifier(images, rng), len(images))
+        logits = classifier(images, rng)
+        return check_logits(logits, len(images), None if classes is None else classes + classifier.abstains)
 
 
 def without_refusals(logits: Tensor, classifier: Classifier) -> Tensor:

@@ -75,8 +75,7 @@ def noise_of_budget(clean: Tensor, threat: ThreatModel, rng: Generator) -> Tenso
     elif threat.norm == "flow":
         return warp(clean, threat.radius * draws[:, :1].sign().repeat(1, 2, 1, 1))
     else:
-        order = 1 if threat.norm == "l1" else 2
-        length = draws.flatten(1).norm(p=order, dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
+        length = draws.flatten(1).norm(p=1 if threat.norm == "l1" else 2, dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
         moved = clean + threat.radius * draws / length
     return moved.clamp(0, 1)
 

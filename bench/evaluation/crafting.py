@@ -111,7 +111,7 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
             forwards=seen.forwards,
             backwards=seen.backwards,
             queries=seen.queries,
-            gradients=dict(seen.gradients),
+            gradients={str(source): count for source, count in seen.gradients.items()},
             noises=len(seen.noises),
             zero_gradients=seen.zero_gradients,
             unmoved=unmoved,
@@ -156,7 +156,8 @@ def _craft(
     plan, device = job.plan, shelf.device
     rng = _generator(plan, job.shard, "attack", device)
     audits = max(1, min(AUDITS, AUDITED_BYTES // (3 * job.images.nbytes)))
-    victim = Victim(classifier, _generator(plan, job.shard, "victim", device), watch, audits, plan.defense.name)
+    rng_of_victim, classes = _generator(plan, job.shard, "victim", device), len(job.task.classes)
+    victim = Victim(classifier, rng_of_victim, watch, audits, plan.defense.name, classes)
     batch = _batch(job, device)
     with seeded(rng, device), blame(plan.attack.name):
         proposal = _checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from bench.evaluation.admissibility import refusal
 from bench.evaluation.claims import inconsistency
 from bench.evaluation.verdict import fingerprint
 from bench.loading.determinism import exact
+from bench.loading.images import open_images
 from bench.registry import datasets
 from bench.store.agreement import TOLERANCE, close
 from bench.store.merge import Examined, keeps_images
@@ -99,7 +100,7 @@ class Rejudge:
             return f"no registered data set is called {spec.name!r}, and code that a store names is not run"
         try:
             with blame(spec.name):
-                return datasets.make(spec.name, spec.params).load("test", self.data_dir)
+                return open_images(replace(spec, place={}), self.data_dir)
         except (BenchError, MemoryError) as error:
             return _unopened(spec.name, error)
 

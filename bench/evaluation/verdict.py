@@ -81,6 +81,7 @@ def decide(case: Case) -> ShardResult:
     radii: Sequence[float | None] = [None] * n
     minimal: Sequence[float | None] = [None] * n
     misfit = None
+    predictions: list[tuple[int, ...]]
     if case.smoothing is not None:
         certified, bounds = certificates(case.testimony, case.smoothing, n)
         predictions = [(label,) for label in np.where(bounds >= plan.threat.radius, certified, ABSTAINED).tolist()]
@@ -149,13 +150,10 @@ def _refusal(plan: Plan, shown: Exhibits) -> str | None:
 
     if plan.is_untouched:
         return None
+    clean, perturbed = torch.from_numpy(shown.images), torch.from_numpy(shown.perturbed)
+    witness, closest = (None if array is None else torch.from_numpy(array) for array in (shown.witness, shown.closest))
     with exact("cpu"):
-        return refusal(
-            plan,
-            *(torch.from_numpy(images) for images in (shown.images, shown.perturbed)),
-            *(None if array is None else torch.from_numpy(array) for array in (shown.witness, shown.closest)),
-            asked=shown.asked,
-        )
+        return refusal(plan, clean, perturbed, witness, closest, shown.asked)
 
 
 def _distances(plan: Plan, shown: Exhibits, other: NDArray[np.float32] | None = None) -> NDArray[np.float64]:

@@ -39,8 +39,8 @@ def verify_plan(
     """
     if plan.harness != HARNESS:
         raise UsageError(
-            f"Plan {plan.digest[:12]} was measured by an older bench, which drew its noise otherwise; evaluate it again "
-            f"instead of verifying it."
+            f"Plan {plan.digest[:12]} was measured by an older bench, which drew its noise otherwise; evaluate it "
+            f"again instead of verifying it."
         )
     stored = {outcome.index: outcome for outcome in store.outcomes(plan)}
     numbers = [record.number for record in store.shards(plan)][:shards]

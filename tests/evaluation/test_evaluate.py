@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import replace
 
 import pytest
 
-from bench import Plan, Store
+from bench import Plan, Store, UsageError
 from bench.evaluation.evaluate import evaluate, remaining
 from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.verify import verify_plan
@@ -57,8 +58,8 @@ def test_crafted_images_are_made_once_for_every_defense(
     assert (first.crafted, first.computed) == (3, 3)
     assert (second.crafted, second.computed) == (0, 3)
     assert source.computed == 0
-    hashes = {tuple(shard.perturbed_sha256 for shard in store.shards(plan)) for plan in store.plans()}
-    assert len(hashes) == 1
+    attacked = [plan for plan in store.plans() if not plan.is_untouched]
+    assert len({tuple(shard.perturbed_sha256 for shard in store.shards(plan)) for plan in attacked}) == 1
 
 
 def test_images_that_are_missing_or_damaged_are_crafted_again(transfer: Plan, store: Store) -> None:
@@ -90,6 +91,36 @@ def test_a_failed_shard_is_reported_and_nothing_of_it_is_stored(request_of_halve
     assert store.plans() == []
 
 
+def test_untouched_images_are_judged_once_for_every_attack(request_of_halves: Request, store: Store) -> None:
+    first = make_plan(request_of_halves)
+    evaluate(first, store, Memory(), lambda: "cpu", workers=1)
+    untouched = first.untouched()
+    before = store.shards(untouched)
+    second = make_plan(replace(request_of_halves, attack="fgsm-linf"))
+    evaluate(second, store, Memory(), lambda: "cpu", workers=1)
+    alone = evaluate(make_plan(replace(request_of_halves, attack="none")), store, Memory(), never)
+    assert second.untouched().digest == untouched.digest
+    assert [shard.finished for shard in store.shards(untouched)] == [shard.finished for shard in before]
+    assert (len(before), alone.computed) == (3, 0)
+    assert [outcome.clean for outcome in store.outcomes(second)] == [o.perturbed for o in store.outcomes(untouched)]
+
+
+def test_a_worker_that_is_killed_fails_its_shard_and_the_others_go_on(request_of_halves: Request, store: Store) -> None:
+    image = make_plan(request_of_halves).indices[20]
+    plan = make_plan(replace(request_of_halves, attack="tests.plugins:Leaver", attack_settings={"image": image}))
+    evaluation = evaluate(plan, store, Memory(), lambda: "cpu", workers=2)
+    assert {failure.sentence.partition(" (")[0] for failure in evaluation.failures} == {
+        "A worker process ended without a word"
+    }
+    assert [failure.shard for failure in evaluation.failures] == [1]
+    assert evaluation.computed == 2
+
+
+def test_the_plan_of_an_older_bench_is_not_verified_by_a_newer_one(request_of_halves: Request, store: Store) -> None:
+    with pytest.raises(UsageError, match="older bench"):
+        verify_plan(replace(make_plan(request_of_halves), harness="1"), store, Memory(), never)
+
+
 def test_a_source_that_fails_fails_the_shards_that_need_it(request_of_halves: Request, store: Store) -> None:
     plan = make_plan(
         replace(
@@ -110,14 +141,13 @@ def test_a_stored_plan_is_verified_by_running_it_again(transfer: Plan, store: St
 
 
 def test_an_outcome_that_was_tampered_with_is_found_by_verification(transfer: Plan, store: Store) -> None:
-    from bench import ShardResult
-
     evaluate(transfer, store, Memory(), lambda: "cpu", workers=1)
-    record, outcomes = store.shards(transfer)[1], list(store.outcomes(transfer)[16:32])
-    outcomes[3] = replace(outcomes[3], perturbed=(1 - outcomes[3].perturbed[0],))
-    store.add(
-        transfer,
-        ShardResult(1, tuple(outcomes), 0, 0, 1.0, 1, record.perturbed_sha256, environment=record.environment),
-    )
+    sample = store.outcomes(transfer)[19]
+    with sqlite3.connect(str(store.path)) as database:
+        edited = database.execute(
+            "UPDATE outcomes SET perturbed = ? WHERE sample = ? AND shard IN (SELECT id FROM shards WHERE plan = ?)",
+            (f"[{1 - sample.perturbed[0]}]", sample.index, transfer.digest),
+        )
+        assert edited.rowcount == 1
     report = verify_plan(transfer, store, Memory(), lambda: "cpu", workers=1)
-    assert report.different == [outcomes[3].index]
+    assert report.different == [sample.index]

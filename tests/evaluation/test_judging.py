@@ -9,21 +9,17 @@ import numpy as np
 import pytest
 
 from bench import ShardResult
-from bench.domain.victim import ignore
-from bench.evaluation.arena import Arena
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.planning import Request, make_plan
 from bench.progress import EvaluationProgress
-from bench.store.artifacts import Artifacts
 from bench.store.store import Store
+from tests.evaluation import running
 from tests.plugins import DIRECTION, Halves
 
 
 def run(request: Request, attack: str, folder: Path, epsilon: str, **settings: Any) -> list[ShardResult]:
     request = replace(request, attack=f"tests.proposals:{attack}", attack_settings=settings, epsilon=Fraction(epsilon))
-    plan = make_plan(request)
-    arena = Arena.load(plan, "cpu", None, Artifacts(folder))
-    return [arena.run(shard, ignore) for shard in plan.shards()]
+    return running.run(make_plan(request), folder)
 
 
 def test_the_distance_of_the_nearest_misclassified_image_is_measured_by_the_harness(
@@ -87,6 +83,6 @@ def test_witnesses_and_nearest_images_travel_with_the_crafted_images(
     transfer = make_plan(replace(request, defense="tests.plugins:Rounded", source="tests.plugins:Hyperplane"))
     with EvaluationProgress(None, quiet=True) as progress:
         assert not evaluate(transfer, store, progress, lambda: "cpu", workers=1).failures
-    assert transfer.assurance == "transfer"
+    assert transfer.source is not None
     assert {record.invalid for record in store.shards(transfer)} == {None}
     assert all((outcome.minimal is not None) == (attack == "Nearest") for outcome in store.outcomes(transfer))
