@@ -3,8 +3,8 @@
 python benchmarks/attack_times.py --samples 1024
 
 The cell is ResNet on digits, white box, at the data set's customary budget. Both run on one thread. Ours is a shard as
-`bench evaluate` runs it, with predictions and judging but no store; the library's time is its attack's alone. Both
-proposals are judged alike. Libraries that are not installed are left out.
+`bench evaluate` runs it, with clean predictions, judging and replay, but in one process and without a store; the
+library's time is its attack's alone. Both proposals are judged alike. Libraries that are not installed are left out.
 """
 
 from __future__ import annotations
@@ -26,12 +26,18 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from bench import Batch, Shard, ThreatModel
+from bench import Batch, Classifier, Plan, Shard, ShardResult, ThreatModel
 from bench.datasets.digits import Digits
-from bench.evaluation.arena import Arena
+from bench.evaluation.crafting import craft
+from bench.evaluation.errand import Errand
+from bench.evaluation.judging import hear
 from bench.evaluation.planning import Request, make_plan
+from bench.loading.classifiers import Shelf
 from bench.protocols import find_protocol
 from bench.store.artifacts import Artifacts
+
+REPLAYED = 8
+"""Images of a shard that are judged again."""
 
 # A library's attack: the library, model, samples, budget and seed to images.
 Bound = Callable[[nn.Module, Batch, ThreatModel, int], Tensor]
@@ -39,11 +45,11 @@ Attack = Callable[[Any, nn.Module, Batch, ThreatModel, int], Tensor]
 
 
 class Plain(nn.Module):
-    """The arena's classifier as the plain module that libraries take."""
+    """A classifier as the plain module that libraries take."""
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        self.classifier = arena.classifier
+        self.classifier = classifier
         self.place = nn.Parameter(torch.zeros(()), requires_grad=False)  # by which libraries find the device
 
     def forward(self, images: Tensor) -> Tensor:
@@ -101,28 +107,46 @@ def measure(name: str, theirs: Bound, samples: int, shard_size: int) -> tuple[Th
     protocol = find_protocol("transfer-1024")
     plan = make_plan(Request("resnet", name, protocol, source="self", samples=samples, shard_size=shard_size))
     threat = ThreatModel(plan.threat.norm, Fraction(Digits.budgets[plan.threat.norm]))
+    plan, shelf, figures = replace(plan, threat=threat), Shelf("cpu"), [0.0] * 4
+    shelf.classifier(plan.defense, Digits().load("test", None).task)  # loading is nobody's time
     with tempfile.TemporaryDirectory() as folder:
-        arena = Arena.load(replace(plan, threat=threat), "cpu", None, Artifacts(Path(folder)))
-        figures = [0.0] * 4
-        for shard in arena.plan.shards():
+        for shard in plan.shards():
             started = time.process_time()
-            result = arena.run(shard, lambda done, total, note="": None)
+            result = by_us(plan, shard, shelf, Artifacts(Path(folder)))
             ours = (time.process_time() - started, sum(row.robust_rate == 1 for row in result.outcomes))
-            figures = [sum(pair) for pair in zip(figures, (*ours, *by_library(arena, shard, theirs)), strict=True)]
+            theirs_here = by_library(plan, shard, shelf, theirs)
+            figures = [sum(pair) for pair in zip(figures, (*ours, *theirs_here), strict=True)]
     return threat, figures
 
 
-def by_library(arena: Arena, shard: Shard, attack: Bound) -> tuple[float, int]:
+def by_us(plan: Plan, shard: Shard, shelf: Shelf, artifacts: Artifacts) -> ShardResult:
+    """A shard on its whole way, in this process."""
+    data = Digits().load("test", None)
+    batch = data.read(shard.indices)
+    errand = Errand(plan, shard, data.task, batch.images.numpy(), batch.labels.numpy(), REPLAYED)
+    errand.proposed(craft(errand.craft(), shelf, watch), artifacts.write)
+    errand.answered(hear(errand.hearing(), shelf, watch))
+    testimony = hear(errand.asked_again(introduced=True), shelf, watch)
+    assert testimony.introduction is not None
+    return errand.decided(testimony, testimony.introduction)[-1][1]
+
+
+def by_library(plan: Plan, shard: Shard, shelf: Shelf, attack: Bound) -> tuple[float, int]:
     """CPU seconds of the library's attack on a shard, and how many samples it does not break within the budget."""
-    batch, model, threat = arena.data.read(shard.indices), Plain(arena).eval(), arena.plan.threat
-    seed = int(torch.randint(2**31, (), generator=shard.stream("attack", "cpu")))
+    data = Digits().load("test", None)
+    batch, model = data.read(shard.indices), Plain(shelf.classifier(plan.defense, data.task)).eval()
+    seed = plan.seed_of(shard, "attack") % 2**31
     torch.manual_seed(seed)
     started = time.process_time()
-    images = attack(model, batch, threat, seed).detach()
+    images = attack(model, batch, plan.threat, seed).detach()
     seconds = time.process_time() - started
     with torch.no_grad():
         clean, attacked = (model(x).argmax(1) == batch.labels for x in (batch.images, images))
-    return seconds, int((clean & (attacked | ~threat.admits(batch.images, images))).sum())
+    return seconds, int((clean & (attacked | ~plan.threat.admits(batch.images, images))).sum())
+
+
+def watch(done: float, total: float, note: str = "") -> None:
+    """Look away."""
 
 
 def main() -> None:

@@ -209,12 +209,12 @@ class Victim:
                 observation.noises.add(noise)
                 if query is not None and source == "own":
                     query.cotangent = _copy(cotangent)
-            moving.append(cotangent.detach().ne(0).any(1))
+            moving.append(_moves(cotangent))
 
         def at_images(gradient: Tensor) -> None:
             rows = moving[-1]
             observation.asked = observation.asked + rows.sum()
-            observation.zero = observation.zero + (rows & ~gradient.detach().flatten(1).ne(0).any(1)).sum()
+            observation.zero = observation.zero + rows.gt(_moves(gradient)).sum()
             if len(moving) == 1 and query is not None and source == "own":
                 query.gradient = _copy(gradient)
 
@@ -264,6 +264,11 @@ def check_logits(logits: Tensor, count: int, classes: int | None = None) -> Tens
         bad = int((~logits.isfinite()).any(1).sum())
         raise PluginError(f"The classifier returned NaN or infinite logits for {bad} of {count} images.")
     return logits
+
+
+def _moves(gradient: Tensor) -> Tensor:
+    """Which rows (N,) of a gradient are not zero; by the way that is fastest on a CPU."""
+    return gradient.detach().flatten(1).abs().amax(1).ne(0)
 
 
 def _copy(tensor: Tensor) -> Tensor:
