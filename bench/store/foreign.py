@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -32,7 +32,7 @@ def read_plan(store: Store, digest: str) -> Plan:
     except StoreError:
         raise UnfitError("it cannot be read; nothing in the store describes it") from None
     try:
-        plan = Plan.from_document(document)
+        plan = Plan.from_document(document).placed({})  # no digest vouches for a place, and code is loaded from there
         matches = plan.digest == digest
         fault = _fault(plan) or (None if plan.shards() and len(plan.indices) == plan.samples else "it has no samples")
     except UNREADABLE as error:
@@ -58,8 +58,15 @@ def read_shards(store: Store, plan: Plan) -> list[Whole]:
         raise UnfitError("its samples are not those that it draws")
     if malformed:
         raise UnfitError(malformed)
+    if len(draws_of(outcomes)) > 1 or any(max(drawn) > plan.draws for drawn in draws_of(outcomes)):
+        raise UnfitError(f"its samples have not all the same number of predictions, {plan.draws} at most")
     remaining = iter(outcomes)
     return [(record, list(islice(remaining, len(drawn[record.number])))) for record in records]
+
+
+def draws_of(outcomes: Iterable[Outcome]) -> set[tuple[int, int]]:
+    """How many clean and how many perturbed predictions these samples have; one pair where they are of one plan."""
+    return {(len(outcome.clean), len(outcome.perturbed)) for outcome in outcomes}
 
 
 def _fault(plan: Plan) -> str | None:

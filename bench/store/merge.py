@@ -10,7 +10,7 @@ from bench.domain.errors import UsageError
 from bench.domain.plan import FIRST_HARNESS, Plan
 from bench.domain.victim import ignore
 from bench.store.agreement import contradiction
-from bench.store.foreign import UnfitError, read_plan, read_shards
+from bench.store.foreign import UnfitError, draws_of, read_plan, read_shards
 from bench.store.merged import Difference, Merged, Refusal
 from bench.store.records import Conflict, Whole
 from bench.store.writing import Filled
@@ -100,6 +100,9 @@ def _take(store: Store, other: Lent, digest: str, examine: Examiner, claimed: bo
     plan = read_plan(other.store, digest)
     theirs = read_shards(other.store, plan)
     mine = {whole[0].number: whole for whole in read_shards(store, plan)}
+    both = [outcome for _, outcomes in (*mine.values(), *theirs) for outcome in outcomes]
+    if not mine.keys() & {record.number for record, _ in theirs} and len(draws_of(both)) > 1:
+        raise UnfitError("its samples have another number of predictions than those here")
     examined = Examined()
     if not all(_is_settled(plan, mine.get(whole[0].number), whole) for whole in theirs):
         examined = examine(plan, theirs, other.store, (store.artifacts, other.artifacts))

@@ -53,7 +53,7 @@ def fill(session: Session, plan: Plan, shards: Iterable[Whole]) -> Filled:
 
 
 def _add_plan(session: Session, plan: Plan, computed_here: bool) -> None:
-    """The plan, unless it is there; where its files lie is said by the newest run on this machine."""
+    """The plan, unless it is there; only runs of this store say where its files lie, the newest of them."""
     row = session.get(PlanRow, plan.digest)
     if row is None:
         row = PlanRow(
@@ -64,10 +64,9 @@ def _add_plan(session: Session, plan: Plan, computed_here: bool) -> None:
             dataset=plan.dataset.name,
             document=plan.document(),
             created=now(),
-            places=plan.places or None,
         )
         session.add(row)
-    elif computed_here and (row.places or {}) != plan.places:
+    if computed_here and (row.places or {}) != plan.places:
         row.places = plan.places or None
     session.flush()
 

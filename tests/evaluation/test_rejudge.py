@@ -102,7 +102,11 @@ def test_the_store_of_an_older_bench_that_was_edited_is_refused(
 @pytest.mark.parametrize(
     ("plan", "statement", "reason"),
     [
-        (WHITE, "UPDATE outcomes SET label = (label + 1) % 10 WHERE position = 1", "1 of 4 labels are not those of digits"),
+        (
+            WHITE,
+            "UPDATE outcomes SET label = (label + 1) % 10 WHERE position = 1",
+            "1 of 4 labels are not those of digits",
+        ),
         (WHITE, "UPDATE outcomes SET perturbed = '[10]' WHERE position = 0", "predictions beyond the 10 classes"),
         (WHITE, "UPDATE outcomes SET clean = '[10]' WHERE position = 0", "predictions beyond the 10 classes"),
         (WHITE, "UPDATE outcomes SET perturbed = '[-2]' WHERE position = 0", "predictions that are no classes"),
@@ -381,3 +385,18 @@ def test_images_outside_0_and_1_are_found_beside_the_budget(store: Store, other:
     beside = {"closest": images - np.float32(0.5)}
     other.add(plan, replace(result, perturbed_sha256=other.artifacts.write(images, beside)))
     assert "closest images that cw-l2 proposed lie outside [0, 1]" in refusals(store, other)
+
+
+def test_where_another_machines_files_lie_is_never_believed(store: Store, other: Store, tmp_path: Path) -> None:
+    (tmp_path / "evil.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\n")
+    place = f'{{"name": "{tmp_path / "evil.py"}:Evil"}}'
+    fill(other, WHITE)
+    edit(
+        other,
+        f"UPDATE plans SET document = json_set(document, '$.dataset.place', json('{place}'))",
+        f"UPDATE plans SET places = json_object('defense', json('{place}'), 'dataset', json('{place}'))",
+    )
+    assert merged(store, other).agrees
+    (plan,) = store.plans()
+    assert (plan, plan.places) == (WHITE, {})
+    assert not (tmp_path / "ran").exists()

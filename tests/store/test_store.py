@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import Outcome, Plan, ShardResult, Spec, Store, StoreError, ThreatModel, UsageError
+from bench.domain.errors import StoreError, UsageError
+from bench.domain.facts import Controls, Crafting, Facts
+from bench.domain.outcome import Outcome, ShardResult
+from bench.domain.plan import Plan, Spec
+from bench.domain.threat import ThreatModel
+from bench.store.records import HERE
+from bench.store.store import Store
 
 
 def plan_of(samples: int = 10, seed: int = 0) -> Plan:
@@ -35,10 +41,10 @@ def result_of(plan: Plan, number: int, label: int = 3) -> ShardResult:
     return ShardResult(number, outcomes, 80, 40, 0.5, 1 << 33, "ab" * 32, None, ("remark",), {"device": "cpu"})
 
 
-def add_all(location: str, seed: int) -> None:
+def add_all(location: str, seed: int, label: int = 3) -> None:
     plan, store = plan_of(40, seed), Store(location)
     for shard in plan.shards():
-        store.add(plan, result_of(plan, shard.index))
+        store.add(plan, result_of(plan, shard.index, label))
 
 
 def test_what_is_stored_comes_back_in_the_order_of_the_plan(store: Store) -> None:
@@ -61,33 +67,128 @@ def test_unfinished_shards_are_pending_and_leave_no_row(store: Store) -> None:
     assert [shard.index for shard in store.pending(plan)] == [0, 2]
 
 
-def test_a_shard_that_runs_again_replaces_its_outcomes(store: Store) -> None:
+def test_a_shard_that_is_stored_is_never_overwritten(store: Store) -> None:
     plan = plan_of()
-    store.add(plan, result_of(plan, 0, label=1))
-    store.add(plan, result_of(plan, 0, label=2))
-    assert [outcome.label for outcome in store.outcomes(plan)] == [2, 2, 2, 2]
+    assert store.add(plan, result_of(plan, 0, label=1)) is None
+    before = store.shards(plan)
+    conflict = store.add(plan, result_of(plan, 0, label=2))
+    assert conflict is not None
+    assert [outcome.label for outcome in store.outcomes(plan)] == [1, 1, 1, 1]
+    assert store.shards(plan) == before
+    assert (conflict.plan, conflict.number, conflict.origin) == (plan.digest, 0, HERE)
+    assert (conflict.samples, conflict.compared, conflict.environment) == (4, 4, {"device": "cpu"})
+    assert (
+        "4 of 4 samples of some-defense under some-attack on digits differ in a run of this store" in conflict.sentence
+    )
+    assert conflict.document()["sentence"] == conflict.sentence
+
+
+def test_a_shard_that_came_out_the_same_again_is_no_conflict(store: Store) -> None:
+    plan = plan_of()
+    for seconds in (1.0, 2.0):
+        assert store.add(plan, replace(result_of(plan, 0), seconds=seconds, environment={"device": "gpu"})) is None
+    assert store.conflicts() == ()
+    assert [shard.seconds for shard in store.shards(plan)] == [1.0]
+
+
+def test_a_conflict_is_kept_once_however_often_it_is_found(store: Store) -> None:
+    first, second = plan_of(), plan_of(seed=1)
+    for plan in (first, second):
+        for label in (1, 2, 2, 3, 2):
+            store.add(plan, result_of(plan, 0, label=label))
+    assert len(store.conflicts()) == 2
+    assert [conflict.plan for conflict in store.conflicts(first)] == [first.digest]
+    store.add(first, replace(result_of(first, 0, label=2), environment={"device": "another"}))
+    assert len(store.conflicts(first)) == 2
+
+
+def test_a_shard_that_is_invalid_only_once_is_a_conflict(store: Store) -> None:
+    plan = plan_of()
+    store.add(plan, replace(result_of(plan, 0), invalid="It lies."))
+    store.add(plan, result_of(plan, 1))
+    assert store.add(plan, replace(result_of(plan, 0), invalid="It lies, in other words.")) is None
+    found = [store.add(plan, result_of(plan, 0)), store.add(plan, replace(result_of(plan, 1), invalid="It lies."))]
+    sentences = [conflict.sentence for conflict in found if conflict is not None]
+    assert "the verdict (invalid here: It lies)" in sentences[0]
+    assert "the verdict (invalid there: It lies)" in sentences[1]
+    assert [shard.invalid for shard in store.shards(plan)] == ["It lies.", None]
+    assert {conflict.samples for conflict in store.conflicts()} == {0}
 
 
 def test_only_shards_that_are_missing_are_filled_in_and_they_keep_their_time(store: Store, tmp_path: Path) -> None:
     plan, other = plan_of(), Store(tmp_path / "other.db")
     for number in (0, 1):
+        other.add(plan, result_of(plan, number))
+    store.add(plan, result_of(plan, 0))
+    found = [(shard, other.outcomes(plan)[4 * shard.number :][:4]) for shard in other.shards(plan)]
+    filled = store.fill(plan, found)
+    assert (filled.copied, filled.equal, filled.conflicts) == (1, 1, ())
+    assert store.shards(plan)[1] == other.shards(plan)[1]
+    assert store.fill(plan, found).copied == 0
+
+
+def test_nothing_is_filled_in_beside_a_shard_that_contradicts(store: Store, tmp_path: Path) -> None:
+    plan, other = plan_of(), Store(tmp_path / "other.db")
+    for number in (0, 1):
         other.add(plan, result_of(plan, number, label=1))
     store.add(plan, result_of(plan, 0, label=2))
-    found = [(shard, other.outcomes(plan)[4 * shard.number :][:4]) for shard in other.shards(plan)]
-    assert store.fill(plan, found) == 1
-    assert [outcome.label for outcome in store.outcomes(plan)] == [2] * 4 + [1] * 4
-    assert store.shards(plan)[1] == other.shards(plan)[1]
-    assert store.fill(plan, found) == 0
+    filled = store.fill(plan, [(shard, other.outcomes(plan)[4 * shard.number :][:4]) for shard in other.shards(plan)])
+    assert (filled.copied, filled.equal, len(filled.conflicts)) == (0, 0, 1)
+    assert [outcome.label for outcome in store.outcomes(plan)] == [2] * 4
+    assert store.conflicts(plan) == filled.conflicts
 
 
-def test_a_stamp_is_another_one_whenever_a_shard_has_landed(store: Store) -> None:
+def test_facts_and_what_a_sample_fell_to_come_back(store: Store) -> None:
+    plan = plan_of(4)
+    crafting = Crafting(8, 4, 3, {"own": 2, "stand-in": 1}, 2, 0.25, 1, Controls(4, 3, 2, 1))
+    facts = Facts(True, False, True, False, 4, 2, None, {"seeds": "It forgets its seed."}, crafting)
+    outcomes = tuple(replace(outcome, fell_to="fab-t") for outcome in result_of(plan, 0).outcomes)
+    store.add(plan, replace(result_of(plan, 0), outcomes=outcomes, facts=facts))
+    assert store.outcomes(plan) == outcomes
+    assert len(store.table(plan)) == 4
+    (record,) = store.shards(plan)
+    assert (record.facts, record.origin, record.claimed) == (facts, None, False)
+
+
+def test_predictions_are_found_by_sample(store: Store) -> None:
+    plan = plan_of()
+    store.add(plan, result_of(plan, 1))
+    assert store.predictions(plan) == dict.fromkeys(plan.shards()[1].indices, (1, 3))
+    assert store.shard_numbers(plan) == {1}
+    assert store.predictions(plan_of(seed=1)) == {}
+
+
+def test_places_are_those_of_the_newest_run_and_no_part_of_the_plan(store: Store) -> None:
+    plan = plan_of()
+    for number, place in ((0, {"params": {"weights": "here.pt"}}), (1, {"params": {"weights": "there.pt"}}), (1, {})):
+        placed = plan.placed({"defense": place})
+        store.add(placed, result_of(plan, number))
+        (found,) = store.plans()
+        assert (found, found.places) == (plan, placed.places)
+        assert store.find(plan.digest[:9]).places == placed.places
+
+
+def test_a_plan_that_cannot_be_read_is_named(store: Store) -> None:
+    for seed in range(2):
+        store.add(plan_of(seed=seed), result_of(plan_of(), 0))
+    store.close()
+    with sqlite3.connect(store.location) as connection:
+        connection.execute("UPDATE plans SET document = '{' WHERE digest = ?", (plan_of().digest,))
+    with pytest.raises(StoreError, match=f"Plan {plan_of().digest[:12]} of the store cannot be read"):
+        store.plans()
+    assert set(store.digests()) == {plan_of().digest, plan_of(seed=1).digest}
+    assert store.document(plan_of(seed=1).digest) == plan_of(seed=1).document()
+
+
+def test_a_stamp_is_another_one_whenever_a_shard_or_a_conflict_has_landed(store: Store) -> None:
     plan = plan_of()
     stamps = [store.stamp()]
-    for number in (0, 1, 1):
-        store.add(plan, result_of(plan, number))
+    for number, label in ((0, 3), (1, 3), (1, 2)):
+        store.add(plan, result_of(plan, number, label))
         stamps.append(store.stamp())
     assert len(set(stamps)) == 4
-    assert [(stamp.plans, stamp.shards) for stamp in stamps] == [(0, 0), (1, 1), (1, 2), (1, 2)]
+    found = [(stamp.plans, stamp.shards, stamp.conflicts) for stamp in stamps]
+    assert found == [(0, 0, 0), (1, 1, 0), (1, 2, 0), (1, 2, 1)]
     assert store.stamp() == stamps[-1]
 
 
@@ -111,6 +212,23 @@ def test_eight_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     assert [writer.exitcode for writer in writers] == [0] * 8
     store = Store(location)
     assert sum(len(store.outcomes(plan_of(40, seed))) for seed in range(8)) == 320
+
+
+def test_eight_writers_of_the_same_shards_agree_on_what_was_first(tmp_path: Path) -> None:
+    location = str(tmp_path / "shared.db")
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=add_all, args=(location, 0, label)) for label in (3, 3, 3, 3, 3, 3, 2, 2)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 8
+    store, plan = Store(location), plan_of(40)
+    assert tuple(outcome.index for outcome in store.outcomes(plan)) == plan.indices
+    # every shard met the other label at least once, and kept that once
+    assert [conflict.number for conflict in sorted(store.conflicts(), key=lambda found: found.number)] == list(
+        range(10)
+    )
 
 
 def test_a_plan_is_found_by_the_beginning_of_its_digest(store: Store) -> None:
@@ -184,17 +302,6 @@ def test_the_migrations_make_the_schema_that_the_code_describes(store: Store) ->
         context = MigrationContext.configure(connection, opts={"version_table": "bench_schema", "compare_type": True})
         differences = compare_metadata(context, Table.metadata)
     assert differences == []
-
-
-def test_a_database_of_an_older_schema_is_brought_up_to_date_and_keeps_what_it_holds(tmp_path: Path) -> None:
-    script = (Path(__file__).parent / "databases" / "schema_0001.sql").read_text()
-    with sqlite3.connect(tmp_path / "old.db") as connection:
-        connection.executescript(script)
-    store, plan = Store(tmp_path / "old.db"), plan_of(4)
-    assert store.plans() == [plan]
-    assert store.outcomes(plan) == tuple(Outcome(index, 3, (3,), (1,), 0.03) for index in plan.indices)
-    store.add(plan, result_of(plan, 0))
-    assert Store(tmp_path / "old.db").outcomes(plan)[0].clean == (3, 2)
 
 
 def test_minimal_distances_and_iterations_come_back_even_where_they_are_infinite(store: Store) -> None:
