@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.domain.errors import BenchError, PluginError, UsageError, closest
+from bench.identity.files import sha256_of
 
 
 def entries(group: str) -> list[EntryPoint]:
@@ -36,7 +37,7 @@ def from_target(reference: str) -> object:
     place, _, attribute = reference.rpartition(":")
     file = script_of(reference)
     with importing(place):
-        module = importlib.import_module(place) if file is None else _load_file(file)
+        module = importlib.import_module(place) if file is None else _load_file(file.resolve(), sha256_of(file))
         if hasattr(module, attribute):
             found: object = getattr(module, attribute)
             return found
@@ -86,9 +87,9 @@ def _entry_points(group: str, path: tuple[str, ...]) -> list[EntryPoint]:
 
 
 @cache
-def _load_file(path: Path) -> ModuleType:
-    """The module in a file, imported once under a name of its own."""
-    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+def _load_file(path: Path, content: str) -> ModuleType:
+    """The module in a file of this content, imported once under a name of its own."""
+    name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # a path that ends in .py always has a loader
     assert spec.loader is not None

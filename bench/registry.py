@@ -157,7 +157,9 @@ class Registry(Generic[P]):
             return plugin.revision + code_version(type(plugin), script=script_of(reference))
         name, _, _ = reference.partition(":")
         modules = [entry.module for entry in entries(self.group) if entry.name == name]
-        return plugin.revision + code_version(type(plugin), modules or [reference.rpartition(":")[0]])
+        if not modules and ":" in reference:
+            modules = [reference.rpartition(":")[0]]
+        return plugin.revision + code_version(type(plugin), modules)
 
 
 defenses = Registry[Defense]("defense", "bench.defenses", Defense)  # type: ignore[type-abstract]

@@ -78,6 +78,14 @@ def test_the_version_of_a_plugin_in_a_file_follows_its_text(file: Path) -> None:
     assert before.params == after.params == {"width": 3}
 
 
+def test_a_file_that_was_edited_is_loaded_again(file: Path) -> None:
+    reference = f"{file}:Mine"
+    before = defenses.find(reference)
+    assert defenses.find(reference) is before
+    file.write_text(PLUGIN.replace("width: int = 3", "width: int = 4"))
+    assert defenses.spec(reference, defenses.make(reference, {})).params == {"width": 4}
+
+
 def test_a_file_is_known_by_its_name_and_found_at_its_place(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = file.parent / "elsewhere"
     folder.mkdir()

@@ -21,7 +21,7 @@ def sha256_of(path: Path) -> str:
             return _read(path)
         return _remembered(path.resolve(), found.st_size, found.st_mtime_ns)
     except OSError as error:
-        raise UsageError(f"The weights file {path} cannot be read ({error.strerror}); check the path.") from None
+        raise UsageError(f"The file {path} cannot be read ({error.strerror}); check the path.") from None
 
 
 @lru_cache(maxsize=4096)
