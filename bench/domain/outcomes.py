@@ -58,7 +58,10 @@ class Outcomes:
             np.asarray(label, dtype=np.int64),
             np.asarray(clean, dtype=np.int64).reshape(len(index), -1 if clean else 0),
             np.asarray(perturbed, dtype=np.int64).reshape(len(index), -1 if perturbed else 0),
-            *(np.asarray(measure, dtype=np.float64) for measure in (distance, radius, minimal, broken_at)),
+            np.asarray(distance, dtype=np.float64),
+            np.asarray(radius, dtype=np.float64),
+            np.asarray(minimal, dtype=np.float64),
+            np.asarray(broken_at, dtype=np.float64),
             np.array([*fell_to] or [None] * len(index), dtype=np.object_),
         )
 

@@ -65,7 +65,7 @@ def corruption_errors(results: Iterable[Result]) -> tuple[CorruptionErrors, ...]
     """One entry for every defense and setting that results in the norm 'corruption' speak of, in their order.
 
     A kind is an attack's setting of that name; kinds beyond the 15 have errors but no part in the mean. Results of
-    other norms and of attacks without kinds are left out, incomplete and invalid ones are missing.
+    other norms and of attacks without kinds are left out, those that do not count are missing.
     """
     groups: dict[tuple[str, str], list[Result]] = {}
     for result in results:
@@ -101,7 +101,7 @@ def compare(tables: Sequence[CorruptionErrors], baseline: str) -> tuple[Comparis
 def _errors(results: Sequence[Result]) -> CorruptionErrors:
     cells: dict[str, dict[int, Proportion]] = {}
     for result in results:
-        if result.complete and not result.invalid:
+        if result.counts:
             kind, severity = str(result.plan.attack.params[KIND]), int(result.plan.threat.epsilon)
             cells.setdefault(kind, {})[severity] = _failures(result.robust.mean)
     missing = tuple(

@@ -44,6 +44,13 @@ class Leaderboard:
         return tuple(each.text for each in sorted(found, key=lambda each: (LEVELS.index(each.level), each.qualifiers)))
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The words in these names, each once: the levels, then what qualifies them."""
+        found = {result.assurance for row in self.rows for result in row.found if not result.invalid}
+        levels = sorted({each.level for each in found}, key=LEVELS.index)
+        return (*levels, *sorted({word for each in found for word in each.qualifiers} - {*levels}))
+
+    @property
     def counted(self) -> tuple[Column, ...]:
         """The columns that the worst case is over: those of attacks, but for what stands aside."""
         return tuple(column for column in self.columns if column not in self.aside and self._is_attack(column))

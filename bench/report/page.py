@@ -20,6 +20,7 @@ from bench.report.leaderboards import Leaderboard, leaderboards
 from bench.report.plugins import about_attack, about_defense
 from bench.report.references import Reference, references
 from bench.report.rows import differences
+from bench.report.sightings import falls, sightings, traits
 from bench.report.texts import pieces
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def compose(
 ) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
     style, script = markup.joined("page.css", "figures.css"), markup.joined("tools.js", "page.js")
-    results = [result for board in boards for row in board.rows for result in row.found]
+    results = [result for board in boards for row in board.rows for result in row.everything]
     return (
         _environment()
         .get_template("page.html.j2")
@@ -122,7 +123,11 @@ def _environment() -> Environment:
         differences=differences,
         figure_of=tables.figure,
         norms=formats.NORMS,
+        falls=falls,
         rerun=rerun,
+        sightings=sightings,
+        traits=traits,
+        worst_of=tables.worst_of,
     )
     return environment
 

@@ -64,7 +64,7 @@ def add(
     seconds: float = 2.0,
     passes: tuple[int, int] = (0, 0),
     distances: Sequence[float] | None = None,
-    facts: Facts | None | Literal["usual"] = "usual",
+    facts: Facts | Literal["usual"] | None = "usual",
     images: str = "c0" * 32,
     fell_to: Sequence[str] | None = None,
 ) -> None:

@@ -20,7 +20,7 @@ from bench.report.comparison_page import render
 from bench.report.exhibits import Gallery, encode
 from bench.report.forest import plant
 from bench.store.store import Store
-from tests.report.made import add, make_plan
+from tests.report.made import add, honest, make_plan
 from tests.report.test_page import EVIL, Reader
 
 N = 40
@@ -37,13 +37,15 @@ def craft(store: Store, plan: Plan, right: int, darker: float) -> None:
     """Judge the plan's digits, each darker by so much: the first ones right, the others taken for their successor."""
     for shard in plan.shards():
         clean, labels = datasets.make("digits", {}).load("test", None).arrays(shard.indices)
-        sha256 = store.artifacts.write(np.clip(clean - np.float32(darker), 0, 1))
+        images = np.clip(clean - np.float32(darker), 0, 1)
+        sha256 = store.artifacts.write(images)
+        distances = np.abs(images.astype(float) - clean.astype(float)).reshape(len(images), -1).max(1)
         outcomes = []
         for place, (index, label) in enumerate(zip(shard.indices, labels.tolist(), strict=True)):
             is_right = shard.index * plan.shard_size + place < right
             seen = label if is_right else (label + 1) % 10
-            outcomes.append(Outcome(index, label, (label,), (seen,), darker))
-        store.add(plan, ShardResult(shard.index, tuple(outcomes), 0, 0, 1.0, 1, sha256))
+            outcomes.append(Outcome(index, label, (label,), (seen,), float(distances[place])))
+        store.add(plan, ShardResult(shard.index, tuple(outcomes), 400, 320, 1.0, 1, sha256, facts=honest(plan)))
 
 
 def page(store: Store, folder: Path, *references: str) -> tuple[str, Reader]:
@@ -55,9 +57,9 @@ def page(store: Store, folder: Path, *references: str) -> tuple[str, Reader]:
 @pytest.fixture
 def disputed(store: Store) -> Store:
     """vit and tmdc on the same images, rdc on its own."""
-    craft(store, plan_of("tmdc"), 35, 0.05)
-    craft(store, plan_of("vit"), 20, 0.05)
-    craft(store, plan_of("rdc"), 25, 0.03)
+    craft(store, plan_of("tmdc", source=None), 35, 0.05)
+    craft(store, plan_of("vit", source=None), 20, 0.05)
+    craft(store, plan_of("rdc", source=None), 25, 0.03)
     return store
 
 

@@ -13,9 +13,11 @@ from bench.datasets.cifar10_c import COMMON, SEVERITIES
 from bench.domain.errors import UsageError
 from bench.domain.plan import Spec
 from bench.domain.threat import ThreatModel
+from bench.report.accuracy import Accuracy
+from bench.report.assurance import Assurance
 from bench.report.corruptions import compare, corruption_errors
 from bench.report.rows import read_entry
-from bench.report.summary import Accuracy, Result
+from bench.report.summary import Result
 from bench.stats import Proportion, wilson
 from bench.store.store import Store
 from tests.report.made import add, small_plan
@@ -48,6 +50,7 @@ def result(defense: str, kind: str, severity: int, wrong: float, *, clean_wrong:
         peak_memory=0,
         finished=datetime(2024, 1, 1, tzinfo=UTC),
         environments=(),
+        assurance=Assurance("black-box"),
     )
 
 

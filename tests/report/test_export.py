@@ -104,7 +104,7 @@ def test_outcomes_are_a_row_a_sample_in_the_order_of_the_plans(filled: Store) ->
         {
             **{"plan": filled.plans()[0].digest, "defense": "tmdc", "attack": "aa-linf"},
             **{"sample": outcome.index, "label": 1, "clean": [1], "perturbed": list(outcome.perturbed)},
-            **{"distance": 0.05, "radius": None, "minimal": None, "broken_at": None},
+            **{"distance": 0.05, "radius": None, "minimal": None, "broken_at": None, "fell_to": None},
         }
         for outcome in filled.outcomes(filled.plans()[0])
     ]

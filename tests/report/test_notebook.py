@@ -10,11 +10,12 @@ import pytest
 import bench
 from bench import Store, UsageError
 from bench.domain.plan import Spec
+from bench.notebook import SHOWN
 from bench.report.flat import RESULT_COLUMNS
 from bench.report.leaderboards import leaderboards
-from bench.notebook import SHOWN
 from bench.report.page import render
 from tests.report.made import add, make_plan, small_plan
+from tests.report.test_comparison_page import craft, plan_of
 
 RIGHT, WRONG = [True] * 8, [False] * 8
 
@@ -53,14 +54,15 @@ def test_a_leaderboard_is_a_frame_with_a_row_a_defense_and_the_ends_of_intervals
 def test_what_was_not_measured_is_not_a_number_and_why_is_told(notebook: Store) -> None:
     add(notebook, small_plan("tmdc", "aa-linf"), RIGHT, RIGHT)
     add(notebook, small_plan("tmdc", "aa-l2"), RIGHT, RIGHT, invalid="One image lies outside.")
-    add(notebook, small_plan("vit", "aa-linf"), RIGHT, RIGHT)
+    add(notebook, small_plan("vit", "aa-l2"), RIGHT, RIGHT, invalid="One image lies outside.")
+    add(notebook, small_plan("rdc", "aa-linf"), RIGHT, RIGHT)
     frame = notebook.leaderboard()
     assert frame["aa-l2"].isna().all()
     assert frame["worst case"].isna().all()
     assert frame["rank"].isna().all()
     assert "invalid: One image lies outside" in frame.loc["tmdc", "remarks"]
     assert "was not run" in frame.loc["vit", "remarks"]
-    assert all(frame[name].dtype == float for name in ("aa-l2", "worst case", "worst case low"))
+    assert all(frame[name].dtype == float for name in ("aa-linf", "worst case", "worst case low"))
 
 
 def test_defenses_of_one_name_are_told_apart(notebook: Store) -> None:
@@ -117,7 +119,7 @@ def test_outcomes_are_a_frame_with_a_row_a_sample(notebook: Store) -> None:
 
 
 def test_another_store_is_merged_by_its_name(notebook: Store, tmp_path: Path) -> None:
-    add(Store(tmp_path / "other.db"), small_plan(), RIGHT, RIGHT)
+    craft(Store(tmp_path / "other.db"), plan_of("tmdc", source=None), 35, 0.05)
     assert notebook.merge(str(tmp_path / "other.db")).copied == 2
     assert len(notebook.results()) == 1
 

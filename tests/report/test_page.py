@@ -174,7 +174,7 @@ def test_incomplete_and_invalid_results_are_shown_as_such(filled: Store, tmp_pat
 
 def test_ranks_across_evidence_of_different_strength_carry_a_warning(filled: Store, tmp_path: Path) -> None:
     _, reader = page(filled, tmp_path)
-    assert reader.text.count("evidence of different strength (transfer, white-box)") == 1
+    assert reader.text.count("evidence of different strength (transfer; white-box)") == 1
 
 
 def test_the_details_hold_draws_remarks_cost_environment_and_command(filled: Store, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ class Board {
     const words = search.toLowerCase().split(/\s+/);
     const [kind, evidence] = ["family", "assurance"].map((key) => this.columns.find((each) => each.key === key).place);
     for (const row of this.rows) {
-      const levels = (row.cells[evidence] ?? "").split(", ");
+      const levels = (row.cells[evidence] ?? "").split(/[;,] /);
       if (search) row.text ??= `${row.line.textContent} ${row.card.textContent}`.toLowerCase();
       row.shown = (!search || words.every((word) => row.text.includes(word)))
         && (!family || row.cells[kind] === family) && (!assurance || levels.includes(assurance));

@@ -1,0 +1,166 @@
+"""What is doubtful about one plan's number by itself: known from its own facts and outcomes as soon as it ends."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bench.report.assurance import is_adversarial, redrawn, surrogate
+from bench.report.controls import controlled
+from bench.report.formats import percent
+from bench.report.signs import gained, idle, misled, restless, stuck
+
+if TYPE_CHECKING:
+    from bench.domain.facts import Evidence
+    from bench.domain.outcomes import Outcomes
+    from bench.domain.plan import Plan
+    from bench.store.records import Conflict
+
+ZERO = 0.1
+"""Share of rows whose gradient may be zero in every pixel without a word."""
+
+Blame = Literal["defense", "attack", "evidence"]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A sentence, and whose fault it names: the defense breaks what it promises, or the attack did not do its work.
+
+    One about the evidence accuses nobody: it says in how far the number is less than it seems.
+    """
+
+    sentence: str
+    blames: Blame = "evidence"
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is known of a plan's finished shards: how many, by whom they were computed, and what contradicts them.
+
+    `origins` names the other stores that shards came from, `claimed` says that some could not be checked.
+    """
+
+    plan: Plan
+    outcomes: Outcomes
+    evidence: Evidence | None
+    shards: int
+    backwards: float
+    origins: tuple[str, ...] = ()
+    claimed: bool = False
+    conflicts: Sequence[Conflict] = ()
+
+
+def doubts(record: Record) -> tuple[Doubt, ...]:
+    """The doubts about a plan's number, each once, the gravest first; none where nothing is doubtful."""
+    found = itertools.chain(_provenance(record), _of_defense(record), _of_attack(record), _of_evidence(record))
+    return tuple({doubt.sentence: doubt for doubt in found}.values())
+
+
+def _provenance(record: Record) -> Iterator[Doubt]:
+    """Who computed it, and who got something else."""
+    for conflict in record.conflicts:
+        yield Doubt(conflict.sentence)
+    origins = " and ".join(record.origins)
+    if record.claimed:
+        yield Doubt(
+            f"It was merged{f' from {origins}' if origins else ''} although it could not be checked: everything about "
+            f"it is a claim of that store. Evaluate it here, or merge a store that still has its images."
+        )
+    elif origins:
+        yield Doubt(f"It was merged from {origins}: its predictions and facts are what that store says.")
+
+
+def _of_defense(record: Record) -> Iterator[Doubt]:
+    """What the defense promised and does not keep."""
+    plan, evidence, name = record.plan, record.evidence, record.plan.defense.name
+    if evidence is None:
+        return
+    broken = {contract: sentence for contract, sentence in evidence.contracts.items() if sentence}
+    for contract, sentence in broken.items():
+        yield Doubt(f"{name} does not keep the contract that it {contract}: {sentence.rstrip('.')}.", "defense")
+    if evidence.random and not evidence.declared_random and not broken:
+        yield Doubt(
+            f"{name} calls itself deterministic, but answers otherwise under another seed; declare it random, so that "
+            f"it is judged and attacked as such.",
+            "defense",
+        )
+    if evidence.batch_dependent:
+        yield Doubt(f"What {name} answers to an image hangs on the other images of its batch.", "defense")
+    zero = evidence.zero_gradients
+    if zero > ZERO and is_adversarial(plan):
+        whose = f"{name} calls itself differentiable, but in" if evidence.differentiable else "In"
+        yield Doubt(
+            f"{whose} {percent(zero)} % of the rows that were asked for a gradient it was zero in every pixel: attacks "
+            f"by gradient say little here; try one that needs none, and one through a stand-in.",
+            "defense" if evidence.differentiable and not surrogate(evidence) else "evidence",
+        )
+
+
+def _of_attack(record: Record) -> Iterator[Doubt]:
+    """What the attack was meant to do and did not."""
+    plan, outcomes = record.plan, record.outcomes
+    if not is_adversarial(plan) or not outcomes.clean_right.any():
+        return
+    yield from (Doubt(sentence, "attack") for sentence in _knowledge(record))
+    if idle(outcomes):
+        yield Doubt(
+            f"{plan.attack.name} left all {int(outcomes.clean_right.any(1).sum())} rightly classified images exactly "
+            f"as they were: it found nothing, or did nothing; the number is that of the clean images.",
+            "attack",
+        )
+    elif plan.threat.norm != "corruption":
+        for sentence in gained(plan, outcomes):
+            yield Doubt(sentence, "attack")
+    if record.evidence is not None:
+        for sentence in controlled(plan, record.evidence, record.shards, misled(outcomes)):
+            yield Doubt(sentence, "attack")
+
+
+def _knowledge(record: Record) -> Iterator[str]:
+    """Whether the attack used of the victim what it says that it uses."""
+    plan, evidence, name = record.plan, record.evidence, record.plan.attack.name
+    if evidence is None or not evidence.crafted or plan.source is not None:
+        return
+    taken = sum(evidence.gradients.values())
+    if plan.knowledge == "black-box" and taken:
+        yield f"{name} calls itself black-box, but took {taken} gradients of {plan.defense.name}."
+    elif plan.knowledge != "black-box" and not taken:
+        yield (
+            f"{name} calls itself {plan.knowledge}, but took no gradient of {plan.defense.name} in {evidence.queries} "
+            f"queries: its number is that of a black-box attack."
+        )
+
+
+def _of_evidence(record: Record) -> Iterator[Doubt]:
+    """In how far the number is less than it seems, though nobody is to blame."""
+    plan, evidence, outcomes, name = record.plan, record.evidence, record.outcomes, record.plan.defense.name
+    taken = sum(evidence.gradients.values()) if evidence and is_adversarial(plan) else 0
+    if evidence is not None and taken and plan.source is None:
+        if evidence.random and not redrawn(evidence, record.shards):
+            yield Doubt(
+                f"{name} is random, and all {taken} gradients were taken under {_draws(evidence.noises, record.shards)}"
+                f" of its noise: the attack may have fitted that alone, and robustness be overstated; use one that "
+                f"averages over fresh noise."
+            )
+        stand_in = surrogate(evidence)
+        if stand_in:
+            whose = "a stand-in of the classifier" if stand_in == "stand-in" else "the identity in a purifier's stead"
+            yield Doubt(
+                f"{evidence.gradients[stand_in]} of {taken} gradients were those of {whose}: one that is exact may "
+                f"lead further."
+            )
+    if evidence is not None and evidence.random and plan.draws == 1 and plan.knowledge != "certified":
+        yield Doubt(f"{name} is random and was judged with one draw a sample, which judges luck too; use --draws 10.")
+    if is_adversarial(plan):
+        if evidence is None or not evidence.random:
+            yield from map(Doubt, restless(plan, outcomes))
+        if not idle(outcomes):
+            yield from map(Doubt, stuck(plan, outcomes, record.backwards))
+
+
+def _draws(noises: int, shards: int) -> str:
+    if noises > shards:
+        return f"only {noises} draws"
+    return "one frozen draw" if shards == 1 else f"one frozen draw a shard, {noises} in all,"
