@@ -57,5 +57,5 @@ def _facts(plan: Plan, record: ShardRecord) -> Iterator[str]:
             else "it says how images were crafted that were not"
         )
     passes = (0, 0) if facts.crafting is None else (facts.crafting.forwards, facts.crafting.backwards)
-    if passes != (record.forwards, record.backwards):
+    if plan.knowledge != "certified" and passes != (record.forwards, record.backwards):  # a proof's are its votes
         yield "its passes are not those that were observed"

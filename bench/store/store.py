@@ -132,7 +132,7 @@ class Store:
 
     def table(self, plan: Plan) -> Outcomes:
         """The same outcomes as arrays, read several times faster."""
-        return Outcomes.of_columns(*self._columns(plan)[:-1])  # arrays hold no words
+        return Outcomes.of_columns(*self._columns(plan))
 
     def shards(self, plan: Plan) -> tuple[ShardRecord, ...]:
         """The finished shards in order: cost, remarks, validity, environment."""

@@ -111,8 +111,8 @@ def test_the_store_of_an_older_bench_that_was_edited_is_refused(
         (WHITE, "UPDATE outcomes SET clean = '[10]' WHERE position = 0", "predictions beyond the 10 classes"),
         (WHITE, "UPDATE outcomes SET perturbed = '[-2]' WHERE position = 0", "predictions that are no classes"),
         (WHITE, "UPDATE outcomes SET perturbed = '[1.5]' WHERE position = 0", "predictions that are no classes"),
-        (WHITE, "UPDATE outcomes SET perturbed = '[1, 1]'", "perturbed images have 2 predictions each, not 1"),
-        (WHITE, "UPDATE outcomes SET clean = '[1, 1]' WHERE position = 0", "have 1 and 2 predictions each, not 1"),
+        (WHITE, "UPDATE outcomes SET perturbed = '[1, 1]'", "not all the same number of predictions, 1 at most"),
+        (WHITE, "UPDATE outcomes SET clean = '[1, 1]' WHERE position = 0", "not all the same number of predictions"),
         (WHITE, "UPDATE outcomes SET perturbed = '[]' WHERE position = 0", "predictions that are no classes"),
         (WHITE, "UPDATE outcomes SET distance = 0 WHERE position = 2", "1 of 4 distances are not those of its images"),
         (WHITE, "UPDATE outcomes SET distance = distance + 1e-7", "4 of 4 distances are not those of its images"),
@@ -376,6 +376,14 @@ def test_random_classifiers_give_a_prediction_a_draw(store: Store, other: Store)
     edit(other, "UPDATE outcomes SET perturbed = json_array(label)")
     fresh = Store(Path(store.location).with_name("fresh.db"))
     assert "perturbed images have 1 predictions each, not 3" in refusals(fresh, other)
+
+
+def test_a_classifier_that_was_seen_to_be_deterministic_gives_one_prediction(store: Store, other: Store) -> None:
+    plan = honest_plan(draws=3)
+    result = honest_result(plan, 0, other)
+    drawn = tuple(replace(outcome, perturbed=outcome.perturbed * 3) for outcome in result.outcomes)
+    other.add(plan, replace(result, outcomes=drawn))
+    assert "perturbed images have 3 predictions each, not 1" in refusals(store, other)
 
 
 def test_images_outside_0_and_1_are_found_beside_the_budget(store: Store, other: Store) -> None:

@@ -140,8 +140,8 @@ def _certified(plan: Plan, number: int) -> ShardResult:
         Outcome(index, label, (label,), (label,) if radius >= plan.threat.radius else (-1,), 0.0, radius)
         for index, label, radius in zip(indices, labels.tolist(), (0.0, 0.1, 0.3, 0.6), strict=True)
     )
-    return _unmoved(number, outcomes, images)
+    return _unmoved(number, outcomes, images, votes=800)
 
 
-def _unmoved(number: int, outcomes: tuple[Outcome, ...], images: Any) -> ShardResult:
-    return ShardResult(number, outcomes, 0, 0, 0.5, 1 << 20, fingerprint(images), None, (), ENVIRONMENT, FACTS)
+def _unmoved(number: int, outcomes: tuple[Outcome, ...], images: Any, votes: int = 0) -> ShardResult:
+    return ShardResult(number, outcomes, votes, 0, 0.5, 1 << 20, fingerprint(images), None, (), ENVIRONMENT, FACTS)
