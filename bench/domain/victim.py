@@ -134,14 +134,12 @@ class Victim:
         self._seen.forwards += len(images)
         place = self._seen.place()
         asked = None if place is None else _copy(images)
-        written = images._version
         if torch.is_grad_enabled() and images.requires_grad:
             logits, query = self._differentiable(images, asked)
         else:
             logits = self._query(self.classifier, images.detach()).detach()
             query = None if asked is None else Query(asked, self._noise(), _copy(logits))
-        kept = asked is None or torch.equal(asked.to(images.device), images.detach())
-        if images._version != written or not kept:
+        if asked is not None and not torch.equal(asked.to(images.device), images.detach()):
             raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
         if place is not None and query is not None:
             self._seen.keep(place, query)
@@ -228,8 +226,12 @@ class Victim:
 
     def _query(self, classifier: Classifier, images: Tensor) -> Tensor:
         self._rng.manual_seed(self._noise())
+        written = images._version
         with blame(self._name):
-            return without_refusals(ask(classifier, images, self._rng, self._classes), classifier)
+            logits = without_refusals(ask(classifier, images, self._rng, self._classes), classifier)
+        if images._version != written:
+            raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
+        return logits
 
 
 def ask(classifier: Classifier, images: Tensor, rng: Generator, classes: int | None = None) -> Tensor:

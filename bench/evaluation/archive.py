@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.domain.dataset import ImageSet, Task
-from bench.domain.errors import DataError, PluginError
+from bench.domain.errors import PluginError
 from bench.domain.plan import Plan, Spec
+from bench.finding import entries
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,7 @@ class Archive:
         return images.copy(), labels.copy()
 
     def _ask(self, plan: Plan, indices: tuple[int, ...] | None) -> Any:
-        key = str(plan.dataset.document())
+        key = _key(plan.dataset)
         if key not in self._sets:
             self._sets[key] = Reading() if _is_ours(plan.dataset.reference) else self._elsewhere()
         return self._sets[key]((plan if indices is None else plan.dataset, self._data_dir, indices))
@@ -76,23 +76,25 @@ class Reading:
 
     def __call__(self, job: tuple[Plan | Spec, Path | None, tuple[int, ...] | None]) -> Any:
         """The task of a plan whose samples were found to be its own, or the arrays of some samples of a data set."""
-        from bench.loading.images import open_images
+        from bench.loading.images import check_samples, open_images
 
         asked, data_dir, indices = job
         spec = asked.dataset if isinstance(asked, Plan) else asked
-        key = str(spec.document())
+        key = _key(spec)
         if key not in self._sets:
             self._sets[key] = open_images(spec, data_dir)
         if isinstance(asked, Plan):
-            found = self._sets[key]
-            if len(found) != asked.size or found.fingerprint(asked.indices) != asked.images:
-                raise DataError(f"The images of {spec.name} are not those this plan was made for; check --data-dir.")
-            return found.task
+            check_samples(asked, self._sets[key])
+            return self._sets[key].task
         assert indices is not None
         return self._sets[key].arrays(indices)
 
 
 def _is_ours(reference: str) -> bool:
     """Whether a data set comes with bench, so that reading it runs nobody else's code."""
-    found = [entry.value for entry in entry_points(group="bench.datasets", name=reference.partition(":")[0])]
+    found = [entry.value for entry in entries("bench.datasets") if entry.name == reference.partition(":")[0]]
     return bool(found) and all(value.startswith("bench.") for value in found)
+
+
+def _key(spec: Spec) -> str:
+    return str((spec.document(), spec.place))

@@ -18,10 +18,12 @@ def plans_of(requests: Sequence[Request], device: str) -> list[Plan | BenchError
     """The plan of each request on a device (a name, or 'auto'), or the error that says why there is none."""
     from bench.evaluation.workers import alone
 
-    found: list[Plan | BenchError] = []
-    for kind, document, more in alone("plan", (list(requests), device)):
-        found.append(Plan.from_document(document).placed(more) if kind == "plan" else getattr(errors, kind)(more))
-    return found
+    try:
+        return [_read(*found) for found in alone("plan", (list(requests), device))]
+    except PluginError as error:
+        if len(requests) > 1:  # one of them ended the process, which is to cost the others nothing
+            return [found for request in requests for found in plans_of([request], device)]
+        return [PluginError(f"{error} In it {requests[0].defense} and {requests[0].attack} were loaded for a plan.")]
 
 
 def plan_of(request: Request, device: str) -> Plan:
@@ -46,6 +48,13 @@ def planned(job: tuple[Sequence[Request], str]) -> list[tuple[str, Any, Any]]:
         except BenchError as error:
             kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
             found.append((kind, None, str(error)))
+    return found
+
+
+def _read(kind: str, document: Any, more: Any) -> Plan | BenchError:
+    if kind == "plan":
+        return Plan.from_document(document).placed(more)
+    found: BenchError = getattr(errors, kind)(more)
     return found
 
 

@@ -196,7 +196,9 @@ class _Run:
             note = report.note if job.role == "craft" else f"{job.role[:-1] if job.role == 'judge' else job.role}ing"
             self._site.observer.progressed(plan.digest, shard.index, report.done, report.total, note)
         elif report.failure is not None:
-            self._failed(plan, shard, report.failure, report.details)
+            whose = f"In it {plan.attack.name} attacked" if job.role == "craft" else "In it answered"
+            sentence = f"{report.failure} {whose} {plan.defense.name}." if report.spent else report.failure
+            self._failed(plan, shard, sentence, report.details)
         else:
             self._guarded(plan, shard, lambda: self._advance(job, errand, report.data))
 

@@ -1,4 +1,4 @@
-"""Contracts at the door: what is asked of a classifier when it is first loaded for a plan, in three calls."""
+"""Contracts at the door: what is asked of a classifier when it is first met in a run, in five calls."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ INPUT = "leaves its input alone"
 AMBIENCE = "leaves the global generators alone"
 OWN_NOISE = "draws all noise from its generator"
 SAME = "gives equal logits whatever the generator"
+AUTOGRAD = "gives equal logits with autograd and without"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Introduction:
 
 
 def introduce(classifier: Classifier, images: Tensor, device: str) -> Introduction:
-    """Ask about the first of some images (N, C, H, W) three times: twice under one seed, once under another."""
+    """Ask about the first of some images (N, C, H, W): twice under one seed, once under another, and once more each
+    without autograd and with images that ask for a gradient."""
     import torch
 
     shown = images[:SHOWN]
@@ -54,12 +56,19 @@ def introduce(classifier: Classifier, images: Tensor, device: str) -> Introducti
     with seeded(_generator(AMBIENT[1], device), device):
         again = ask(classifier, shown.clone(), _generator(1, device)).detach()
         other = ask(classifier, shown.clone(), _generator(2, device)).detach()
+    with seeded(_generator(AMBIENT[1], device), device):
+        with torch.no_grad():
+            blind = classifier(shown.clone(), _generator(1, device)).detach()
+        seeing = ask(classifier, shown.clone().requires_grad_(), _generator(1, device)).detach()
     follows, varies = alike(first, again), not alike(again, other)
     contracts = {
         INPUT: "" if torch.equal(given, shown) else "it changes the images that it is given",
         AMBIENCE: "" if not touched else f"a call moves the global generator of {', '.join(touched)}",
         OWN_NOISE: "" if follows else f"equal generators give logits that differ by up to {_gap(first, again):.3g}",
     }
+    if follows:
+        known = all(alike(again, found) for found in (blind, seeing))
+        contracts[AUTOGRAD] = "" if known else "it answers otherwise where no gradient, or where one, can be asked for"
     if classifier.deterministic:
         gap = f"it calls itself deterministic, and another seed moves it by {_gap(again, other):.3g}"
         contracts[SAME] = gap if varies else ""

@@ -30,9 +30,7 @@ def fingerprint(images: ImageSet, indices: Sequence[int], spec: Spec) -> str:
         return images.fingerprint(indices)
 
 
-def images_of(plan: Plan, data_dir: Path | None) -> ImageSet:
-    """The images of a plan's data set; `DataError` where its samples are not those that the plan was made for."""
-    data = open_images(plan.dataset, data_dir)
-    if fingerprint(data, plan.indices, plan.dataset) != plan.images:
+def check_samples(plan: Plan, images: ImageSet) -> None:
+    """Raise `DataError` where a plan's samples of a data set are not those that it was made for."""
+    if len(images) != plan.size or fingerprint(images, plan.indices, plan.dataset) != plan.images:
         raise DataError(f"The images of {plan.dataset.name} are not those this plan was made for; check --data-dir.")
-    return data
