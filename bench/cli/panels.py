@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -12,17 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.console import stderr, stdout
+from bench.cli.figures import ASSURANCE_COLOURS as ASSURANCE_COLOURS
+from bench.cli.figures import colour as colour
+from bench.cli.figures import figures, seen
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
     from bench.evaluation.evaluate import Evaluation, Failure
     from bench.report.summary import Result
-    from bench.stats import Interval, Proportion
     from bench.store.store import Store
-
-ASSURANCE_COLOURS = {"invalid": "red", "transfer": "yellow", "black-box": "yellow", "white-box": "green"}
-_BAR = 40
 
 
 def evaluation_document(result: Result, evaluation: Evaluation) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def work_document(evaluation: Evaluation) -> dict[str, Any]:
 def show_result(result: Result, evaluation: Evaluation, location: str) -> None:
     """The closing panel: the number, its interval, its assurance, and where to look next."""
     plan = result.plan
-    lines = _figures(result)
+    lines = figures(result)
     if not result.complete:
         lines.append(Text(f"incomplete: {result.n} of {plan.samples} samples; run the command again", style="red"))
     lines.append(Text(_work_done(evaluation), style="dim"))
@@ -65,7 +64,8 @@ def show_result(result: Result, evaluation: Evaluation, location: str) -> None:
     title = (
         f"[bold]{escape(plan.defense.name)}[/] under [bold]{escape(plan.attack.name)}[/] on {escape(plan.dataset.name)}"
     )
-    stdout.print(Panel(Group(*lines), title=title, title_align="left", border_style=_colour(result), expand=False))
+    edge = colour(result.assurance)
+    stdout.print(Panel(Group(*lines), title=title, title_align="left", border_style=edge, expand=False))
 
 
 def show_figures(result: Result) -> None:
@@ -75,7 +75,8 @@ def show_figures(result: Result) -> None:
         f"all, peak memory {result.peak_memory / 2**20:.0f} MiB"
     )
     machines = [Text(describe(facts.get("device", "?"), facts), style="dim") for facts in result.environments]
-    stdout.print(Panel(Group(*_figures(result), Text(cost, style="dim"), *machines), border_style=_colour(result)))
+    lines = [*figures(result), Text(cost, style="dim"), *seen(result), *machines]
+    stdout.print(Panel(Group(*lines), border_style=colour(result.assurance)))
 
 
 def seeds_document(
@@ -132,10 +133,10 @@ def plan_facts(plan: Plan) -> dict[str, str]:
     return {
         "defense": describe(plan.defense.name, plan.defense.params),
         "attack": describe(plan.attack.name, plan.attack.params),
-        "source": "itself (white box)" if plan.source is None else describe(plan.source.name, plan.source.params),
+        "source": _source(plan),
         "data set": plan.dataset.name,
         "samples": f"{plan.samples} of {plan.size} ({plan.sampling}, seed {plan.sample_seed})",
-        "threat model": f"{plan.threat.norm}, epsilon {format_epsilon(plan.threat.epsilon)}",
+        "threat model": _threat(plan),
         "shards": f"{len(plan.shards())} of {plan.shard_size} samples",
         "seed": str(plan.seed),
         "draws": str(plan.draws),
@@ -158,75 +159,16 @@ def describe(name: str, params: Any) -> str:
     return f"{name} ({settings})" if settings else name
 
 
-def _figures(result: Result) -> list[Any]:
-    plan, colour = result.plan, _colour(result)
-    if result.invalid:
-        headline = Text.assemble(
-            ("refused          ", "dim"),
-            (f"{result.robust_accuracy:.2%}", "strike"),
-            ("   invalid", f"bold {colour}"),
-            ": not a robustness number, kept off every leaderboard",
-        )
-    else:
-        headline = Text.assemble(
-            ("robust accuracy  ", "dim"),
-            (f"{result.robust_accuracy:.2%}", f"bold {colour}"),
-            f"   95 % interval [{_percent(result.interval)}]",
-            ("   " + result.assurance, f"bold {colour}"),
-        )
-    clean = Text.assemble(
-        ("clean accuracy   ", "dim"),
-        f"{result.clean_accuracy:.2%}   95 % interval [{_percent(result.clean_interval)}]",
-    )
-    bar = [] if result.invalid else [_bar(result.interval, result.robust_accuracy, colour)]
-    lines: list[Any] = [headline, *bar, clean]
-    if plan.draws > 1:
-        worst, vote = result.robust.worst.rate, result.robust.majority.rate
-        lines.append(Text(f"of {plan.draws} draws      worst {worst:.2%}, majority vote {vote:.2%}"))
-    if result.certified:
-        lines += [Text(""), _by("radius", "certified accuracy", result.certified)]
-    if result.by_epsilon:
-        lines += [Text(""), _by("epsilon", "accuracy by the nearest images found", result.by_epsilon)]
-    lines += [Text(""), Text(_circumstances(result), style="dim")]
-    lines += [Text(f"remark: {remark}", style="yellow") for remark in result.remarks]
-    lines += [Text(f"invalid: {reason}", style="red") for reason in result.invalid]
-    return lines
-
-
-def _by(what: str, of: str, shares: Mapping[float, Proportion]) -> Table:
-    """Accuracy by radius or by epsilon."""
-    table = Table(what, of, "95 % interval", box=None, header_style="dim", padding=(0, 3, 0, 0))
-    for value, share in shares.items():
-        table.add_row(f"{value:.4g}", f"{share.rate:.2%}", escape(f"[{_percent(share.interval)}]"))
-    return table
-
-
-def _colour(result: Result) -> str:
-    return ASSURANCE_COLOURS.get(result.assurance, "cyan")
-
-
-def _percent(interval: Interval) -> str:
-    return f"{100 * interval.low:.2f}, {100 * interval.high:.2f}"
-
-
-def _bar(interval: Interval, rate: float, colour: str) -> Text:
-    """The number on a line from 0 to 100 %, its interval drawn thick."""
-    low, high, point = (round(value * (_BAR - 1)) for value in (interval.low, interval.high, rate))
-    cells = ["━" if low <= cell <= high else "─" for cell in range(_BAR)]
-    cells[point] = "●"
-    bar = Text("                 0 ", style="dim")
-    for cell in cells:
-        bar.append(cell, style="dim" if cell == "─" else colour)
-    return bar.append(" 100", style="dim")
-
-
-def _circumstances(result: Result) -> str:
-    plan = result.plan
-    source = "attacked itself" if plan.source is None else f"images crafted on {plan.source.name}"
+def _threat(plan: Plan) -> str:
     return (
-        f"n {result.n}, {plan.threat.norm} epsilon {format_epsilon(plan.threat.epsilon)}, {source}, "
-        f"sample seed {plan.sample_seed}, seed {plan.seed}, {plan.draws} draw{'s' if plan.draws > 1 else ''}"
+        str(plan.threat) if plan.is_untouched else f"{plan.threat.norm}, epsilon {format_epsilon(plan.threat.epsilon)}"
     )
+
+
+def _source(plan: Plan) -> str:
+    if plan.is_untouched:
+        return "none: the images as they are"
+    return "itself (white box)" if plan.source is None else describe(plan.source.name, plan.source.params)
 
 
 def _work_done(evaluation: Evaluation) -> str:

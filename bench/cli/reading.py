@@ -209,7 +209,7 @@ def _list_plans(db: str, as_json: bool) -> None:
 def _plan_cells(result: Result) -> list[str]:
     plan = result.plan
     interval = f"[dim]\\[{100 * result.interval.low:.1f}, {100 * result.interval.high:.1f}][/]"
-    colour = panels.ASSURANCE_COLOURS.get(result.assurance, "cyan")
+    doubts = f" [yellow]{len(result.doubts)} doubt{'s' if len(result.doubts) > 1 else ''}[/]" if result.doubts else ""
     return [
         plan.digest[:12],
         escape(plan.dataset.name),
@@ -220,5 +220,5 @@ def _plan_cells(result: Result) -> list[str]:
         str(result.n) if result.complete else f"{result.n} of {plan.samples}",
         f"{result.clean_accuracy:.2%}",
         f"[bold]{result.robust_accuracy:.2%}[/] {interval}",
-        f"[{colour}]{result.assurance}[/]",
+        f"[{panels.colour(result.assurance)}]{result.assurance.text}[/]{doubts}",
     ]

@@ -62,7 +62,8 @@ def _masked(judged: Sequence[Judged]) -> Iterator[str]:
     for one, many in _stronger(seen, seen, holds):
         yield (
             f"{named(one.plan)} with {one.backwards:.0f} backward pass a sample misleads more often than "
-            f"{named(many.plan)} with {many.backwards:.0f} ({_both(one, many)}): the gradient may be masked, and the worst case too high."
+            f"{named(many.plan)} with {many.backwards:.0f} ({_both(one, many)}): the gradient may be masked, and the "
+            f"worst case too high."
         )
 
 

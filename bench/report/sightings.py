@@ -70,7 +70,7 @@ def traits(results: Iterable[Result]) -> Pairs:
 
 
 def falls(result: Result) -> tuple[Fall, ...]:
-    """How many samples fell to each part of an ensemble, those that fell to none last; none where there are no parts."""
+    """How many samples fell to each part of an ensemble, those that fell to none last; nothing without parts."""
     total = sum(result.fell_to.values())
     order = [part for part in result.fell_to if part not in NAMED_PARTS]
     shown: list[Fall] = []
