@@ -57,7 +57,7 @@ class RDC(Defense):
         from defenses.parts.likelihood import Ascent, EdmClassification, LikelihoodMaximizer
         from defenses.parts.memory import chunks_for
         from defenses.parts.pixels import load
-        from defenses.parts.purified import Purified, StraightThrough
+        from defenses.parts.purified import Purified
 
         files = self.files(task)
         front = load(files["front/denoiser"], task, device, torch.float32, conditional=False)
@@ -67,10 +67,10 @@ class RDC(Defense):
         sigmas = torch.linspace(self.lowest, self.highest, self._levels(task), dtype=torch.float64)
         chunks = chunks_for(denoiser, task, device, self.rows)
         classifier = EdmClassification(denoiser, sigmas, len(task.classes), chunks)
-        return Purified(maximizer, classifier, Purified(StraightThrough(maximizer), classifier))
+        return Purified(maximizer, classifier, exact=False)
 
     def files(self, task: Task) -> Mapping[str, Path]:
-        """Both denoisers and the configurations beside them where there are any."""
+        """Both denoisers, and the configurations beside them that they do not hold themselves."""
         from defenses.parts.checkpoints import locate
         from defenses.parts.layout import PATTERNS, denoiser_files
 
