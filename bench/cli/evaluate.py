@@ -194,7 +194,7 @@ def _leave(evaluations: list[Evaluation], results: list[Result | None], fail_und
     if any(evaluation.failures for evaluation in evaluations):
         raise typer.Exit(FAILED)
     found = [result for result in results if result is not None]
-    if len(found) < len(results) or any(result.assurance == "invalid" for result in found):
+    if len(found) < len(results) or any(result.invalid for result in found):
         raise typer.Exit(FAILED)
     lowest = min(result.robust_accuracy for result in found)
     if fail_under is not None and lowest < fail_under:

@@ -25,6 +25,10 @@ REPLAYED = 16
 """How many images of a shard are judged again in another process, unless a run asks for more."""
 
 
+Known = tuple[Mapping[int, tuple[int, ...]], str | None]
+"""Predictions of untouched images by sample, and why they are no evidence, if they are none."""
+
+
 class Observer(Protocol):
     """Told how an evaluation goes on."""
 
@@ -142,7 +146,7 @@ class _Run:
 
     def __init__(self, site: Site, evaluation: Evaluation) -> None:
         self._site, self._evaluation = site, evaluation
-        self._clean: dict[str, tuple[dict[int, tuple[int, ...]], dict[int, str | None]]] = {}
+        self._clean: dict[str, dict[int, Known]] = {}
 
     def all(self, work: Work) -> None:
         """Run every errand to its end; images that are crafted begin the errand that needs them."""
@@ -163,20 +167,10 @@ class _Run:
         from bench.evaluation.errand import Errand
 
         def begin() -> None:
-            clean, doubted = self._untouched(plan)
-            known = all(index in clean for index in shard.indices)
+            clean, doubted = self._untouched(plan).get(shard.index, (None, None))
             images, labels = self._site.archive.arrays(plan, shard.indices)
-            task = self._site.archive.task(plan)
-            errand = Errand(
-                plan,
-                shard,
-                task,
-                images,
-                labels,
-                self._site.replayed,
-                clean if known else None,
-                _doubted(plan, doubted.get(shard.index)) if known else None,
-            )
+            task, replayed = self._site.archive.task(plan), self._site.replayed
+            errand = Errand(plan, shard, task, images, labels, replayed, clean, doubted)
             if plan.is_untouched:
                 errand.untouched()
                 self._submit("judge", errand)
@@ -241,15 +235,18 @@ class _Run:
             self._begin(self._evaluation.plan, shard, result.perturbed_sha256)
         self._site.observer.finished(plan, result.index, result)
 
-    def _untouched(self, plan: Plan) -> tuple[dict[int, tuple[int, ...]], dict[int, str | None]]:
-        """The stored predictions of a plan's untouched images by sample, and by shard why they are no evidence."""
+    def _untouched(self, plan: Plan) -> dict[int, Known]:
+        """What the store holds of a plan's untouched images by shard; what could not be checked is judged anew."""
         if plan.is_untouched:
-            return {}, {}
-        untouched = plan.untouched()
+            return {}
+        untouched, store = plan.untouched(), self._site.store
         if untouched.digest not in self._clean:
-            records = self._site.store.shards(untouched)
-            found = self._site.store.predictions(untouched), {record.number: record.invalid for record in records}
-            self._clean[untouched.digest] = found
+            predictions = store.predictions(untouched)
+            self._clean[untouched.digest] = {
+                record.number: (predictions, _doubted(plan, record.invalid))
+                for record in store.shards(untouched)
+                if not record.claimed
+            }
         return self._clean[untouched.digest]
 
     def _guarded(self, plan: Plan, shard: Shard, stage: Callable[[], None]) -> None:
