@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bench.report.doubt import Doubt
 from bench.stats import binomial_test
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ WORKS = 0.5
 """Share of the rightly classified images from which on an attack that misled them has done its work."""
 
 
-def controlled(plan: Plan, evidence: Evidence, shards: int, misled: float) -> Iterator[str]:
-    """Sentences about an attack by gradient that its controls do not bear out; `misled` is its share of success.
+def controlled(plan: Plan, evidence: Evidence, shards: int, misled: float) -> Iterator[Doubt]:
+    """Doubts about an attack by gradient that its controls do not bear out; `misled` is its share of success.
 
     Who succeeds on half of the images is not asked: an attack that looks for the nearest image leads no further than
     it must. Nor is one that neither took nor meant to take a gradient: blurs and noises are no better than noise.
@@ -35,31 +36,35 @@ def controlled(plan: Plan, evidence: Evidence, shards: int, misled: float) -> It
         return
     above, below = counts.above_noise, counts.below_noise
     if beaten(above, below):
-        yield (
+        yield Doubt(
             f"{name} is no better than chance: of {above + below} images that the harness looked at, its proposal "
-            f"leads further than random noise of the same budget in {above} and less far in {below}."
+            f"leads further than random noise of the same budget in {above} and less far in {below}.",
+            "attack",
         )
     above, below = counts.above_halfway, counts.below_halfway
     if taken > shards and beaten(above, below):
-        yield (
+        yield Doubt(
             f"{name} leads nowhere: of {above + below} images that the harness looked at, its proposal is further "
             f"from the true class than the point halfway to it in {above} and nearer in {below}; the gradient may be "
-            f"masked."
+            f"masked.",
+            "attack",
         )
     asked = counts.gradients
     falling, rising = counts.falling, asked - counts.zero - counts.falling
     if beaten(rising, falling):
-        yield (
+        yield Doubt(
             f"The gradient that {name} was given misleads it: a short step along it brings the true class nearer in "
-            f"{falling} of {asked} images that the harness looked at."
+            f"{falling} of {asked} images that the harness looked at.",
+            "attack",
         )
     if asked >= FEW and 2 * counts.zero > asked:
-        yield (
+        yield Doubt(
             f"The gradient that {name} was given is zero in {counts.zero} of {asked} images that the harness looked "
-            f"at: use an attack that needs none."
+            f"at: use an attack that needs none.",
+            "attack",
         )
     elif asked >= FEW and 2 * counts.saturated > asked:
-        yield (
+        yield Doubt(
             f"The softmax is saturated in {counts.saturated} of {asked} images that the harness looked at, where the "
             f"cross-entropy has no gradient: use an attack by margins."
         )

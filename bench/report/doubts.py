@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bench.report.assurance import is_adversarial, redrawn, surrogate
 from bench.report.controls import controlled
+from bench.report.doubt import Doubt
 from bench.report.formats import percent
 from bench.report.signs import gained, idle, misled, restless, stuck
 
@@ -20,19 +21,6 @@ if TYPE_CHECKING:
 
 ZERO = 0.1
 """Share of rows whose gradient may be zero in every pixel without a word."""
-
-Blame = Literal["defense", "attack", "evidence"]
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """A sentence, and whose fault it names: the defense breaks what it promises, or the attack did not do its work.
-
-    One about the evidence accuses nobody: it says in how far the number is less than it seems.
-    """
-
-    sentence: str
-    blames: Blame = "evidence"
 
 
 @dataclass(frozen=True)
@@ -105,17 +93,17 @@ def _of_attack(record: Record) -> Iterator[Doubt]:
         return
     yield from (Doubt(sentence, "attack") for sentence in _knowledge(record))
     if idle(outcomes):
+        asked = record.evidence is None or not record.evidence.crafted or record.evidence.queries
         yield Doubt(
             f"{plan.attack.name} left all {int(outcomes.clean_right.any(1).sum())} rightly classified images exactly "
-            f"as they were: it found nothing, or did nothing; the number is that of the clean images.",
-            "attack",
+            f"as they were: it {'found' if asked else 'did'} nothing, and the number is that of the clean images.",
+            "evidence" if asked else "attack",
         )
     elif plan.threat.norm != "corruption":
         for sentence in gained(plan, outcomes):
             yield Doubt(sentence, "attack")
     if record.evidence is not None:
-        for sentence in controlled(plan, record.evidence, record.shards, misled(outcomes)):
-            yield Doubt(sentence, "attack")
+        yield from controlled(plan, record.evidence, record.shards, misled(outcomes))
 
 
 def _knowledge(record: Record) -> Iterator[str]:

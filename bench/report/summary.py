@@ -14,7 +14,8 @@ from bench.domain.facts import Evidence
 from bench.domain.plan import Plan
 from bench.report.accuracy import Accuracy, accuracy, by_epsilon, certified
 from bench.report.assurance import Assurance, assure, redrawn
-from bench.report.doubts import Doubt, Record, doubts
+from bench.report.doubt import Doubt
+from bench.report.doubts import Record, doubts
 from bench.stats import Interval, Proportion
 
 if TYPE_CHECKING:

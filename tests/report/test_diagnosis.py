@@ -81,27 +81,6 @@ def test_a_larger_budget_that_misleads_less_is_named(store: Store) -> None:
     assert "than with the larger ℓ∞\u00a0≤\u00a00.1" in doubt
 
 
-def test_images_that_one_step_leaves_as_they_were_show_a_gradient_of_zero(store: Store) -> None:
-    plan = white("fgsm-linf")
-    add(store, plan, RIGHT, RIGHT, passes=(1, 1), distances=[0.0] * 100 + [0.05] * (N - 100))
-    (doubt,) = doubts(store, [plan])
-    assert "left 100 of 1024 rightly classified images exactly as they were" in doubt
-
-
-def test_an_unchanged_image_that_is_predicted_otherwise_shows_a_random_defense(store: Store) -> None:
-    plan = white("aa-linf")
-    add(store, plan, RIGHT, [False] * 3 + RIGHT[3:], distances=[0.0] * 10 + [0.05] * (N - 10))
-    (doubt,) = doubts(store, [plan])
-    assert "left as they were, 3 got another class" in doubt
-
-
-def test_being_right_more_often_under_attack_is_named(store: Store) -> None:
-    plan = white("pgd-linf")
-    add(store, plan, HALF, RIGHT)
-    (doubt,) = doubts(store, [plan])
-    assert "right more often under pgd-linf" in doubt
-
-
 def test_incomplete_and_invalid_results_are_not_asked(store: Store) -> None:
     fgsm, pgd = white("fgsm-linf"), white("pgd-linf")
     add(store, fgsm, RIGHT, QUARTER, passes=(1, 1), invalid="One image left the budget.")
