@@ -11,7 +11,7 @@ import pytest
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.protocols import ProtocolAttack, builtin_protocols, covers, find_protocol, read
+from bench.protocols import ProtocolAttack, budget, builtin_protocols, covers, find_protocol, read
 from bench.registry import attacks, defenses
 
 TEXT = """
@@ -178,3 +178,11 @@ def test_a_white_box_protocol_covers_white_box_plans_alone_at_the_customary_budg
     assert not covers(protocol, white_box, {"linf": "0.2"})
     assert not covers(protocol, white_box, {})
     assert not covers(protocol, PLAN, {"linf": "0.1"})
+
+
+def test_a_protocol_may_ask_for_untouched_images_which_have_no_source_and_no_budget(tmp_path: Path) -> None:
+    untouched = PLAN.untouched()
+    assert not covers(read(written(tmp_path)), untouched, {})
+    mine = read(written(tmp_path, f'{TEXT}\n[[attacks]]\nname = "none"\n'))
+    assert covers(mine, untouched, {})
+    assert budget(mine, mine.attacks[-1], untouched.threat.norm, {}) == 0

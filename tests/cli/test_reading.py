@@ -65,3 +65,15 @@ def test_reading_what_is_not_there_says_what_to_do(words: list[str], code: int, 
     assert found == code
     assert hint in out + err
     assert not Path("results.db").exists()
+
+
+def test_a_shown_plan_says_what_the_harness_saw_and_a_listed_one_how_many_doubts_there_are() -> None:
+    found = json.loads(bench(*EVALUATE)[1])
+    assert (found["level"], found["replayed"]) == ("white-box", 16)
+    out = " ".join(bench("show", found["plan"][:8])[1].replace("│", " ").split())
+    assert "random: no, differentiable: yes" in out
+    assert "judged again: 16 images" in out
+    for doubt in found["doubts"]:
+        assert f"doubt: {doubt[:30]}" in out
+    listed = bench("list", "plans")[1]
+    assert ("doubt" in listed) is bool(found["doubts"])

@@ -69,3 +69,23 @@ def test_settings_are_written_as_the_command_line_reads_them() -> None:
         written = {key: setting_text(value) for key, value in spell_out(attack).items()}
         assert configure(AutoAttackLinf, written, "aa-linf") == attack
     assert (setting_text(True), setting_text(None), setting_text(0.5)) == ("true", "none", "0.5")
+
+
+def test_files_are_named_by_where_they_lie_on_this_machine() -> None:
+    mine = Spec("mine.py:Mine", {"width": 1}, place={"name": "/home/a/mine.py:Mine", "params": {"weights": "/w.pt"}})
+    command = " ".join(words(rerun(replace(small_plan(), defense=mine), None)))
+    assert "--defense /home/a/mine.py:Mine -D width=1 -D weights=/w.pt --attack" in command
+
+
+def test_a_sources_settings_are_written_where_they_are_not_the_usual_ones() -> None:
+    mine = Spec("resnet", {}, weights={"network": "ab" * 32}, place={"params": {"weights": "/w.safetensors"}})
+    command = " ".join(words(rerun(make_plan(source=mine), find_protocol("transfer-1024"))))
+    assert command.endswith("--protocol transfer-1024 --source resnet --source-setting weights=/w.safetensors")
+    other = Spec("./mine.py:Mine", {"width": 1})
+    assert "--source ./mine.py:Mine --source-setting width=1 --epsilon" in rerun(small_plan(source=other), None)
+
+
+def test_untouched_images_have_neither_source_nor_budget() -> None:
+    command = words(rerun(small_plan().untouched(), None))
+    assert command[command.index("--attack") + 1] == "none"
+    assert not {"--source", "--epsilon"} & set(command)

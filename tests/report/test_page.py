@@ -23,7 +23,7 @@ from bench.report.ranking import ranked
 from bench.report.rows import Entry, make_row
 from bench.report.summary import summarise
 from bench.store.store import ShardRecord, Store
-from tests.report.made import ENVIRONMENT, add, make_plan, small_plan
+from tests.report.made import ENVIRONMENT, add, honest, make_plan, small_plan
 
 VOID = {"meta", "link", "input", "br"}
 EVIL = '<script>alert("1")</script>\'&{{ 7 * 7 }}'
@@ -257,3 +257,57 @@ def test_a_place_that_cannot_be_written_is_named(store: Store, tmp_path: Path) -
     (tmp_path / "file").write_text("")
     with pytest.raises(BenchError, match="could not be written"):
         render(store, tmp_path / "file" / "index.html")
+
+
+def test_the_card_holds_doubts_and_what_the_harness_saw(store: Store, tmp_path: Path) -> None:
+    plan = small_plan(attack="aa-linf", source=None)
+    facts = honest(plan, random=True, declared_random=True)
+    parts = ["apgd-ce", "apgd-ce", "square", "", "", "", "", "clean"]
+    add(store, plan, [True] * 7 + [False], [False] * 3 + [True] * 4 + [False], facts=facts, fell_to=parts)
+    add(store, plan.untouched(), [True] * 8, [True] * 8, distances=[0.0] * 8)
+    text, reader = page(store, tmp_path)
+    assert '<span class="badge white-box weak"><span>white-box,</span> <span>fixed noise</span></span>' in text
+    assert "aa-linf tmdc is random, and all 80 gradients were taken under one frozen draw a shard" in reader.text
+    assert "Ranked below Random, and attacked by gradient under one frozen draw" in reader.text
+    assert "random yes differentiable yes contracts 1 of 1 kept" in reader.text
+    assert "queries 82 gradients 80 own draws of noise 2 in 2 shards beats noise in 16 of 16" in reader.text
+    assert "judged again 32 images asked again 8 queries" in reader.text
+    assert "apgd-ce 2 square 1 wrong before 1 survive 4" in reader.text
+    assert 'class="part0" d="M0.00 4H25.00"' in text
+    assert "none no change clean" in reader.text
+    assert "--attack none" in reader.text
+
+
+def test_what_is_disputed_stands_on_the_row_and_says_who_disputes_it(store: Store, tmp_path: Path) -> None:
+    plan = small_plan()
+    add(store, plan, [True] * 8, [True] * 8)
+    add(store, plan, [True] * 8, [False] * 8)
+    _, reader = page(store, tmp_path)
+    (conflict, *_) = store.conflicts(plan)
+    assert "tmdc generative classifiers in dispute" in reader.text
+    assert f"aa-linf {conflict.sentence}" in reader.text
+
+
+def test_an_older_store_is_shown_with_the_same_numbers_and_marked(store: Store, tmp_path: Path) -> None:
+    add(store, replace(small_plan(), harness="1"), [True] * 8, [True] * 6 + [False] * 2, facts=None)
+    _, reader = page(store, tmp_path)
+    assert "75.0 40.9–92.9" in reader.text
+    assert "transfer, older evidence" in reader.text
+    assert "What the harness saw judged" not in reader.text
+
+
+def test_a_store_of_untouched_images_alone_has_a_board_of_its_own(store: Store, tmp_path: Path) -> None:
+    add(store, small_plan().untouched(), [True] * 6 + [False] * 2, [True] * 6 + [False] * 2, distances=[0.0] * 8)
+    _, reader = page(store, tmp_path)
+    assert "digits · 8 samples, clean images" in reader.text
+    assert "nobody attacks, and nobody is ranked" in reader.text
+    assert "75.0 40.9–92.9" in reader.text
+
+
+def test_columns_that_do_not_count_are_called_so(store: Store, tmp_path: Path) -> None:
+    for defense in ("vit", "tmdc"):
+        add(store, small_plan(defense, "fgsm-linf"), [True] * 8, [True] * 8)
+    add(store, small_plan("vit"), [True] * 8, [False] * 8)
+    _, reader = page(store, tmp_path)
+    assert "aa-linf ℓ∞ ≤ 0.05 not counted" in reader.text.replace("\u00a0", " ")
+    assert "The worst case is over fgsm-linf, which most rows have." in reader.text

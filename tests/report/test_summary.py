@@ -12,6 +12,7 @@ import pytest
 
 from bench.domain.errors import UsageError
 from bench.domain.outcomes import Outcomes
+from bench.report.sightings import falls
 from bench.report.summary import Result, read, summarise
 from bench.stats import wilson
 from bench.store.store import Store
@@ -109,3 +110,36 @@ def test_summaries_need_neither_a_template_engine_nor_a_database_nor_torch() -> 
     code = "import bench.report.summary, sys; print([m for m in ('jinja2', 'sqlalchemy', 'torch') if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
+
+
+def test_samples_are_counted_by_the_part_that_they_fell_to(store: Store) -> None:
+    parts = ["square", "apgd-ce", "apgd-ce", "", "", "", "clean", "apgd-ce"]
+    add(store, small_plan(), CLEAN, PERTURBED, fell_to=parts)
+    result = summary(store)
+    assert list(result.fell_to.items()) == [("", 3), ("apgd-ce", 3), ("clean", 1), ("square", 1)]
+    assert [(fall.name, fall.count, fall.end) for fall in falls(result)] == [
+        ("apgd-ce", 3, 37.5),
+        ("square", 1, 50.0),
+        ("wrong before", 1, 62.5),
+        ("survive", 3, 100.0),
+    ]
+    add(store, small_plan("vit"), CLEAN, PERTURBED)
+    assert falls(summary(store, defense="vit")) == ()
+
+
+def test_a_plan_of_which_one_shard_was_not_observed_is_older_evidence(store: Store) -> None:
+    add(store, small_plan(), CLEAN, PERTURBED, shards=[0])
+    add(store, small_plan(), CLEAN, PERTURBED, shards=[1], facts=None)
+    assert summary(store).assurance.text == "transfer, older evidence"
+
+
+def test_what_is_known_of_where_shards_came_from_is_told(store: Store) -> None:
+    plan = small_plan()
+    add(store, plan, CLEAN, PERTURBED)
+    shards = [replace(shard, origin="other.db", claimed=shard.number == 1) for shard in store.shards(plan)]
+    result = summarise(plan, store.table(plan), shards)
+    assert (result.origin, result.claimed, result.assurance.text) == ("other.db", True, "claimed, transfer")
+    assert result.doubts[0].startswith("It was merged from other.db although it could not be checked")
+    trusted = summarise(plan, store.table(plan), [replace(shard, claimed=False) for shard in shards])
+    assert trusted.doubts == ("It was merged from other.db: its predictions and facts are what that store says.",)
+    assert trusted.counts

@@ -119,10 +119,11 @@ class Board {
   order() {
     const { sort, down } = this.state;
     const column = this.columns.find((each) => each.key === sort);
+    const ranked = sort === START.sort && down === START.down; // as it came: some ranks rest on more than the figure
     const weights = new Map(this.rows.map((row) => [row, weight(row.cells[column.place])]));
     this.rows.sort((a, b) => {
       const [first, second] = [weights.get(a), weights.get(b)];
-      if (first === second) return a.place - b.place;
+      if (ranked || first === second) return a.place - b.place;
       if (first === undefined || second === undefined) return first === undefined ? 1 : -1;
       return (first < second) === down ? 1 : -1;
     });
