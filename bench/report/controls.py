@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.report.doubt import Doubt
+from bench.report.assurance import surrogate
+from bench.report.doubt import Blame, Doubt
 from bench.stats import binomial_test
 
 if TYPE_CHECKING:
@@ -34,12 +35,14 @@ def controlled(plan: Plan, evidence: Evidence, shards: int, misled: float) -> It
     taken = sum(evidence.gradients.values())
     if misled >= WORKS or plan.source is not None or not (taken or plan.knowledge != "black-box"):
         return
+    # a gradient that is not the classifier's own, or was taken under noise that is gone, is the best there was
+    blames: Blame = "evidence" if surrogate(evidence) or evidence.random else "attack"
     above, below = counts.above_noise, counts.below_noise
     if beaten(above, below):
         yield Doubt(
             f"{name} is no better than chance: of {above + below} images that the harness looked at, its proposal "
             f"leads further than random noise of the same budget in {above} and less far in {below}.",
-            "attack",
+            blames,
         )
     above, below = counts.above_halfway, counts.below_halfway
     if taken > shards and beaten(above, below):
@@ -47,7 +50,7 @@ def controlled(plan: Plan, evidence: Evidence, shards: int, misled: float) -> It
             f"{name} leads nowhere: of {above + below} images that the harness looked at, its proposal is further "
             f"from the true class than the point halfway to it in {above} and nearer in {below}; the gradient may be "
             f"masked.",
-            "attack",
+            blames,
         )
     asked = counts.gradients
     falling, rising = counts.falling, asked - counts.zero - counts.falling
@@ -55,13 +58,13 @@ def controlled(plan: Plan, evidence: Evidence, shards: int, misled: float) -> It
         yield Doubt(
             f"The gradient that {name} was given misleads it: a short step along it brings the true class nearer in "
             f"{falling} of {asked} images that the harness looked at.",
-            "attack",
+            blames,
         )
     if asked >= FEW and 2 * counts.zero > asked:
         yield Doubt(
             f"The gradient that {name} was given is zero in {counts.zero} of {asked} images that the harness looked "
             f"at: use an attack that needs none.",
-            "attack",
+            blames,
         )
     elif asked >= FEW and 2 * counts.saturated > asked:
         yield Doubt(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from bench.domain.plan import Plan
     from bench.store.records import Conflict
 
+LOT = 1e-4
+"""Probability below which one of three equal answers is the odd one too often."""
 ZERO = 0.1
 """Share of rows whose gradient may be zero in every pixel without a word."""
 
@@ -72,6 +75,14 @@ def _of_defense(record: Record) -> Iterator[Doubt]:
         yield Doubt(
             f"{name} calls itself deterministic, but answers otherwise under another seed; declare it random, so that "
             f"it is judged and attacked as such.",
+            "defense",
+        )
+    names = ("what it told the attack", "what it says when asked afresh", "what it says in small company")
+    if max(evidence.odd) and by_lot(max(evidence.odd), sum(evidence.odd)) < LOT:
+        yield Doubt(
+            f"{name} gives one answer too many: of {sum(evidence.odd)} images about which two of three answers agree, "
+            f"{names[evidence.odd.index(max(evidence.odd))]} is the odd one in {max(evidence.odd)}, where chance alone "
+            f"would spread them evenly.",
             "defense",
         )
     if evidence.batch_dependent:
@@ -128,16 +139,16 @@ def _of_evidence(record: Record) -> Iterator[Doubt]:
     if evidence is not None and taken and plan.source is None:
         if evidence.random and not redrawn(evidence, record.shards):
             yield Doubt(
-                f"{name} is random, and all {taken} gradients were taken under {_draws(evidence.noises, record.shards)}"
-                f" of its noise: the attack may have fitted that alone, and robustness be overstated; use one that "
-                f"averages over fresh noise."
+                f"{name} is random, and every gradient ({taken} in all) was taken under "
+                f"{_draws(evidence.noises, record.shards)} of its noise: the attack may have fitted that alone, and "
+                f"robustness be overstated; use one that averages over fresh noise."
             )
         stand_in = surrogate(evidence)
         if stand_in:
             whose = "a stand-in of the classifier" if stand_in == "stand-in" else "the identity in a purifier's stead"
             yield Doubt(
-                f"{evidence.gradients[stand_in]} of {taken} gradients were those of {whose}: one that is exact may "
-                f"lead further."
+                f"Of {taken} gradient{'s' if taken > 1 else ''} {evidence.gradients[stand_in]} came from {whose}: one "
+                f"that is exact may lead further."
             )
     if evidence is not None and evidence.random and plan.draws == 1 and plan.knowledge != "certified":
         yield Doubt(f"{name} is random and was judged with one draw a sample, which judges luck too; use --draws 10.")
@@ -152,3 +163,9 @@ def _draws(noises: int, shards: int) -> str:
     if noises > shards:
         return f"only {noises} draws"
     return "one frozen draw" if shards == 1 else f"one frozen draw a shard, {noises} in all,"
+
+
+def by_lot(count: int, total: int) -> float:
+    """How likely one of three that draw lots `total` times has `count` of them or more."""
+    more = sum(math.comb(total, each) * 2 ** (total - each) for each in range(count, total + 1))
+    return min(1.0, 3 * more / 3**total)

@@ -267,7 +267,9 @@ def test_the_card_holds_doubts_and_what_the_harness_saw(store: Store, tmp_path: 
     add(store, plan.untouched(), [True] * 8, [True] * 8, distances=[0.0] * 8)
     text, reader = page(store, tmp_path)
     assert '<span class="badge white-box weak"><span>white-box,</span> <span>fixed noise</span></span>' in text
-    assert "aa-linf tmdc is random, and all 80 gradients were taken under one frozen draw a shard" in reader.text
+    assert (
+        "aa-linf tmdc is random, and every gradient (80 in all) was taken under one frozen draw a shard" in reader.text
+    )
     assert "Ranked below Random, and attacked by gradient under one frozen draw" in reader.text
     assert "random yes differentiable yes contracts 1 of 1 kept" in reader.text
     assert "queries 82 gradients 80 own draws of noise 2 in 2 shards beats noise in 16 of 16" in reader.text
