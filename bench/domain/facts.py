@@ -65,7 +65,9 @@ class Facts:
     the defense was loaded to the sentence that says how it is broken, empty where it is kept. `batch_dependent`:
     whether an image's answer hangs on the others of its batch; None where that was not asked. `replayed` images were
     judged again in a fresh process, `audited` of the attack's own queries put again to it. `crafting` is None for
-    images that another plan crafted, for untouched ones and for certificates.
+    images that another plan crafted, for untouched ones and for certificates. `odd` is of a random classifier: rows of
+    one query of the attack were asked about twice more, afresh and in small company, and of those on which two of the
+    three answers agree it says how often the odd one out is what the attack was told, the second, and the third.
     """
 
     random: bool
@@ -77,6 +79,7 @@ class Facts:
     batch_dependent: bool | None = None
     contracts: Mapping[str, str] = field(default_factory=dict)
     crafting: Crafting | None = None
+    odd: tuple[int, int, int] = (0, 0, 0)
 
     def document(self) -> dict[str, Any]:
         """Plain data from which `from_document` rebuilds equal facts."""
@@ -88,7 +91,8 @@ class Facts:
         crafting = document["crafting"]
         if crafting is not None:
             crafting = Crafting(**{**crafting, "controls": Controls(**crafting["controls"])})
-        return cls(**{**document, "crafting": crafting})
+        odd = tuple(int(count) for count in document.get("odd", (0, 0, 0)))
+        return cls(**{**document, "crafting": crafting, "odd": odd})
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class Evidence:
     zero_gradients: float
     unmoved: int
     controls: Controls
+    odd: tuple[int, ...] = (0, 0, 0)
 
     @property
     def redrawn(self) -> bool:
@@ -147,6 +152,7 @@ class Evidence:
             zero_gradients=sum(each.zero_gradients for each in crafted) / max(1, len(crafted)),
             unmoved=sum(each.unmoved for each in crafted),
             controls=sum((each.controls for each in crafted), Controls()),
+            odd=tuple(sum(counts) for counts in zip(*(each.odd for each in found), strict=True)),
         )
 
     def document(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from bench.domain.plan import Plan, Shard
 from bench.domain.victim import Observation, Query, Victim, ask, without_refusals
 from bench.evaluation.controls import ROWS, controls
 from bench.loading.classifiers import Shelf, load_attack
+from bench.loading.condition import changed, changes_by_itself, condition
 from bench.loading.determinism import seeded
 from bench.loading.environment import environment, peak_memory, reset_peak_memory
 
@@ -158,11 +159,13 @@ def _craft(
     audits = max(1, min(AUDITS, AUDITED_BYTES // (3 * job.images.nbytes)))
     rng_of_victim, classes = _generator(plan, job.shard, "victim", device), len(job.task.classes)
     victim = Victim(classifier, rng_of_victim, watch, audits, plan.defense.name, classes)
-    batch = _batch(job, device)
+    batch, before = _batch(job, device), condition(classifier)
     with seeded(rng, device), blame(plan.attack.name):
         proposal = _checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
     _check_untouched(batch, _batch(job, device), plan.attack.name)
     seen, batch = victim.observation(), _batch(job, device)
+    if changed(before, condition(classifier)):
+        _check_own_doing(job, classifier, batch)
     measured, answers = Controls(), None
     if seen.queries and plan.threat.norm != "corruption":
         watch(1, 1, "controls")
@@ -226,6 +229,20 @@ def _check_untouched(batch: Batch, original: Batch, attack: str) -> None:
                 f"{attack} wrote into the {what} that it was given; it must work on a copy ({what}.clone()).",
                 culprit=attack,
             )
+
+
+def _check_own_doing(job: Craft, classifier: Classifier, batch: Batch) -> None:
+    """A classifier that is in another condition than before was changed by its attack, unless any question does so."""
+
+    def both_ways() -> None:
+        for images in (batch.images[:1], batch.images[:1].clone().requires_grad_()):
+            ask(classifier, images, _generator(job.plan, job.shard, "replay", str(batch.images.device)))
+
+    with blame(job.plan.defense.name):
+        own = changes_by_itself(classifier, both_ways)
+    if not own:
+        attack = job.plan.attack.name
+        raise PluginError(f"{attack} changed the classifier that it attacks; it may only ask it.", culprit=attack)
 
 
 def _batch(job: Craft, device: str) -> Batch:

@@ -9,6 +9,7 @@ tells a judge, its gradient included.
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,10 @@ REPLAYED = 16
 SLACK = {"float16": 2.0**-6, "bfloat16": 2.0**-4}
 """How much of its range an answer may move with the company of an image in half precision; else `ROUNDING`."""
 ROUNDING = 2e-3
-VERBATIM = 1e-5
+VERBATIM = 1e-4
 """How much of its range an answer to the very same question may move."""
+LEAD = 0.05
+"""How much of the slack in a row's range the lead of its first class may move by, whatever the lead."""
 ALIKE = 0.99
 """Cosine above which two gradients of the same query are one."""
 
@@ -46,26 +49,37 @@ class Asked:
 
 @dataclass(frozen=True)
 class Again:
-    """What is asked again of one shard's images, and of its attack's queries."""
+    """What is asked again of one shard's images, and of its attack's queries.
+
+    A random classifier is asked about the images of one query (`thrice`) twice more under seeds that nobody knows:
+    about all of them, and about some (`places`) in small company.
+    """
 
     asked: tuple[Asked, ...]
     audits: tuple[Audit, ...]
+    thrice: Audit | None = None
+    places: tuple[int, ...] = ()
 
     @property
     def questions(self) -> tuple[Question, ...]:
         """All of it as questions, which tell nobody what they are for."""
-        put = (Question(audit.images, (audit.seed,), audit.cotangent) for audit in self.audits)
+        put = [Question(audit.images, (audit.seed,), audit.cotangent) for audit in self.audits]
+        if self.thrice is not None:
+            images = self.thrice.images
+            put += [Question(found, (secrets.randbits(62),)) for found in (images, images[list(self.places)])]
         return (*(each.question for each in self.asked), *put)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What came of asking again: `reasons` why the shard is no evidence, each naming whose fault it is."""
+    """What came of asking again: `reasons` why the shard is no evidence, each naming whose fault it is. `odd` as in
+    `Facts`."""
 
     reasons: tuple[str, ...]
     replayed: int
     audited: int
     batch_dependent: bool | None
+    odd: tuple[int, int, int]
 
 
 def again(
@@ -73,11 +87,17 @@ def again(
 ) -> Again:
     """What to ask again of a shard whose questions were answered; `rows` images at least."""
     chance = random.Random(plan.seed_of(shard, "replay", int(plan.digest[:8], 16)))
-    if first.deterministic and questions[0].votes is None:
-        asked = _among_others(plan, shard, questions, rows, chance)
-    else:
-        asked = _to_the_letter(questions, rows, chance)
-    return Again(tuple(asked), () if proposal is None else proposal.audits)
+    audits = () if proposal is None else proposal.audits
+    if questions[0].votes is not None:
+        return Again(tuple(_to_the_letter(questions, rows, chance)), audits)
+    if first.deterministic:
+        return Again(tuple(_among_others(plan, shard, questions, rows, chance)), audits)
+    asked = tuple(_to_the_letter(questions, rows, chance))
+    if not audits:
+        return Again(asked, audits)
+    thrice = audits[0]
+    places = chance.sample(range(len(thrice.images)), min(len(thrice.images), TOGETHER - 3))
+    return Again(asked, audits, thrice, tuple(places))
 
 
 def compare(
@@ -85,6 +105,7 @@ def compare(
 ) -> Findings:
     """What differs between the first answers, the answers while crafting, and those of another process."""
     slack, defense = SLACK.get(plan.precision, ROUNDING), plan.defense.name
+    verbatim = SLACK.get(plan.precision, VERBATIM)
     rows = unlike = 0
     dependent = None
     before = _joined(first)
@@ -94,7 +115,7 @@ def compare(
         if each.question.votes is not None:
             unlike += int((found[0] != known[0]).any(1).sum())
             continue
-        unlike += int((_differ(known[: len(found)], found, VERBATIM if each.verbatim else slack)).sum())
+        unlike += int((_differ(known[: len(found)], found, verbatim if each.verbatim else slack)).sum())
         dependent = None if each.verbatim else bool(unlike)
     reasons: list[str] = []
     if unlike:
@@ -103,7 +124,8 @@ def compare(
             f"{defense} answers otherwise when it is asked again in another process ({unlike} of {rows} images): its "
             f"answers hang {company}on what it was asked before, on time, or on chance that is not its generator's."
         )
-    reasons += _audited(defense, replayed.audits, second[len(replayed.asked) :], slack)
+    put, count = second[len(replayed.asked) :], len(replayed.audits)
+    reasons += _audited(defense, replayed.audits, put[:count], slack)
     if proposal is not None and proposal.answers is not None and first.deterministic:
         judged = before[:1, : len(proposal.answers), : proposal.answers.shape[1]]
         moved = int(_differ(judged, proposal.answers[None], slack).sum())
@@ -112,7 +134,23 @@ def compare(
                 f"{defense} answered otherwise while it was attacked than when it was judged ({moved} of "
                 f"{len(proposal.answers)} images)."
             )
-    return Findings(tuple(reasons), rows, len(replayed.audits), dependent)
+    return Findings(tuple(reasons), rows, count, dependent, _odd(replayed, put[count:]))
+
+
+def _odd(replayed: Again, answers: Sequence[Answer]) -> tuple[int, int, int]:
+    """Of the rows on which two of three answers agree, how often each is the odd one out: what the attack was told,
+    the same query asked afresh, and its images in small company. An honest classifier draws lots."""
+    if replayed.thrice is None:
+        return 0, 0, 0
+    places, told = list(replayed.places), replayed.thrice.logits
+    afresh, apart = (answer.logits[0, :, : told.shape[1]].argmax(1) for answer in answers)
+    first, second, third = told.argmax(1)[places], afresh[places], apart
+    odd = (
+        (second == third) & (first != second),
+        (first == third) & (second != first),
+        (first == second) & (third != first),
+    )
+    return int(odd[0].sum()), int(odd[1].sum()), int(odd[2].sum())
 
 
 def _audited(defense: str, audits: Sequence[Audit], answers: Sequence[Answer], slack: float) -> Iterator[str]:
@@ -166,12 +204,24 @@ def _joined(testimony: Testimony) -> NDArray[Any]:
 
 
 def _differ(known: NDArray[Any], found: NDArray[Any], slack: float) -> NDArray[np.bool_]:
-    """Which rows (N,) of two answers (draws, N, columns) differ by more than `slack` of a row's range in any logit."""
+    """Which rows (N,) of two answers (draws, N, columns) differ by more than rounding.
+
+    No logit may move by more than `slack` of its row's range, and the lead of the first class over the second by no
+    more than ten times that share of itself, so that one huge logit hides nothing.
+    """
     if known.shape != found.shape:
         return np.ones(known.shape[1], dtype=bool)
-    span = np.maximum(known.max(2) - known.min(2), 1e-30) + 1e-2 * np.abs(known).max(2)
-    moved: NDArray[np.bool_] = (np.abs(known - found).max(2) > slack * span).any(0)
-    return moved
+    known, found = known.astype(np.float64), found.astype(np.float64)
+    span, size = known.max(2) - known.min(2), np.abs(known).max(2)
+    moved = np.abs(known - found).max(2) > slack * (np.maximum(span, 1e-30) + 1e-2 * size)
+    if known.shape[2] > 1:
+        best = np.argsort(known, 2)[:, :, :-3:-1]
+        tops = np.take_along_axis(known, best, 2)
+        leads = [top[:, :, 0] - top[:, :, 1] for top in (tops, np.take_along_axis(found, best, 2))]
+        rounding = LEAD * slack * np.minimum(span, np.abs(tops).max(2))
+        moved |= np.abs(leads[0] - leads[1]) > 10 * slack * np.abs(leads).max(0) + rounding
+    rows: NDArray[np.bool_] = moved.any(0)
+    return rows
 
 
 def _same_direction(first: NDArray[Any], second: NDArray[Any]) -> bool:

@@ -99,7 +99,7 @@ def decide(case: Case) -> ShardResult:
     broken_at = [None] * n if proposal is None or proposal.broken_at is None else proposal.broken_at.tolist()
     fell_to = [None] * n if proposal is None or proposal.fell_to is None else list(proposal.fell_to)
     columns = (shown.labels.tolist(), clean, predictions, distances.tolist(), radii, minimal, broken_at, fell_to)
-    reasons = [_refusal(plan, shown), misfit, *case.findings.reasons, case.doubted]
+    reasons = [_refusal(plan, shown), misfit, *case.findings.reasons, _fickle(case), case.doubted]
     parts = [part for part in (proposal, case.testimony, case.second) if part is not None]
     return ShardResult(
         index=case.shard.index,
@@ -175,6 +175,15 @@ def _minimal(plan: Plan, shown: Exhibits, predictions: Sequence[tuple[int, ...]]
     ]
 
 
+def _fickle(case: Case) -> str | None:
+    """What a classifier says of itself must not change from process to process."""
+    said = {bool(each.deterministic) for each in (case.testimony, case.second, case.introduction)}
+    refuses = {bool(each.abstains) for each in (case.testimony, case.second, case.introduction)}
+    if len(said) == len(refuses) == 1:
+        return None
+    return f"{case.plan.defense.name} says now this and now that of itself: whether it is deterministic, or abstains."
+
+
 def _misfit(case: Case, certified: NDArray[np.int64], radii: NDArray[np.float64]) -> str | None:
     """A certificate is one of the defense only if the defense predicts what is certified."""
     assert case.clean is not None
@@ -204,6 +213,7 @@ def _facts(case: Case) -> Facts:
         audited=case.findings.audited,
         batch_dependent=case.findings.batch_dependent,
         contracts=introduction.contracts,
+        odd=case.findings.odd,
         crafting=crafted,
     )
 
