@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from bench.report.assurance import is_adversarial, redrawn, surrogate
@@ -167,5 +168,5 @@ def _draws(noises: int, shards: int) -> str:
 
 def by_lot(count: int, total: int) -> float:
     """How likely one of three that draw lots `total` times has `count` of them or more."""
-    more = sum(math.comb(total, each) * 2 ** (total - each) for each in range(count, total + 1))
-    return min(1.0, 3 * more / 3**total)
+    more: int = sum(math.comb(total, each) * 2 ** (total - each) for each in range(count, total + 1))
+    return min(1.0, float(Fraction(3 * more, 3**total)))
