@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from bench.domain.smoothing import count_votes
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
-    from bench.registry import Part
     from bench.notebook import Store
+    from bench.registry import Part
     from bench.stats import binomial_test, clopper_pearson
 
 __version__ = "0.2.0"

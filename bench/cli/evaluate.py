@@ -127,8 +127,8 @@ def verify(
     as_json: options.Json = False,
 ) -> None:
     """Run a stored plan again and compare, sample by sample; exit 1 if anything differs."""
-    from bench.loading.environment import resolve_device
     from bench.evaluation.verify import verify_plan
+    from bench.loading.environment import resolve_device
     from bench.progress import EvaluationProgress
     from bench.store.store import Store
 

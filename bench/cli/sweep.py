@@ -131,7 +131,7 @@ def _line(cell: Cell, result: Result | None) -> str:
 
 
 def _figure(result: Result) -> str:
-    colour = panels.ASSURANCE_COLOURS.get(result.assurance.level, "cyan")
+    colour = panels.colour(result.assurance)
     if result.invalid:
         return f"[{colour}]invalid[/]"
     low, high = 100 * result.interval.low, 100 * result.interval.high

@@ -47,11 +47,11 @@ def train(
 ) -> None:
     """Train a defense; the same command goes on where an interrupted one stopped."""
     from bench.loading.environment import resolve_device
-    from bench.training.training import TrainingRequest
-    from bench.training.training import train as run
     from bench.progress import training_progress
     from bench.registry import attacks
     from bench.settings import combinations, parse_axes, parse_pairs
+    from bench.training.training import TrainingRequest
+    from bench.training.training import train as run
 
     axes = parse_axes(settings or ())
     varied = [key for key, values in axes.items() if len(values) > 1]

@@ -97,7 +97,8 @@ class Facts:
 
 @dataclass(frozen=True)
 class Evidence:
-    """The facts of all shards of a plan, taken together; proportions in [0, 1]."""
+    """The facts of all shards of a plan, taken together; proportions in [0, 1]. `crafted` counts the shards for which
+    this plan's own attack made the images."""
 
     random: bool
     declared_random: bool
@@ -107,7 +108,7 @@ class Evidence:
     audited: int
     batch_dependent: bool
     contracts: Mapping[str, str]
-    crafted: bool
+    crafted: int
     forwards: int
     backwards: int
     queries: int
@@ -120,8 +121,8 @@ class Evidence:
 
     @property
     def redrawn(self) -> bool:
-        """Whether gradients were taken under fresh noise again and again, and not under one frozen draw."""
-        return self.noises > 1 and 2 * self.noises >= sum(self.gradients.values())
+        """Whether gradients were taken under fresh noise again and again, and not under one frozen draw a shard."""
+        return self.noises > self.crafted and 2 * self.noises >= sum(self.gradients.values())
 
     @classmethod
     def of(cls, facts: Iterable[Facts]) -> Evidence | None:
@@ -143,7 +144,7 @@ class Evidence:
             audited=sum(each.audited for each in found),
             batch_dependent=any(bool(each.batch_dependent) for each in found),
             contracts={name: sentence for each in found for name, sentence in each.contracts.items()},
-            crafted=bool(crafted),
+            crafted=len(crafted),
             forwards=sum(each.forwards for each in crafted),
             backwards=sum(each.backwards for each in crafted),
             queries=sum(each.queries for each in crafted),

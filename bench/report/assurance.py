@@ -60,23 +60,15 @@ class Assurance:
         return self.text
 
 
-def assure(
-    plan: Plan, evidence: Evidence | None, *, shards: int = 1, invalid: bool = False, claimed: bool = False
-) -> Assurance:
+def assure(plan: Plan, evidence: Evidence | None, *, invalid: bool = False, claimed: bool = False) -> Assurance:
     """The assurance of a plan's number.
 
-    `shards` is how many the evidence is of; `claimed` says that some were merged without a check. Without evidence the
-    level is the plan's own claim.
+    `claimed` says that some shards were merged without a check. Without evidence the level is the plan's own claim.
     """
     if invalid:
         return Assurance("invalid")
-    level, qualifiers = _observed(plan, evidence, shards) if evidence else (_declared(plan), (OLDER,))
+    level, qualifiers = _observed(plan, evidence) if evidence else (_declared(plan), (OLDER,))
     return Assurance("claimed", (level, *qualifiers)) if claimed else Assurance(level, qualifiers)
-
-
-def redrawn(evidence: Evidence, shards: int) -> bool:
-    """Whether gradients were taken under fresh noise within the shards, and not under one frozen draw in each."""
-    return evidence.redrawn and evidence.noises > shards
 
 
 def is_adversarial(plan: Plan) -> bool:
@@ -92,7 +84,7 @@ def surrogate(evidence: Evidence) -> str | None:
     return max(given, key=given.__getitem__)
 
 
-def _observed(plan: Plan, evidence: Evidence, shards: int) -> tuple[Level, tuple[str, ...]]:
+def _observed(plan: Plan, evidence: Evidence) -> tuple[Level, tuple[str, ...]]:
     if not is_adversarial(plan) or plan.source is not None:
         return _declared(plan), ()
     if not sum(evidence.gradients.values()):
@@ -100,7 +92,7 @@ def _observed(plan: Plan, evidence: Evidence, shards: int) -> tuple[Level, tuple
     stand_in = surrogate(evidence)
     qualifiers = [f"{stand_in} gradient"] if stand_in else []
     if evidence.random:
-        qualifiers.append(IN_EXPECTATION if redrawn(evidence, shards) else FIXED_NOISE)
+        qualifiers.append(IN_EXPECTATION if evidence.redrawn else FIXED_NOISE)
     return "adaptive" if plan.knowledge == "adaptive" else "white-box", tuple(qualifiers)
 
 

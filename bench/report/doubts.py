@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from bench.report.assurance import is_adversarial, redrawn, surrogate
+from bench.report.assurance import is_adversarial, surrogate
 from bench.report.controls import controlled
 from bench.report.doubt import Doubt
 from bench.report.formats import percent
@@ -138,7 +138,7 @@ def _of_evidence(record: Record) -> Iterator[Doubt]:
     plan, evidence, outcomes, name = record.plan, record.evidence, record.outcomes, record.plan.defense.name
     taken = sum(evidence.gradients.values()) if evidence and is_adversarial(plan) else 0
     if evidence is not None and taken and plan.source is None:
-        if evidence.random and not redrawn(evidence, record.shards):
+        if evidence.random and not evidence.redrawn:
             yield Doubt(
                 f"{name} is random, and every gradient ({taken} in all) was taken under "
                 f"{_draws(evidence.noises, record.shards)} of its noise: the attack may have fitted that alone, and "

@@ -13,7 +13,7 @@ from bench.domain.errors import UsageError
 from bench.domain.facts import Evidence
 from bench.domain.plan import Plan
 from bench.report.accuracy import Accuracy, accuracy, by_epsilon, certified
-from bench.report.assurance import Assurance, assure, redrawn
+from bench.report.assurance import Assurance, assure
 from bench.report.doubt import Doubt
 from bench.report.doubts import Record, doubts
 from bench.stats import Interval, Proportion
@@ -173,7 +173,7 @@ class Result:
         """What the harness observed, as plain JSON data; None where an older bench measured it."""
         if self.evidence is None:
             return None
-        return {**self.evidence.document(), "redrawn": redrawn(self.evidence, self.shards)}
+        return self.evidence.document()
 
 
 def read(store: Store, plan: Plan) -> Result:
@@ -215,7 +215,7 @@ def summarise(
         peak_memory=max(shard.peak_memory for shard in shards),
         finished=max(shard.finished for shard in shards),
         environments=tuple(environments.values()),
-        assurance=assure(*(plan, record.evidence), shards=len(shards), invalid=bool(invalid), claimed=record.claimed),
+        assurance=assure(plan, record.evidence, invalid=bool(invalid), claimed=record.claimed),
         evidence=record.evidence,
         findings=doubts(record),
         origins=record.origins,

@@ -55,7 +55,7 @@ def test_one_frozen_noise_a_shard_is_fixed_noise_however_many_shards_there_are()
     for shards in (1, 2, 8):
         for taken in (1, 40):
             found = seen(plan, shards, {"gradients": {"own": taken}, "noises": 1}, random=True, declared_random=True)
-            label = assure(plan, found, shards=shards)
+            label = assure(plan, found)
             assert label.text == "white-box, fixed noise"
             assert label.fixed_noise
 
@@ -63,10 +63,10 @@ def test_one_frozen_noise_a_shard_is_fixed_noise_however_many_shards_there_are()
 def test_fresh_noise_again_and_again_is_in_expectation() -> None:
     plan = white()
     found = seen(plan, 2, {"gradients": {"own": 400}, "noises": 400}, random=True)
-    assert assure(plan, found, shards=2).text == "white-box, in expectation"
+    assert assure(plan, found).text == "white-box, in expectation"
     restarts = seen(plan, 2, {"gradients": {"own": 400}, "noises": 5}, random=True)
-    assert assure(plan, restarts, shards=2).fixed_noise
-    assert assure(plan, seen(plan, 2, {"gradients": {"own": 400}, "noises": 400}), shards=2).text == "white-box"
+    assert assure(plan, restarts).fixed_noise
+    assert assure(plan, seen(plan, 2, {"gradients": {"own": 400}, "noises": 400})).text == "white-box"
 
 
 def test_a_random_defense_that_nobody_attacked_by_gradient_has_no_fixed_noise() -> None:
