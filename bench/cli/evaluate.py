@@ -14,7 +14,7 @@ from bench.domain.threat import parse_epsilon
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
-    from bench.evaluation.evaluate import Evaluation
+    from bench.evaluation.run import Evaluation
     from bench.report.summary import Result
     from bench.store.store import Store
 
@@ -163,7 +163,8 @@ def _run(
     """Evaluate the plans one after another, by workers that they share."""
     from bench.evaluation.archive import Archive
     from bench.evaluation.crew import Crew
-    from bench.evaluation.evaluate import Site, evaluate_at
+    from bench.evaluation.evaluate import evaluate_at
+    from bench.evaluation.run import Site
     from bench.loading.environment import resolve_device
     from bench.progress import EvaluationProgress
 
@@ -204,7 +205,7 @@ def _leave(evaluations: list[Evaluation], results: list[Result | None], fail_und
 
 def _work(plan: Plan, store: Store, as_json: bool) -> dict[str, Any]:
     """What is left to do for a plan; printed unless it will be printed as JSON."""
-    from bench.evaluation.evaluate import remaining
+    from bench.evaluation.work import remaining
 
     work = remaining(plan, store)
     counts: dict[str, Any] = {

@@ -19,7 +19,7 @@ from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
-    from bench.evaluation.evaluate import Evaluation, Failure
+    from bench.evaluation.run import Evaluation, Failure
     from bench.report.summary import Result
     from bench.store.store import Store
 

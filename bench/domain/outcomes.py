@@ -15,8 +15,8 @@ from bench.domain.outcome import Outcome
 class Outcomes:
     """One row a sample, in the plan's order: `index` and `label` (N,), predictions `clean` and `perturbed` (N, draws).
 
-    `distance`, `radius`, `minimal` and `broken_at` (N,) are those of `Outcome`, NaN where an outcome has None; `fell_to`
-    (N,) holds its texts, and its None.
+    `distance`, `radius`, `minimal` and `broken_at` (N,) are those of `Outcome`, NaN where an outcome has None;
+    `fell_to` (N,) holds its texts, and its None.
     """
 
     index: NDArray[np.int64]

@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.domain.dataset import ImageSet, Task
+from bench.domain.dataset import Task
 from bench.domain.errors import PluginError
-from bench.domain.plan import Plan, Spec
+from bench.domain.plan import Plan
+from bench.evaluation.reading import Reading, place_of
 from bench.finding import entries
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Archive:
         return images.copy(), labels.copy()
 
     def _ask(self, plan: Plan, indices: tuple[int, ...] | None) -> Any:
-        key = _key(plan.dataset)
+        key = place_of(plan.dataset)
         if key not in self._sets:
             self._sets[key] = Reading() if _is_ours(plan.dataset.reference) else self._elsewhere()
         return self._sets[key]((plan if indices is None else plan.dataset, self._data_dir, indices))
@@ -68,33 +69,7 @@ class Archive:
         return ask
 
 
-class Reading:
-    """Answers what an archive asks; keeps each data set that it has read."""
-
-    def __init__(self) -> None:
-        self._sets: dict[str, ImageSet] = {}
-
-    def __call__(self, job: tuple[Plan | Spec, Path | None, tuple[int, ...] | None]) -> Any:
-        """The task of a plan whose samples were found to be its own, or the arrays of some samples of a data set."""
-        from bench.loading.images import check_samples, open_images
-
-        asked, data_dir, indices = job
-        spec = asked.dataset if isinstance(asked, Plan) else asked
-        key = _key(spec)
-        if key not in self._sets:
-            self._sets[key] = open_images(spec, data_dir)
-        if isinstance(asked, Plan):
-            check_samples(asked, self._sets[key])
-            return self._sets[key].task
-        assert indices is not None
-        return self._sets[key].arrays(indices)
-
-
 def _is_ours(reference: str) -> bool:
     """Whether a data set comes with bench, so that reading it runs nobody else's code."""
     found = [entry.value for entry in entries("bench.datasets") if entry.name == reference.partition(":")[0]]
     return bool(found) and all(value.startswith("bench.") for value in found)
-
-
-def _key(spec: Spec) -> str:
-    return str((spec.document(), spec.place))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,35 +33,8 @@ def plan_of(request: Request, device: str) -> Plan:
     return found
 
 
-def planned(job: tuple[Sequence[Request], str]) -> list[tuple[str, Any, Any]]:
-    """What `plans_of` asks for, as plain data: ("plan", document, places), or (kind of error, None, sentence)."""
-    from bench.evaluation.planning import make_plan
-    from bench.loading.environment import resolve_device
-
-    requests, device = job
-    found: list[tuple[str, Any, Any]] = []
-    for request in requests:
-        try:
-            plan = make_plan(request, lambda: resolve_device(device))
-            found.append(("plan", _plain(plan.document()), _plain(plan.places)))
-        except BenchError as error:
-            kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-            found.append((kind, None, str(error)))
-    return found
-
-
 def _read(kind: str, document: Any, more: Any) -> Plan | BenchError:
     if kind == "plan":
         return Plan.from_document(document).placed(more)
     found: BenchError = getattr(errors, kind)(more)
     return found
-
-
-def _plain(document: dict[str, Any]) -> Any:
-    """The document as it will be read from the store."""
-    try:
-        return json.loads(json.dumps(document))
-    except (TypeError, ValueError) as error:
-        raise PluginError(
-            f"A setting of a plugin is no plain data ({error}); use numbers, text, fractions, paths and tuples of them."
-        ) from None

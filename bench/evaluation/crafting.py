@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.domain.attack import Certifier, Smoothing
 from bench.domain.blame import blame
-from bench.domain.dataset import Batch, Task
+from bench.domain.dataset import Batch
 from bench.domain.errors import PluginError
 from bench.domain.facts import Controls, Crafting
+from bench.domain.observation import Observation, Query
 from bench.domain.plan import Plan, Shard
-from bench.domain.victim import Observation, Query, Victim, ask, without_refusals
+from bench.domain.victim import Victim, ask, without_refusals
 from bench.evaluation.controls import ROWS, controls
+from bench.evaluation.proposal import Audit, Craft, Proposal, checked
 from bench.loading.classifiers import Shelf, load_attack
 from bench.loading.condition import changed, changes_by_itself, condition
 from bench.loading.determinism import seeded
@@ -33,52 +34,6 @@ AUDITS = 8
 """How many of an attack's queries on one shard are at most put again to a judge."""
 AUDITED_BYTES = 2**28
 """How much memory these may take, images and gradients together; one is kept whatever its size."""
-
-
-@dataclass(frozen=True)
-class Craft:
-    """A shard to craft: images (N, C, H, W) float32 in [0, 1] and labels (N,) are copies of the harness's own."""
-
-    plan: Plan
-    shard: Shard
-    task: Task
-    images: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Audit:
-    """A query of the attack as it was answered, as arrays; see `bench.domain.victim.Query`."""
-
-    images: NDArray[np.float32]
-    seed: int
-    logits: NDArray[np.float32]
-    cotangent: NDArray[np.float32] | None
-    gradient: NDArray[np.float32] | None
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What a crafting gives, as arrays of the harness's own.
-
-    `perturbed` (N, C, H, W), `closest`, `witness`, `broken_at` and `fell_to` are the attack's (`Perturbed`). `answers`
-    (N, K) are a deterministic victim's logits of the perturbed images, asked after the attack. `smoothing` is how a
-    proof is to be made, where the attack is one.
-    """
-
-    perturbed: NDArray[np.float32]
-    closest: NDArray[np.float32] | None
-    witness: NDArray[np.float32] | None
-    broken_at: NDArray[np.int64] | None
-    fell_to: tuple[str, ...] | None
-    remarks: tuple[str, ...]
-    answers: NDArray[np.float32] | None
-    audits: tuple[Audit, ...]
-    facts: Crafting | None
-    seconds: float
-    peak_memory: int
-    environment: dict[str, str]
-    smoothing: Smoothing | None = None
 
 
 def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
@@ -161,7 +116,7 @@ def _craft(
     victim = Victim(classifier, rng_of_victim, watch, audits, plan.defense.name, classes)
     batch, before = _batch(job, device), condition(classifier)
     with seeded(rng, device), blame(plan.attack.name):
-        proposal = _checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
+        proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
     _check_untouched(batch, _batch(job, device), plan.attack.name)
     seen, batch = victim.observation(), _batch(job, device)
     if changed(before, condition(classifier)):
@@ -187,36 +142,6 @@ def _controls(
     rng = _generator(plan, job.shard, "replay", device, ROWS)
     perturbed = proposal.images.nan_to_num(0, 0, 0)
     return controls(victim, batch.images, perturbed, batch.labels, plan.threat, rng, bool(seen.gradients))
-
-
-def _checked(proposal: Perturbed, batch: Batch, attack: str) -> Perturbed:
-    """The proposal in tensors of the harness's own; `PluginError` where it is none."""
-    import torch
-
-    from bench.domain.attack import Perturbed
-
-    if not isinstance(proposal, Perturbed):
-        raise PluginError(f"{attack} returned {type(proposal).__name__}; it must return bench.Perturbed.")
-    expected = tuple(batch.images.shape)
-    for found in (proposal.images, proposal.closest):
-        if found is not None and (not isinstance(found, torch.Tensor) or tuple(found.shape) != expected):
-            what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-            raise PluginError(f"{attack} returned images {what}; {expected} was expected.")
-    broken_at, fell_to = proposal.broken_at, proposal.fell_to
-    if broken_at is not None and (tuple(broken_at.shape) != expected[:1] or broken_at.is_floating_point()):
-        raise PluginError(f"{attack} returned a broken_at that is no whole number a sample.")
-    if broken_at is not None and bool((broken_at < -1).any()):
-        raise PluginError(f"{attack} returned a broken_at below -1, which means never.")
-    if fell_to is not None and (len(fell_to) != len(batch) or not all(isinstance(part, str) for part in fell_to)):
-        raise PluginError(f"{attack} returned a fell_to that is no word a sample.")
-    return Perturbed(
-        images=proposal.images.detach().clone(),
-        witness=_own(proposal.witness),
-        remarks=tuple(map(str, proposal.remarks)),
-        closest=_own(proposal.closest),
-        broken_at=_own(broken_at),
-        fell_to=None if fell_to is None else tuple(fell_to),
-    )
 
 
 def _check_untouched(batch: Batch, original: Batch, attack: str) -> None:
@@ -255,10 +180,6 @@ def _generator(plan: Plan, shard: Shard, purpose: Any, device: str, *numbers: in
     import torch
 
     return torch.Generator(device).manual_seed(plan.seed_of(shard, purpose, *numbers))
-
-
-def _own(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.detach().clone()
 
 
 def _array(tensor: Tensor | None) -> NDArray[Any] | None:

@@ -16,8 +16,8 @@ from bench.domain.attack import Smoothing
 from bench.domain.dataset import Task
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan, Shard
-from bench.evaluation.crafting import Craft, Proposal
 from bench.evaluation.judging import TOGETHER, Answer, Hearing, Question, Testimony
+from bench.evaluation.proposal import Craft, Proposal
 from bench.evaluation.replay import Again, again, compare
 from bench.evaluation.verdict import Case, Exhibits, decide, fingerprint, plain
 from bench.loading.door import Introduction

@@ -22,7 +22,7 @@ from bench.evaluation.judging import TOGETHER, Answer, Question, Testimony
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.evaluation.crafting import Audit, Proposal
+    from bench.evaluation.proposal import Audit, Proposal
 
 REPLAYED = 16
 """How many images of a shard are judged again unless a run asks for more."""

@@ -13,8 +13,9 @@ from bench.domain.threat import format_epsilon
 from bench.evaluation.archive import Archive
 from bench.evaluation.clerk import plans_of
 from bench.evaluation.crew import Crew
-from bench.evaluation.evaluate import REPLAYED, Evaluation, Observer, Site, evaluate_at
+from bench.evaluation.evaluate import evaluate_at
 from bench.evaluation.planning import Request
+from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
 from bench.loading.environment import resolve_device
 from bench.registry import Registry, attacks, defenses
 from bench.settings import choices, combinations

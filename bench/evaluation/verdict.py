@@ -30,7 +30,7 @@ from bench.stats import clopper_pearson
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.evaluation.crafting import Proposal
+    from bench.evaluation.proposal import Proposal
 
 ABSTAINED = -1
 """Stored as the prediction of an image that was not classified, or not certified at the plan's budget."""

@@ -13,7 +13,7 @@ _DATA = {
     "bench.domain.attack": ("Smoothing",),
     "bench.domain.dataset": ("Task",),
     "bench.domain.facts": ("Controls", "Crafting"),
-    "bench.evaluation.crafting": ("Audit", "Proposal"),
+    "bench.evaluation.proposal": ("Audit", "Proposal"),
     "bench.evaluation.judging": ("Answer", "Testimony"),
     "bench.loading.door": ("Introduction",),
     "numpy": ("dtype", "ndarray"),

@@ -25,7 +25,6 @@ from bench.evaluation.wire import pack, unpack
 from bench.loading.seal import TamperedError
 
 Role = Literal["plan", "read", "craft", "judge", "replay"]
-Run = Callable[[Any, Callable[..., None]], Any]
 
 SECONDS_BETWEEN_REPORTS = 0.1
 _PRELOADED = ("torch", "bench.evaluation.crafting", "bench.evaluation.judging")
@@ -120,7 +119,9 @@ def _work(role: Role, device: str, connection: Connection) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     sys.argv = sys.argv[:1]  # what was asked for is nothing that a plugin need know
     os.dup2(2, 1)  # a plugin that prints must not write into the output of --json
-    run = _role(role, device)
+    from bench.evaluation.roles import run_of
+
+    run = run_of(role, device)
     while True:
         try:
             job = pickle.loads(connection.recv_bytes())
@@ -129,7 +130,7 @@ def _work(role: Role, device: str, connection: Connection) -> None:
         connection.send_bytes(pack(_ran(run, job, connection)))
 
 
-def _ran(run: Run, job: Any, connection: Connection) -> tuple[Any, ...]:
+def _ran(run: Callable[[Any, Callable[..., None]], Any], job: Any, connection: Connection) -> tuple[Any, ...]:
     last = 0.0
 
     def watch(done: float, total: float, note: str = "") -> None:
@@ -144,36 +145,6 @@ def _ran(run: Run, job: Any, connection: Connection) -> tuple[Any, ...]:
         return *_END, None, str(error), traceback.format_exc(), isinstance(error, TamperedError)
     except (Exception, SystemExit) as error:
         return *_END, None, f"A worker failed with {type(error).__name__}: {error}", traceback.format_exc()
-
-
-def _role(role: Role, device: str) -> Run:
-    """What a worker of this role does with a job."""
-    if role == "plan":
-        from bench.evaluation.clerk import planned
-
-        return lambda job, watch: planned(job)
-    if role == "read":
-        from bench.evaluation.archive import Reading
-
-        reading = Reading()
-        return lambda job, watch: reading(job)
-
-    from bench.evaluation.crafting import craft
-    from bench.evaluation.judging import hear
-    from bench.loading.classifiers import Shelf
-    from bench.loading.determinism import shake
-    from bench.loading.seal import Seal
-
-    shelf, seal, run = Shelf(device), Seal(), craft if role == "craft" else hear
-
-    def sealed(job: Any, watch: Callable[..., None]) -> Any:
-        shake()
-        try:
-            return run(job, shelf, watch)
-        finally:
-            seal.check()
-
-    return sealed
 
 
 def _die_with_parent() -> None:

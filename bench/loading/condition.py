@@ -20,7 +20,7 @@ _LEAVES = (str, bytes, int, float, bool, type(None), type, ModuleType, FrameType
 
 
 def condition(classifier: Classifier) -> dict[int, object]:
-    """How often each tensor that the classifier holds was written into, with sums of it, and which modules are training."""
+    """How often each tensor that the classifier holds was written into, with its sums, and which modules train."""
     import torch
 
     found: dict[int, object] = {}

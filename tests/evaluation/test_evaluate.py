@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from bench import Plan, Store, UsageError
-from bench.evaluation.evaluate import evaluate, remaining
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.verify import verify_plan
+from bench.evaluation.work import remaining
 from tests.evaluation.observers import Memory
 
 

@@ -1,0 +1,69 @@
+"""What is counted of an attack's queries, and which of them are kept."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.domain.facts import Gradient
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass
+class Query:
+    """One query of an attack as it was answered: images (N, C, H, W), the noise's seed, logits (N, K); on the CPU.
+
+    Where a gradient was taken of the classifier's own logits, `cotangent` (N, K) is the loss's gradient in the logits,
+    and `gradient` (N, C, H, W) what came of it in the images.
+    """
+
+    images: Tensor
+    seed: int
+    logits: Tensor
+    cotangent: Tensor | None = None
+    gradient: Tensor | None = None
+
+
+class Observation:
+    """What is counted of an attack's queries, and the few of them that are kept, chosen at random as they come.
+
+    `forwards` and `backwards` count passes in samples. A query is kept whole, for a random classifier answers a whole
+    batch; which ones are kept nobody can tell before the attack has ended.
+    """
+
+    def __init__(self, seed: int, most: int) -> None:
+        self.forwards = 0
+        self.backwards = 0
+        self.queries = 0
+        self.gradients: dict[Gradient, int] = {}
+        self.noises: set[int] = set()
+        self.asked: Tensor | int = 0
+        self.zero: Tensor | int = 0
+        self._kept: list[Query] = []
+        self._most = most
+        self._random = random.Random(seed)
+
+    @property
+    def zero_gradients(self) -> float:
+        """The share of rows that were asked for a gradient and got one that is zero in every pixel."""
+        return float(self.zero) / max(1.0, float(self.asked))
+
+    def audits(self) -> list[Query]:
+        """The kept queries, a tenth of all but at least one and at most as many as were to be kept, in random order."""
+        chosen = self._random.sample(self._kept, len(self._kept))
+        return chosen[: max(1, self.queries // 10)]
+
+    def place(self) -> int | None:
+        """Where the next query is to be kept, if it is; every query so far is as likely to be among them."""
+        self.queries += 1
+        if self.queries <= self._most:
+            return self.queries - 1
+        chosen = self._random.randrange(self.queries)
+        return chosen if chosen < self._most else None
+
+    def keep(self, place: int, query: Query) -> None:
+        """Keep a query in its place."""
+        self._kept[place : place + 1] = [query]

@@ -1,0 +1,70 @@
+"""What a process does with its jobs, by its role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.domain import errors
+from bench.domain.errors import BenchError, PluginError
+
+if TYPE_CHECKING:
+    from bench.evaluation.planning import Request
+
+    Run = Callable[[Any, Callable[..., None]], Any]
+
+
+def run_of(role: str, device: str) -> Run:
+    """What a worker of this role does with a job."""
+    if role == "plan":
+        return lambda job, watch: planned(job)
+    if role == "read":
+        from bench.evaluation.reading import Reading
+
+        reading = Reading()
+        return lambda job, watch: reading(job)
+
+    from bench.evaluation.crafting import craft
+    from bench.evaluation.judging import hear
+    from bench.loading.classifiers import Shelf
+    from bench.loading.determinism import shake
+    from bench.loading.seal import Seal
+
+    shelf, seal, run = Shelf(device), Seal(), craft if role == "craft" else hear
+
+    def sealed(job: Any, watch: Callable[..., None]) -> Any:
+        shake()
+        try:
+            return run(job, shelf, watch)
+        finally:
+            seal.check()
+
+    return sealed
+
+
+def planned(job: tuple[Sequence[Request], str]) -> list[tuple[str, Any, Any]]:
+    """The plan of each request on a device: ("plan", document, places), or (kind of error, None, sentence)."""
+    from bench.evaluation.planning import make_plan
+    from bench.loading.environment import resolve_device
+
+    requests, device = job
+    found: list[tuple[str, Any, Any]] = []
+    for request in requests:
+        try:
+            plan = make_plan(request, lambda: resolve_device(device))
+            found.append(("plan", _plain(plan.document()), _plain(plan.places)))
+        except BenchError as error:
+            kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+            found.append((kind, None, str(error)))
+    return found
+
+
+def _plain(document: dict[str, Any]) -> Any:
+    """The document as it will be read from the store."""
+    try:
+        return json.loads(json.dumps(document))
+    except (TypeError, ValueError) as error:
+        raise PluginError(
+            f"A setting of a plugin is no plain data ({error}); use numbers, text, fractions, paths and tuples of them."
+        ) from None
