@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional
 
 from bench import Task, UsageError, WeightsError
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.hub_models import checked, quiet
 from defenses.parts.randomness import ambient
+from defenses.parts.resize import resize
 
 with unfit_torchvision():
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -62,7 +62,7 @@ class LatentDenoiser(Denoiser):
 
     def _distribution(self, images: Tensor) -> Any:
         size = (self._resolution, self._resolution)
-        enlarged = functional.interpolate(images, size, mode="bicubic", align_corners=False).clamp(0, 1)
+        enlarged = resize(images, size, "bicubic", cut=True)
         return self._autoencoder.encode((2 * enlarged - 1).to(self._embeddings.dtype)).latent_dist
 
 
