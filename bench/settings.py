@@ -30,8 +30,40 @@ def parse_pairs(pairs: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"The setting {pair!r} has no value; write it as key=value.")
         if key in settings:
             raise UsageError(f"The setting {key!r} is given twice; only `bench sweep` and `bench train` take several.")
-        settings[key.strip()] = value.strip()
+        settings[key.strip()] = value.strip() if key.endswith(" ") else value  # a prompt may end in a blank
     return settings
+
+
+def written(params: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as words write them, so that `configure` makes the same plugin of them again.
+
+    A part is its name, followed by its own settings under dotted keys: `classifier` and `classifier.width`.
+    """
+    words: dict[str, str] = {}
+    for key, value in params.items():
+        if is_part(value):
+            words[key] = value["name"]
+            words |= {f"{key}.{inner}": text for inner, text in written(value["params"]).items()}
+        else:
+            words[key] = setting_text(value)
+    return words
+
+
+def setting_text(value: Any) -> str:
+    """A setting's value as one writes it after `key=`; of a part its name with its own settings in brackets."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return ",".join(map(setting_text, value))
+    if is_part(value):
+        inner = ", ".join(f"{key}={text}" for key, text in written(value["params"]).items())
+        return f"{value['name']} ({inner})" if inner else str(value["name"])
+    return str(value)
+
+
+def is_part(value: Any) -> bool:
+    """Whether a setting's plain value is a defense with settings of its own."""
+    return isinstance(value, Mapping) and {"name", "params"} <= value.keys() <= {"name", "params", "version"}
 
 
 def parse_axes(pairs: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -124,7 +156,7 @@ def _converted(plugin: type, settings: Mapping[str, Any], name: str) -> dict[str
 def _gathered(plugin: type, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a part (`classifier.weights=x`) gathered under the part's own name."""
     gathered = {key: value for key, value in settings.items() if "." not in key}
-    for key in settings.keys() - gathered.keys():
+    for key in [key for key in settings if "." in key]:
         part, _, inner = key.partition(".")
         held = gathered.get(part, _plain(getattr(plugin, part, None)))
         held = {"name": held} if isinstance(held, str) else held

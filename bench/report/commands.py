@@ -12,7 +12,9 @@ from bench.domain.plan import Plan
 from bench.domain.threat import format_epsilon
 from bench.protocols import Protocol, builtin_protocols
 from bench.registry import defenses
-from bench.settings import spell_out
+from bench.settings import setting_text, spell_out, written
+
+__all__ = ["rerun", "setting_text"]
 
 
 def rerun(plan: Plan, protocol: Protocol | None) -> str:
@@ -37,15 +39,6 @@ def rerun(plan: Plan, protocol: Protocol | None) -> str:
     return shlex.join(words)
 
 
-def setting_text(value: Any) -> str:
-    """A setting's value as one writes it after `key=`."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | tuple):
-        return ",".join(map(setting_text, value))
-    return str(value)
-
-
 def _beyond(plan: Plan, protocol: Protocol | None) -> Mapping[str, Any]:
     """The attack's settings that its protocol does not give it anyway."""
     listed = next((attack.params for attack in protocol.attacks if attack.fixes(plan.attack)), {}) if protocol else {}
@@ -67,7 +60,7 @@ def _source(plan: Plan) -> list[str]:
 
 
 def _settings(option: str, params: Mapping[str, Any]) -> list[str]:
-    return [word for key, value in params.items() for word in (option, f"{key}={setting_text(value)}")]
+    return [word for key, text in written(params).items() for word in (option, f"{key}={text}")]
 
 
 def _exact(epsilon: Fraction) -> str:
