@@ -7,20 +7,20 @@ import tempfile
 from pathlib import Path
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bench import Task, WeightsError
 from defenses.parts.checkpoints import configuration, read, save
 from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.hub_models import checked, quiet
 from defenses.parts.randomness import ambient
+from defenses.parts.resize import resize
 
 with unfit_torchvision():
     from transformers import ViTConfig, ViTForImageClassification
 
 
 class Transformer(nn.Module):
-    """Normalised images (N, C, H, W) to logits (N, K); images of another size are enlarged bilinearly first."""
+    """Normalised images (N, C, H, W) to logits (N, K); images of another size are resized bilinearly first."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Transformer(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """One pass; the processor's rounding to 8 bits after resizing is left out, so that images have a gradient."""
         if images.shape[2:] != (self._size, self._size):
-            images = functional.interpolate(images, (self._size, self._size), mode="bilinear", align_corners=False)
+            images = resize(images, (self._size, self._size), "bilinear")
         logits: Tensor = self.network(pixel_values=images).logits
         return logits
 
