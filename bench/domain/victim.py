@@ -45,6 +45,7 @@ class Victim:
         self._rng = rng
         self._seed = rng.initial_seed()
         self._draw = 0
+        self._drawn = -1, 0  # a draw and its seed, which is asked for at every query
         self._bypasses = False
         self._seen = Observation(self._seed, audits)
 
@@ -163,8 +164,10 @@ class Victim:
 
     def _noise(self) -> int:
         """The seed of the noise under which the next query is answered."""
-        digest = hashlib.sha256(f"{self._seed}/{self._draw}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") >> 1
+        if self._drawn[0] != self._draw:
+            digest = hashlib.sha256(f"{self._seed}/{self._draw}".encode()).digest()
+            self._drawn = self._draw, int.from_bytes(digest[:8], "big") >> 1
+        return self._drawn[1]
 
     def _query(self, classifier: Classifier, images: Tensor) -> Tensor:
         self._rng.manual_seed(self._noise())

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MOST_URGENT: tuple[Role, ...] = ("replay", "judge", "craft")
 """What is nearest to a finished shard comes first, so that as little as possible is lost when a run is killed."""
 
+REPLAYS = 4
+"""Replays are short: one worker in so many is enough for them."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -88,12 +91,23 @@ class Crew:
         """Give every free slot a job; whether anything is running."""
         for role in MOST_URGENT:
             while self._queues[role] and len(self._busy) < self._slots:
-                job, idle = self._queues[role].popleft(), self._idle[role]
-                assert self._name is not None  # expect() has been called
-                worker = idle.pop() if idle else Worker(role, self._name)
+                worker = self._free(role)
+                if worker is None:
+                    break
+                job = self._queues[role].popleft()
                 worker.start(job.task())
                 self._busy[worker.connection] = worker, job
         return bool(self._busy)
+
+    def _free(self, role: Role) -> Worker | None:
+        """A worker for a role; None where as many as are worth their start are busy with it."""
+        if self._idle[role]:
+            return self._idle[role].pop()
+        busy = sum(worker.role == role for worker, _ in self._busy.values())
+        if role == "replay" and busy >= max(1, self._slots // REPLAYS):
+            return None
+        assert self._name is not None  # expect() has been called
+        return Worker(role, self._name)
 
 
 def default_workers(device: str, shards: int) -> int:
