@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from bench import ThreatModel, UsageError, warp
+from bench import ThreatModel, UsageError, pixel_centres, warp
 
 
 def images_and_flow(seed: int, largest: float, size: tuple[int, int] = (8, 6)) -> tuple[Tensor, Tensor]:
@@ -27,6 +27,46 @@ def test_the_unit_is_that_of_torchs_affine_grid() -> None:
     flow[:, 0] = 0.3
     wanted = functional.grid_sample(images, places, padding_mode="border", align_corners=False)
     assert torch.allclose(warp(images, flow), wanted, atol=1e-6)
+
+
+def sampled(images: Tensor, flow: Tensor) -> Tensor:
+    """The same by torch's own sampler."""
+    rows, columns = (pixel_centres(count).to(images) for count in images.shape[2:])
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    places = torch.stack([x, y], -1) + flow.permute(0, 2, 3, 1)
+    return functional.grid_sample(images, places, padding_mode="border", align_corners=False).clamp(0, 1)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 9), (64, 48)])
+@pytest.mark.parametrize("largest", [0.05, 0.9])
+def test_values_and_gradients_are_those_of_torchs_sampler(size: tuple[int, int], largest: float) -> None:
+    images, flow = (part.double() for part in images_and_flow(1, largest, size))
+    cotangent = torch.randn(images.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    found = []
+    for bend in (warp, sampled):
+        leaves = images.clone().requires_grad_(), flow.clone().requires_grad_()
+        bent = bend(*leaves)
+        found.append((bent.detach(), *torch.autograd.grad(bent, leaves, cotangent)))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-10, atol=1e-10)
+
+
+def test_rounding_does_not_grow_with_the_image() -> None:
+    images, flow = images_and_flow(1, 0.05, (224, 224))
+    assert float((warp(images, flow) - warp(images.double(), flow.double())).abs().max()) < 1e-6
+    assert float((sampled(images, flow) - sampled(images.double(), flow.double())).abs().max()) > 1e-6
+
+
+def test_the_flows_gradient_goes_through_no_operation_that_adds_in_any_order() -> None:
+    images, flow = images_and_flow(1, 0.05)
+    nodes, left = set(), [warp(images, flow.requires_grad_()).grad_fn]
+    while left:
+        node = left.pop()
+        if node is not None and node not in nodes:
+            nodes.add(node)
+            left.extend(further for further, _ in node.next_functions)
+    names = {type(node).__name__ for node in nodes}
+    assert "AccumulateGrad" in names
+    assert not names & {"GridSampler2DBackward0", "GatherBackward0", "IndexBackward0", "IndexSelectBackward0"}
 
 
 def test_no_flow_changes_nothing() -> None:
