@@ -36,8 +36,13 @@ def train(
     attack: Annotated[
         str, typer.Option("--attack", help="Makes the adversarial training images, where needed.")
     ] = "aa-linf",
+    attack_settings: options.AttackSettings = None,
     source: Annotated[str, typer.Option("--source", help="The defense on which they are crafted.")] = "resnet",
+    source_settings: options.SourceSettings = None,
     epsilon: Annotated[str, typer.Option("--epsilon", help="Their budget in pixel units.")] = "0.05",
+    evaluate: Annotated[
+        int, typer.Option("--evaluate", min=0, help="Test images to classify at the end; 0 for none.")
+    ] = 1024,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for weights, card and checkpoints [runs/DATASET/DEFENSE]."),
@@ -50,21 +55,27 @@ def train(
     from bench.progress import training_progress
     from bench.registry import attacks
     from bench.settings import combinations, parse_axes, parse_pairs
+    from bench.training.crafting import Perturbing
     from bench.training.training import TrainingRequest
     from bench.training.training import train as run
 
     axes = parse_axes(settings or ())
     varied = [key for key, values in axes.items() if len(values) > 1]
     folder = output or Path("runs") / dataset / defense
+    adversarial = Perturbing(
+        threat=ThreatModel(attacks.find(attack).norm, parse_epsilon(epsilon)),
+        attack=attack,
+        source=source,
+        attack_settings=parse_pairs(attack_settings or ()),
+        source_settings=parse_pairs(source_settings or ()),
+    )
     reports = []
     for chosen in combinations(axes):
         words = [f"{key}={chosen[key]}" for key in varied]
         place = folder.joinpath(*(word.replace("/", "_") for word in words))
         request = TrainingRequest(
             defense=defense,
-            threat=ThreatModel(attacks.find(attack).norm, parse_epsilon(epsilon)),
-            attack=attack,
-            source=source,
+            adversarial=adversarial,
             folder=place,
             command=_command(sys.argv[1:], words, varied, place),
             settings=chosen,
@@ -74,6 +85,7 @@ def train(
             data_dir=data_dir,
             seed=seed,
             device=resolve_device(device),
+            evaluate=evaluate,
         )
         with training_progress(stderr, f"[bold]{' '.join([defense, *words])}[/] on {dataset}", as_json) as watch:
             reports.append(report := run(request, watch))
@@ -89,7 +101,12 @@ def train(
 
 def _show(report: TrainingReport, defense: str) -> None:
     figures = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
-    stdout.print(f"[bold]{defense}[/] reaches [bold]{report.accuracy:.2%}[/] on the test images ({figures}).")
+    if report.accuracy is None:
+        stdout.print(f"[bold]{defense}[/] is trained; its accuracy was not measured ({figures}).")
+    else:
+        stdout.print(
+            f"[bold]{defense}[/] reaches [bold]{report.accuracy:.2%}[/] on {report.evaluated} test images ({figures})."
+        )
     stdout.print(f"Weights {report.weights}, card {report.card}.", soft_wrap=True)
     stdout.print(
         f"Use them: bench evaluate --defense {defense} -D weights={report.weights} --attack aa-linf", soft_wrap=True

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "test"]
 Sampling = Literal["random", "first"]
+_PIECE = 1024
+"""Images of a large set that are in memory at once while it is hashed."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,11 @@ class ImageSet:
 
     def fingerprint(self, indices: Sequence[int]) -> str:
         """SHA-256 over the indices, images and labels of these samples: what a plan is about."""
-        images, labels = self.arrays(indices)
-        digest = hashlib.sha256(repr((self.task.classes, images.shape)).encode())
-        for part in (np.asarray(indices, dtype="<i8"), images.astype("<f4"), labels.astype("<i8")):
-            digest.update(part.tobytes())
+        digest = hashlib.sha256(repr((self.task.classes, (len(indices), *self.task.shape))).encode())
+        digest.update(np.asarray(indices, dtype="<i8").tobytes())
+        for start in range(0, len(indices), _PIECE):
+            digest.update(self.arrays(indices[start : start + _PIECE])[0].astype("<f4").tobytes())
+        digest.update(self.labels[list(indices)].astype("<i8").tobytes())
         return digest.hexdigest()
 
 

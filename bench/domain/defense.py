@@ -160,8 +160,9 @@ class Training:
     """What a training run is given.
 
     `data` are the training images; `folder` receives checkpoints, weights and card, and holds those of an
-    interrupted run; `adversarial()` gives the whole training set as the protocol's attack perturbs it on its source;
-    `origin` stands for the data and how they are perturbed: a checkpoint of another origin is not one of this run.
+    interrupted run; `adversarial(indices)` gives these training images, on the CPU, as the protocol's attack perturbs
+    them on its source, crafted when they are first asked for; `origin` stands for the data and how they are perturbed:
+    a checkpoint of another origin is not one of this run.
     """
 
     task: Task
@@ -170,16 +171,20 @@ class Training:
     seed: int
     folder: Path
     watch: Watch
-    adversarial: Callable[[], Batch]
+    adversarial: Callable[[Sequence[int]], Batch]
     origin: str = ""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training run gives: the weights' file and figures worth keeping (proportions, losses, seconds)."""
+    """What a training run gives: the weights' file and figures worth keeping (proportions, losses, seconds).
+
+    `measure` gives further figures; it is called once weights and card are safe on disk, so that it can cost neither.
+    """
 
     weights: Path
     metrics: Mapping[str, float]
+    measure: Callable[[], Mapping[str, float]] | None = None
 
 
 class Trainable(Defense):
@@ -188,6 +193,11 @@ class Trainable(Defense):
     @abstractmethod
     def recipe(self, task: Task) -> Any:
         """The default hyperparameters for a task, as a frozen dataclass; `bench train -T key=value` replaces fields."""
+
+    def fine_tuning(self, task: Task) -> Any:
+        """The default hyperparameters where the weights that a recipe calls its `start` are given: by default the
+        same."""
+        return self.recipe(task)
 
     @abstractmethod
     def train(self, run: Training, recipe: Any) -> Trained:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PACKAGED = Path(__file__).resolve().parents[1] / "weights"
 SINGLE_FILES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.bin")
+"""Customary names of a network's one file, the one to prefer first."""
+CONFIG = "config.json"
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
 _PICKLES = (".pt", ".pth", ".bin", ".tar")
 
@@ -50,35 +53,76 @@ def network_file(defense: str, weights: str | None, task: Task, hub: Mapping[str
 
 
 def network_with_config(defense: str, weights: str | None, task: Task, hub: Mapping[str, str]) -> dict[str, Path]:
-    """`network_file` by its role, and the configuration beside it where there is one."""
-    path = network_file(defense, weights, task, hub)
-    config = path.with_name("config.json")
-    return {"network": path} | ({"config": config} if config.is_file() else {})
+    """`network_file` by its role, and the configuration beside it where the file does not say itself what it holds."""
+    path = single_file(locate(defense, weights, task, hub, (*SINGLE_FILES, CONFIG)), defense)
+    config = path.with_name(CONFIG)
+    return {"network": path} | ({"config": config} if config.is_file() and not _tells_its_shape(path) else {})
 
 
 def download(name: str, files: Sequence[str]) -> Path:
-    """The local snapshot of a hub repository ('owner/name' or 'owner/name@revision'), fetched where it is missing."""
+    """The local snapshot of a hub repository ('owner/name' or 'owner/name@revision'), fetched where it is missing.
+
+    What lies complete in the hub's cache is taken from there without asking the hub: a revision never changes, and a
+    branch is followed no further than it has been fetched. Of several files with the same weights one is fetched.
+    """
+    repository, _, revision = name.partition("@")
+    found = _cached(repository, revision)
+    if found is not None and _is_whole(found, files):
+        return found
+    return _fetched(repository, revision, tuple(files))
+
+
+@cache
+def _fetched(repository: str, revision: str, files: tuple[str, ...]) -> Path:
+    """The snapshot as the hub has it now, asked for once in a process; without a network what the cache has of it."""
     from huggingface_hub import HfApi, snapshot_download
 
-    repository, _, revision = name.partition("@")
-    unreachable: Exception | None = None
     try:  # asked first because a download without a network tries again and again
-        HfApi().model_info(repository, revision=revision or None, timeout=10)
+        listed = HfApi().model_info(repository, revision=revision or None, timeout=10).siblings or ()
+        wanted = _wanted({file.rfilename for file in listed}, files)
+        return Path(snapshot_download(repository, revision=revision or None, allow_patterns=wanted))
     except Exception as error:  # the hub's client lets its transport's errors through, whatever the transport is
-        unreachable = error
-    try:
-        folder = snapshot_download(
-            repository,
-            revision=revision or None,
-            allow_patterns=list(files),
-            local_files_only=unreachable is not None,
-        )
-    except Exception as error:  # as above
+        found = _cached(repository, revision)
+        if found is not None:  # who reads it says what it lacks
+            return found
         raise WeightsError(
-            f"The weights {repository} could not be fetched from the hub ({type(unreachable or error).__name__}); "
+            f"The weights {repository} could not be fetched from the hub ({type(error).__name__}); "
             f"download them where there is a network and pass -D weights=FOLDER."
         ) from error
-    return Path(folder)
+
+
+def _cached(repository: str, revision: str) -> Path | None:
+    """The snapshot in the hub's cache, whole or in part."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(repository, revision=revision or None, local_files_only=True))
+    except Exception:  # its class has changed from release to release; whatever it is, nothing is there
+        return None
+
+
+def _is_whole(folder: Path, files: Sequence[str]) -> bool:
+    """Whether a snapshot surely holds all that is wanted: an interrupted or narrower download leaves a part of it."""
+    if any("*" in pattern and "/" not in pattern and not pattern.endswith(".json") for pattern in files):
+        return False  # only the hub knows how many there are
+    file = next((folder / name for name in SINGLE_FILES if name in files and (folder / name).is_file()), None)
+    if file is not None:
+        return CONFIG not in files or (folder / CONFIG).is_file() or _tells_its_shape(file)
+    if not any("/" in pattern for pattern in files):
+        return False
+    from defenses.parts.layout import MODELS
+
+    try:
+        parts = json.loads((folder / "model_index.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        parts = MODELS
+    return all((folder / part / name).is_file() for part in MODELS if part in parts for name in MODELS[part])
+
+
+def _wanted(names: Collection[str], files: Sequence[str]) -> list[str]:
+    """The patterns to fetch from a repository of these files: of a network's one file only the name to prefer."""
+    first = next((name for name in SINGLE_FILES if name in files and name in names), None)
+    return [pattern for pattern in files if pattern not in SINGLE_FILES or pattern == first]
 
 
 def single_file(path: Path, defense: str) -> Path:
@@ -139,9 +183,14 @@ def save(path: Path, state: Mapping[str, Tensor], metadata: dict[str, str] | Non
     return path
 
 
+def metadata_of(path: Path) -> dict[str, str]:
+    """What a file of weights says of itself; nothing where it is of another kind, or damaged. Needs no torch."""
+    return _header(path)[0]
+
+
 def configuration(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     """An architecture's configuration: from the file's own metadata, else from `config.json` beside it."""
-    beside = path.with_name("config.json")
+    beside = path.with_name(CONFIG)
     try:
         text = metadata["config"] if "config" in metadata else beside.read_text(encoding="utf-8")
         found = json.loads(text)
@@ -152,6 +201,27 @@ def configuration(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise WeightsError(f"The configuration of {path} should be a JSON object; found {type(found).__name__}.")
     return found
+
+
+def _tells_its_shape(path: Path) -> bool:
+    """Whether a file of weights needs no configuration beside it: it holds one, or its names say what it is."""
+    from defenses.parts.transformer_names import is_foreign
+
+    metadata, names = _header(path)
+    return "config" in metadata or is_foreign(names)
+
+
+def _header(path: Path) -> tuple[dict[str, str], list[str]]:
+    """The metadata and the tensors' names of a safetensors file; none of any other."""
+    if path.suffix != ".safetensors":
+        return {}, []
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as opened:
+            return opened.metadata() or {}, list(opened.keys())
+    except (SafetensorError, OSError):
+        return {}, []
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

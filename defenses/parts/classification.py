@@ -44,6 +44,8 @@ class ClassifierRecipe:
 
 DIGITS = ClassifierRecipe(100, 64, "sgd", 0.1, 5e-4, 0, 0.1, 0.998, "affine")
 CIFAR = ClassifierRecipe(200, 128, "sgd", 0.1, 5e-4, 0, 0.0, 0.0, "crop-flip")
+MEASURED_AT_ONCE = 128
+"""Images that go through a trained network at once: no more than in a step of the training, which needs more memory."""
 
 
 def store_state(module: nn.Module, path: Path) -> Path:
@@ -84,8 +86,12 @@ def learn(
     learned = fit(run, name, module, _optimizer(module, recipe), course, loss, recipe)
     weights = store(learned.module, run.folder / f"{name}.safetensors")
     finish(run, name)
-    accuracy = _accuracy(Network(learned.module, *normalisation), data.images, data.labels)
-    return Trained(weights, {"loss": learned.loss, "train_accuracy": accuracy, "seconds": learned.seconds})
+
+    def measure() -> dict[str, float]:
+        network = Network(learned.module, *normalisation)
+        return {"train_accuracy": accuracy(network, data.images, data.labels)}
+
+    return Trained(weights, {"loss": learned.loss, "seconds": learned.seconds}, measure)
 
 
 def _optimizer(module: nn.Module, recipe: ClassifierRecipe) -> torch.optim.Optimizer:
@@ -97,9 +103,10 @@ def _optimizer(module: nn.Module, recipe: ClassifierRecipe) -> torch.optim.Optim
 
 
 @torch.no_grad()
-def _accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
+def accuracy(network: Network, images: Tensor, labels: Tensor) -> float:
+    """Share of the images that are classified correctly."""
     rng = stream(0, "accuracy")
-    predicted = torch.cat([network(part, rng).argmax(1) for part in torch.split(images, 512)])
+    predicted = torch.cat([network(part, rng).argmax(1) for part in torch.split(images, MEASURED_AT_ONCE)])
     return float((predicted == labels).double().mean())
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 from bench import Network, Task, Trained, Training, UsageError
 from defenses.parts.augmentation import Augmentation, augment
 from defenses.parts.checkpoints import save
+from defenses.parts.classification import MEASURED_AT_ONCE
 from defenses.parts.energy import EnergyNet, climb
 from defenses.parts.randomness import ambient, stream
 from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
@@ -103,9 +104,11 @@ def learn(run: Training, recipe: EnergyRecipe, name: str) -> Trained:
     module = learned.module.get_submodule("net")
     path = save(run.folder / f"{name}.safetensors", module.state_dict())
     finish(run, name)
-    return Trained(
-        path, {"loss": learned.loss, "seconds": learned.seconds} | _figures(module, data.images, data.labels)
-    )
+
+    def measure() -> dict[str, float]:
+        return _figures(module, data.images, data.labels)
+
+    return Trained(path, {"loss": learned.loss, "seconds": learned.seconds}, measure)
 
 
 def _fresh(shape: tuple[int, ...], rng: Generator) -> Tensor:
@@ -131,8 +134,10 @@ def _figures(module: nn.Module, images: Tensor, labels: Tensor) -> dict[str, flo
     """Accuracy on the training images, and how much denser they are than noise."""
     centre = (0.5,) * images.shape[1]
     network, rng = Network(module, centre, centre), stream(0, "noise")
-    logits = network(images, rng)
-    noise = network(torch.rand(images.shape, generator=rng).to(images), rng)
-    accuracy = (logits.argmax(1) == labels).double().mean()
-    margin = logits.logsumexp(1).mean() - noise.logsumexp(1).mean()
-    return {"train_accuracy": float(accuracy), "density_above_noise": float(margin)}
+    correct, margin = 0, 0.0
+    for part, truth in zip(images.split(MEASURED_AT_ONCE), labels.split(MEASURED_AT_ONCE), strict=True):
+        logits = network(part, rng)
+        noise = network(torch.rand(part.shape, generator=rng).to(part), rng)
+        correct += int((logits.argmax(1) == truth).sum())
+        margin += float((logits.logsumexp(1) - noise.logsumexp(1)).double().sum())
+    return {"train_accuracy": correct / len(images), "density_above_noise": margin / len(images)}

@@ -26,8 +26,8 @@ class RobustRecipe:
     """Hyperparameters of adversarial training: SGD (Nesterov 0.9) with a cosine, and its inner attack in linf.
 
     `epsilon` and `step_size` are exact and in pixel units. Every `every` epochs robust accuracy is measured on the
-    share `held_out` of the training images, against twice the steps; without a better one for `patience` measurements
-    (0: however many) the training ends. The best weights are kept.
+    share `held_out` of the training images, against twice the steps, and once more at the end; without a better one for
+    `patience` measurements (0: however many) the training ends. The best weights are kept.
     """
 
     epochs: int
@@ -112,11 +112,12 @@ def learn(
         run.watch(done, total, f"{note}, {settling.note}" if settling.note else note)
 
     best = run.folder / f"{name}.best.safetensors"
-    settling = Settling(best, measure, robust_nets.store, recipe.every * an_epoch, recipe.patience)
+    settling = Settling(best, measure, robust_nets.store, recipe.every * an_epoch, recipe.patience, course.steps)
     identity = (network, recipe, None if extra is None else extra.origin)
     learned = fit(replace(run, watch=watch), name, module, optimizer, course, batch_loss, identity, settled=settling)
-    finish(run, name)  # first: a checkpoint must not outlive the record of what was measured
-    weights = settling.finish(run.folder / f"{name}.safetensors")
+    weights = settling.give(run.folder / f"{name}.safetensors")
+    finish(run, name)  # before the record goes: a checkpoint must not outlive it
+    settling.forget()
     return Trained(
         weights,
         {

@@ -26,7 +26,8 @@ def split(size: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
 
 
 class Settling:
-    """Measures a network every `every` steps, keeps the best one, and says when `patience` measurements gave no better.
+    """Measures a network every `every` steps and after the `last` one, keeps the best one, and says when `patience`
+    measurements gave no better.
 
     `measure` gives a proportion, `store` writes a network to a path. `patience` 0 never ends the training. What was
     measured stays in files beside the training's checkpoint, so that a resumed run decides as a whole one does.
@@ -39,6 +40,7 @@ class Settling:
         store: Callable[[nn.Module, Path], object],
         every: int,
         patience: int,
+        last: int = 0,
     ) -> None:
         self.best = best
         self.note = ""
@@ -46,6 +48,7 @@ class Settling:
         self._store = store
         self._every = every
         self._patience = patience
+        self._last = last
         self._record = best.with_suffix(".json")
         self._measured: dict[int, float] | None = None
 
@@ -53,7 +56,7 @@ class Settling:
         """Called after every step (from 1); whether the training has settled."""
         if self._measured is None:
             self._measured = self._recall(step)
-        if step % self._every:
+        if step % self._every and step != self._last:
             return False
         value = self._measure(network)
         if value > max(self._measured.values(), default=-1.0):
@@ -75,10 +78,16 @@ class Settling:
         """The highest measurement."""
         return (self._measured or {})[self.top]
 
-    def finish(self, path: Path) -> Path:
-        """Move the best network to its final place and drop the record."""
+    def give(self, path: Path) -> Path:
+        """Put the best network in its final place."""
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(self.best.read_bytes())
+        return part.replace(path)
+
+    def forget(self) -> None:
+        """Drop the record and the network that it is about."""
         self._record.unlink()
-        return self.best.replace(path)
+        self.best.unlink()
 
     def _recall(self, step: int) -> dict[int, float]:
         """What an interrupted run measured before the step at which this one goes on."""

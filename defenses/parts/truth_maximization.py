@@ -12,7 +12,7 @@ from bench import Task, Trained, Training, UsageError
 from defenses.parts import lora
 from defenses.parts.denoiser import Denoiser
 from defenses.parts.denoising import noise_loss
-from defenses.parts.randomness import ambient
+from defenses.parts.randomness import ambient, stream
 from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 
 
@@ -20,7 +20,8 @@ from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 class TruthRecipe:
     """Hyperparameters of Truth Maximization; `evaluated` is the step whose weights the defense takes.
 
-    Checkpoints are kept every `early_every` steps up to `early`, then every `late_every`, and at the end.
+    Checkpoints are kept every `early_every` steps up to `early`, then every `late_every`, and at the end. Batches come
+    from a random `share` of the training images; only those that some step sees are attacked.
     """
 
     steps: int
@@ -38,11 +39,14 @@ class TruthRecipe:
     early_every: int = 100
     early: int = 500
     late_every: int = 1000
+    share: float = 1.0
     precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         at_least_one(steps=self.steps, batch=self.batch, rank=self.rank, evaluated=self.evaluated)
         at_least_one(early_every=self.early_every, late_every=self.late_every)
+        if not 0 < self.share <= 1:
+            raise UsageError(f"The recipe's share must lie in (0, 1]; got {self.share}.")
         if self.evaluated > self.steps:
             raise UsageError(f"The recipe's evaluated step {self.evaluated} lies beyond its {self.steps} steps.")
 
@@ -52,7 +56,8 @@ class TruthRecipe:
         return regular or step in (self.evaluated, self.steps)
 
 
-PUBLISHED = TruthRecipe(steps=3000, batch=4, learning_rate=1e-6, evaluated=200)
+PUBLISHED = TruthRecipe(steps=3000, batch=4, learning_rate=1e-6, evaluated=200, share=0.1)
+"""The released code draws its batches from a random tenth of the training images."""
 DIGITS = TruthRecipe(steps=500, batch=64, learning_rate=3e-4, evaluated=200)
 
 
@@ -63,7 +68,8 @@ def recipe_for(task: Task) -> TruthRecipe:
 
 def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> Trained:
     """Adapt the denoiser to the run's adversarial images under their true classes, and write NAME.safetensors."""
-    data = run.adversarial().to(run.device)
+    seen, places = _seen(len(run.data), recipe, run.seed)
+    data = run.adversarial(seen.tolist()).to(run.device)
     with ambient(run.seed):
         trainable = nn.ParameterList(lora.adapt(denoiser.network, recipe.rank, recipe.alpha))
     optimizer = torch.optim.AdamW(
@@ -76,8 +82,8 @@ def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> 
     course = Course(recipe.steps, recipe.warmup, "constant", clip=recipe.clip, precision=recipe.precision)
 
     def loss(step: int, rng: Generator) -> Tensor:
-        chosen = shuffled(len(data), recipe.batch, run.seed, step).to(run.device)
-        with torch.no_grad():
+        chosen = places[step].to(run.device)
+        with torch.no_grad(), torch.autocast(torch.device(run.device).type, enabled=False):
             codes = denoiser.sample(data.images[chosen], rng)
         return noise_loss(denoiser, codes, data.labels[chosen], rng)
 
@@ -91,3 +97,14 @@ def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> 
     finish(run, name)
     parameters = float(sum(parameter.numel() for parameter in trainable))
     return Trained(weights, {"loss": learned.loss, "parameters": parameters, "seconds": learned.seconds})
+
+
+def _seen(size: int, recipe: TruthRecipe, seed: int) -> tuple[Tensor, list[Tensor]]:
+    """The training images that some step sees, sorted, and where each step's batch lies among them."""
+    pool = torch.arange(size)
+    if recipe.share < 1:
+        most = max(1, round(size * recipe.share))
+        pool = torch.randperm(size, generator=stream(seed, "share"))[:most].sort().values
+    batches = [pool[shuffled(len(pool), recipe.batch, seed, step)] for step in range(recipe.steps)]
+    seen = torch.cat(batches).unique()
+    return seen, [torch.searchsorted(seen, batch) for batch in batches]

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bench.datasets.digits import TASK
+from defenses.resnet import ResNet
 from tests.cli.command import bench
 
 
@@ -51,11 +54,29 @@ def test_truth_maximization_trains_on_images_that_the_attack_made_once() -> None
     code, out, err = bench(*words, "--json")
     assert code == 0, err
     card = json.loads(Path(json.loads(out)["card"]).read_text())
-    assert card["adversarial"] == {"attack": "fgsm-linf", "source": "resnet", "norm": "linf", "epsilon": "1/10"}
+    made = card["adversarial"]
+    assert [made[key] for key in ("attack", "source", "norm", "epsilon")] == ["fgsm-linf", "resnet", "linf", "1/10"]
+    assert made["images"] == 128
     crafted = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("adversarial/*/*.safetensors")}
-    assert len(crafted) == 4
+    assert len(crafted) == 1
     bench(*words, "--json")
     assert {path: path.stat().st_mtime_ns for path in Path("runs").rglob("adversarial/*/*.safetensors")} == crafted
+
+
+def test_the_attack_that_is_trained_on_and_its_source_have_settings_and_the_evaluation_a_cap(tmp_path: Path) -> None:
+    words = ["train", "tmdc", "--attack", "pgd-linf", "-A", "steps=2", "-T", "steps=1", "-T", "evaluated=1"]
+    weights = shutil.copy(ResNet().files(TASK)["network"], tmp_path / "mine.safetensors")
+    code, out, err = bench(*words, "--source-setting", f"weights={weights}", "--evaluate", "0", "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    card = json.loads(Path(report["card"]).read_text())
+    assert report["accuracy"] is None
+    assert card["accuracy"] is None
+    assert card["adversarial"]["settings"]["steps"] == 2
+    assert card["adversarial"]["source_settings"] == {"weights": str(weights)}
+    assert card["adversarial"]["images"] == 64
+    code, out, _ = bench("train", "resnet", "-T", "epochs=1", "--evaluate", "32")
+    assert "on 32 test images" in out
 
 
 @pytest.mark.parametrize(
@@ -68,6 +89,8 @@ def test_truth_maximization_trains_on_images_that_the_attack_made_once() -> None
         (["tests.plugins:Hyperplane"], "cannot be trained"),
         (["tmdc", "--source", "resnett"], "Did you mean 'resnet'"),
         (["tmdc", "--epsilon", "9"], "out of range"),
+        (["tmdc", "-A", "step=3"], "has no setting 'step'"),
+        (["tmdc", "-T", "share=0"], "share must lie in (0, 1]"),
     ],
 )
 def test_a_training_that_cannot_be_says_why(words: list[str], hint: str) -> None:

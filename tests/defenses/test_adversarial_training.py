@@ -52,7 +52,7 @@ def training(folder: Path, stop_after: float = float("inf"), notes: list[str] | 
             raise InterruptionError
 
     folder.mkdir(exist_ok=True)
-    return Training(few.task, few, "cpu", 0, folder, watch, lambda: few.read(range(64)))
+    return Training(few.task, few, "cpu", 0, folder, watch, few.read)
 
 
 def short(**changes: Any) -> Any:
@@ -130,6 +130,31 @@ def test_a_resumed_run_settles_as_a_whole_one(tmp_path: Path) -> None:
     assert resumed.metrics["held_out_robust_accuracy"] == whole.metrics["held_out_robust_accuracy"]
     assert any("held out, robust: " in note for note in notes)
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["pgd-at.safetensors"]
+
+
+@pytest.mark.parametrize("defense", [PgdAT(), Trades()], ids=["pgd-at", "trades"])
+def test_a_training_shorter_than_the_time_between_measurements_is_measured_at_its_end(
+    defense: Trainable, tmp_path: Path
+) -> None:
+    recipe = replace(defense.recipe(TASK), epochs=3, batch=16, steps=1, held_out=0.25)
+    recipe = replace(recipe, share=0.0) if isinstance(defense, Trades) else recipe
+    assert recipe.every == 5
+    trained = defense.train(training(tmp_path), recipe)
+    assert trained.metrics["epoch"] == 3
+    assert trained.weights.is_file()
+
+
+def test_the_end_of_a_training_is_measured_between_regular_measurements_too(tmp_path: Path) -> None:
+    values = iter([0.2, 0.9])
+    settling = Settling(
+        tmp_path / "best.safetensors", lambda _: next(values), lambda _, path: path.touch(), every=5, patience=0, last=7
+    )
+    for step in range(1, 8):
+        settling(step, nn.Identity())
+    assert settling.top == 7
+    assert settling.give(tmp_path / "weights.safetensors").is_file()
+    settling.forget()
+    assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
 
 
 @pytest.mark.parametrize("network", ["wide-resnet", "vit"])

@@ -30,7 +30,7 @@ def training(folder: Path, stop_after: float = float("inf")) -> Training:
             raise InterruptionError
 
     folder.mkdir(exist_ok=True)
-    return Training(TASK, data, "cpu", 0, folder, watch, lambda: data.read([0]))
+    return Training(TASK, data, "cpu", 0, folder, watch, data.read)
 
 
 def short() -> EnergyRecipe:
@@ -141,6 +141,23 @@ def test_a_resumed_run_with_its_buffer_gives_the_weights_of_an_uninterrupted_one
     resumed = defense.train(training(tmp_path / "parts"), recipe)
     assert resumed.weights.read_bytes() == whole.weights.read_bytes()
     assert JEM(weights=str(whole.weights)).load(TASK, "cpu")(images(2, (1, 8, 8)), rng()).shape == (2, 10)
+
+
+def test_the_figures_of_a_trained_network_are_measured_in_batches_and_after_its_weights_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = JEM().train(training(tmp_path), short())
+    assert trained.weights.is_file()
+    assert trained.metrics.keys() == {"loss", "seconds"}
+    seen: list[int] = []
+    forward = EnergyNet.forward
+    monkeypatch.setattr(EnergyNet, "forward", lambda net, codes: (seen.append(len(codes)), forward(net, codes))[1])
+    assert trained.measure is not None
+    figures = trained.measure()
+    assert 0 <= figures["train_accuracy"] <= 1
+    assert abs(figures["density_above_noise"]) < 1000
+    assert max(seen) <= 128
+    assert sum(seen) == 2 * 773
 
 
 def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:

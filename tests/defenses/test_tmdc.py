@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,8 +73,8 @@ def colours(count: int) -> ImageSet:
 
 
 def run(data: ImageSet, folder: Path) -> Training:
-    def adversarial() -> Batch:
-        return data.read(range(len(data)))
+    def adversarial(indices: Sequence[int]) -> Batch:
+        return data.read(indices)
 
     def watch(done: float, total: float, note: str = "") -> None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ def training(folder: Path, seed: int = 0, stop_after: float = float("inf")) -> T
         if stop_after < done < total:
             raise InterruptionError
 
-    def adversarial() -> Batch:
-        return few.read(range(64))
+    def adversarial(indices: Sequence[int]) -> Batch:
+        return few.read(indices)
 
     folder.mkdir(exist_ok=True)
     return Training(few.task, few, "cpu", seed, folder, watch, adversarial)

@@ -160,7 +160,7 @@ def test_photographs_get_the_published_network_and_digits_keep_theirs() -> None:
 def test_it_learns_in_bfloat16_too(tmp_path: Path) -> None:
     task, shown = Task("colours", ("red", "green"), (3, 20, 20)), images(8, (3, 20, 20)).numpy()
     data = ImageSet(task, np.arange(8) % 2, lambda index: shown[index])
-    run = Training(task, data, "cpu", 0, tmp_path, lambda done, total, note="": None, lambda: data.read([0]))
+    run = Training(task, data, "cpu", 0, tmp_path, lambda done, total, note="": None, data.read)
     settings: dict[str, Any] = {"epochs": 2, "batch": 4, "steps": 1, "share": 0.0, "held_out": 0.25}
     weights = []
     for precision in ("float32", "bfloat16"):
