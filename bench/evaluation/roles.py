@@ -29,6 +29,7 @@ def run_of(role: str, device: str) -> Run:
     from bench.evaluation.judging import hear
     from bench.loading.classifiers import Shelf
     from bench.loading.determinism import shake
+    from bench.loading.release import let_go
     from bench.loading.seal import Seal
 
     shelf, seal, run = Shelf(device), Seal(), craft if role == "craft" else hear
@@ -38,6 +39,7 @@ def run_of(role: str, device: str) -> Run:
         try:
             return run(job, shelf, watch)
         finally:
+            let_go(device)
             seal.check()
 
     return sealed
