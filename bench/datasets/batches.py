@@ -1,4 +1,4 @@
-"""CIFAR-10's original Python batches, which are pickles, read without running what they might carry."""
+"""CIFAR's original Python batches, which are pickles, read without running what they might carry."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class _Unpickler(pickle.Unpickler):
         return _ADMITTED[module, name]
 
 
-def read_batch(path: Path) -> tuple[NDArray[np.uint8], list[Any]]:
-    """Pixels (N, 3072) uint8, channel by channel and row by row, and N labels.
+def read_batch(path: Path, title: str, label: str) -> tuple[NDArray[np.uint8], list[Any]]:
+    """Pixels (N, 3072) uint8, channel by channel and row by row, and N labels, which are the entry `label`.
 
     Raises `DataError` for anything but a dictionary of these; only the functions that rebuild a numpy array can run.
     """
@@ -43,13 +43,13 @@ def read_batch(path: Path) -> tuple[NDArray[np.uint8], list[Any]]:
         with path.open("rb") as file:
             content = _Unpickler(file, encoding="latin1").load()
     except _RefusedError as error:
-        raise DataError(f"{path} is no CIFAR-10 batch: it asks for {error}, which could run code; refused.") from None
+        raise DataError(f"{path} is no {title} batch: it asks for {error}, which could run code; refused.") from None
     except Exception as error:  # A broken pickle fails in any way that its bytes lead to.
-        raise DataError(f"{path} is no readable CIFAR-10 batch: {error}.") from error
-    pixels, labels = (_entry(content, key) for key in ("data", "labels"))
+        raise DataError(f"{path} is no readable {title} batch: {error}.") from error
+    pixels, labels = (_entry(content, key) for key in ("data", label))
     sound = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.shape[1:] == (3072,)
     if not sound or not isinstance(labels, list) or len(labels) != len(pixels):
-        raise DataError(f"{path} is no CIFAR-10 batch: it should hold data (N, 3072) uint8 and N labels.")
+        raise DataError(f"{path} is no {title} batch: it should hold data (N, 3072) uint8 and N {label}.")
     return pixels, labels
 
 

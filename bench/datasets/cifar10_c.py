@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -16,17 +16,34 @@ from bench.domain.errors import DataError, UsageError, closest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-COMMON = (
-    *("gaussian_noise", "shot_noise", "impulse_noise"),
-    *("defocus_blur", "glass_blur", "motion_blur", "zoom_blur"),
-    *("snow", "frost", "fog", "brightness"),
-    *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
-)
+Kind = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+COMMON = KINDS[:15]
 """The 15 corruptions over which the mean corruption error is taken."""
-EXTRA = ("speckle_noise", "gaussian_blur", "spatter", "saturate")
+EXTRA = KINDS[15:]
 """The 4 that the authors keep for choosing models."""
-KINDS = COMMON + EXTRA
-SEVERITIES = (1, 2, 3, 4, 5)
+Severity = Literal[1, 2, 3, 4, 5]
+SEVERITIES: tuple[int, ...] = get_args(Severity)
 COUNT = 10_000
 FOLDER = "CIFAR-10-C"
 PLACE = "zenodo.org/records/2535967"
@@ -41,8 +58,8 @@ class Cifar10C(Dataset):
     images are cifar10's, looked for in the same place.
     """
 
-    kind: str
-    severity: int
+    kind: Kind
+    severity: Severity
     budgets: ClassVar[Mapping[str, str]] = {norm: Cifar10.budgets[norm] for norm in ("linf", "l2", "l1")}
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,11 +50,12 @@ def class_folders(folder: Path, classes: tuple[str, ...]) -> ClassFolders:
     return ClassFolders(classes, tuple(paths), np.asarray(labels, dtype=np.int64))
 
 
-def decode(source: Path | bytes, name: str, channels: int, size: int | None = None) -> NDArray[np.float32]:
+def decode(
+    source: Path | bytes, name: str, channels: int, fit: Callable[[Image], Image] | None = None
+) -> NDArray[np.float32]:
     """One image (C, H, W), float32 in [0, 1], from a file or its bytes; `name` is what messages call it.
 
-    1 channel is luminance (ITU-R 601), 3 are RGB; transparency is dropped. With `size` the shorter side is scaled to it
-    (bicubic, antialiased) and the centre square is kept, which leaves an image of that size as it is.
+    1 channel is luminance (ITU-R 601), 3 are RGB; transparency is dropped. `fit` scales and cuts what was decoded.
     Raises `DataError` where the image cannot be read or has more than 8 bits a channel.
     """
     from PIL import Image
@@ -66,17 +68,23 @@ def decode(source: Path | bytes, name: str, channels: int, size: int | None = No
         raise DataError(f"{name} cannot be read as an image ({error}); replace or remove it.") from error
     if mode.startswith(("I", "F")):
         raise DataError(f"{name} has more than 8 bits a channel (mode {mode}); convert it to 8 bits.")
-    pixels = np.asarray(_square(converted, size) if size else converted)
+    pixels = np.asarray(fit(converted) if fit else converted)
     scaled: NDArray[np.float32] = pixels.astype(np.float32) / np.float32(255)
     return np.ascontiguousarray(scaled[None] if channels == 1 else scaled.transpose(2, 0, 1))
 
 
-def _square(image: Image, size: int) -> Image:
-    from PIL import Image as Pillow
+def square(size: int) -> Callable[[Image], Image]:
+    """Scales the shorter side to `size` (bicubic, antialiased) and keeps the centre square, which leaves an image of
+    that size as it is."""
 
-    shorter = min(image.size)
-    if shorter != size:
-        width, height = (max(size, round(side * size / shorter)) for side in image.size)
-        image = image.resize((width, height), Pillow.Resampling.BICUBIC)
-    left, top = (image.width - size) // 2, (image.height - size) // 2
-    return image.crop((left, top, left + size, top + size))
+    def fit(image: Image) -> Image:
+        from PIL import Image as Pillow
+
+        shorter = min(image.size)
+        if shorter != size:
+            width, height = (max(size, round(side * size / shorter)) for side in image.size)
+            image = image.resize((width, height), Pillow.Resampling.BICUBIC)
+        left, top = (image.width - size) // 2, (image.height - size) // 2
+        return image.crop((left, top, left + size, top + size))
+
+    return fit

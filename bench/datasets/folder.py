@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from bench.datasets.files import class_folders, class_names, decode
+from bench.datasets.files import class_folders, class_names, decode, square
 from bench.domain.dataset import Dataset, ImageSet, Split, Task
 from bench.domain.errors import DataError, UsageError
 
@@ -45,12 +45,13 @@ class Folder(Dataset):
             )
         root, classes = _layout(split, folder)
         found = class_folders(root, classes)
-        shape = decode(found.paths[0], str(found.paths[0]), self.channels, self.size).shape
+        fit = square(self.size) if self.size else None
+        shape = decode(found.paths[0], str(found.paths[0]), self.channels, fit).shape
         task = Task("folder", classes, (shape[0], shape[1], shape[2]))
 
         def image(index: int) -> NDArray[np.float32]:
             path = found.paths[index]
-            pixels = decode(path, str(path), self.channels, self.size)
+            pixels = decode(path, str(path), self.channels, fit)
             if pixels.shape != shape:
                 raise DataError(
                     f"{path} has {pixels.shape[2]}x{pixels.shape[1]} pixels, but {found.paths[0].name} has "

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import pickle
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,53 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pytest
-from PIL import Image
 from pyarrow import parquet
 
 from bench.datasets.cifar10 import CLASSES, Cifar10
 from bench.domain.errors import DataError
+from tests.datasets.written import encoded, write_batch, write_parquet
 
 COUNT = 20
 PIXELS = np.random.RandomState(0).randint(0, 256, (COUNT, 32, 32, 3)).astype(np.uint8)
 LABELS = [(3 * number) % 10 for number in range(COUNT)]
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """An image file's bytes."""
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def write_parquet(path: Path, labels: list[int], pixels: np.ndarray) -> None:
-    """A parquet file as the hub has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    images = [{"bytes": png(image), "path": f"{number}.png"} for number, image in enumerate(pixels)]
-    parquet.write_table(pyarrow.table({"img": images, "label": labels}), path)
-
-
-class Python2Pickler(pickle._Pickler):
-    """Writes bytes as Python 2 wrote its strings, as in the original batches."""
-
-    def save_bytes(self, value: bytes) -> None:
-        self.write(pickle.BINSTRING + struct.pack("<i", len(value)) + value)
-        self.memoize(value)
-
-    dispatch = {**pickle._Pickler.dispatch, bytes: save_bytes}
-
-
-def write_batch(path: Path, labels: list[int], pixels: np.ndarray) -> None:
-    """A batch in the original's very form: Python 2 strings, numpy's old module names, rows of 3072."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stream = io.BytesIO()
-    content = {
-        b"batch_label": b"testing batch 1 of 1",
-        b"labels": labels,
-        b"data": pixels.transpose(0, 3, 1, 2).reshape(-1, 3072),
-        b"filenames": [b"cat_s_000123.png"] * len(labels),
-    }
-    Python2Pickler(stream, protocol=2).dump(content)
-    path.write_bytes(stream.getvalue().replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n"))
 
 
 def as_hub(root: Path) -> Path:
@@ -104,7 +64,7 @@ def test_class_folders_give_the_images_by_class_and_name(tmp_path: Path) -> None
     for name in CLASSES:
         (tmp_path / "test" / name).mkdir(parents=True)
     for number, (pixels, label) in enumerate(zip(PIXELS, LABELS, strict=True)):
-        (tmp_path / "test" / CLASSES[label] / f"{number:03}.png").write_bytes(png(pixels))
+        (tmp_path / "test" / CLASSES[label] / f"{number:03}.png").write_bytes(encoded(pixels))
     images = Cifar10().load("test", tmp_path)
     order = sorted(range(COUNT), key=lambda number: (LABELS[number], number))
     pixels, labels = images.arrays(range(len(images)))
