@@ -54,6 +54,28 @@ def result(defense: str, kind: str, severity: int, wrong: float, *, clean_wrong:
     )
 
 
+def judged(defense: str, kind: str, severity: int, wrong: float, *, n: int = N, **changes: object) -> Result:
+    """The same of the untouched images of a corrupted data set."""
+    found = result(defense, kind, severity, wrong, clean_wrong=wrong, judged=n)
+    dataset = Spec("cifar10-c", {"kind": kind, "severity": severity})
+    images = f"{kind}{severity}"
+    plan = replace(found.plan, dataset=dataset, images=images, size=10_000).untouched()
+    return replace(found, plan=replace(plan, **changes))
+
+
+def on_clean(defense: str, wrong: float, **changes: object) -> Result:
+    """The same of the untouched images of the data set that was corrupted."""
+    found = judged(defense, "fog", 1, wrong)
+    return replace(found, plan=replace(found.plan, dataset=Spec("cifar10"), images="clean", **changes))
+
+
+def data_set(defense: str = "resnet", factor: float = 1) -> list[Result]:
+    """All 75 cells, each a data set's."""
+    return [
+        judged(defense, kind, severity, factor * wrong(kind, severity)) for kind in COMMON for severity in SEVERITIES
+    ]
+
+
 def wrong(kind: str, severity: int) -> int:
     """Errors that differ from cell to cell."""
     return 10 + COMMON.index(kind) + 4 * severity
@@ -120,6 +142,65 @@ def test_results_in_other_norms_or_without_a_kind_are_left_out() -> None:
     assert corruption_errors([other, nameless]) == ()
 
 
+def test_untouched_images_of_a_corrupted_data_set_count_alike() -> None:
+    (table,) = corruption_errors(data_set())
+    (crafted,) = corruption_errors(grid())
+    assert table.missing == ()
+    assert table.errors == crafted.errors
+    assert table.mean == crafted.mean
+    assert table.clean is None
+
+
+def test_the_clean_error_of_a_corrupted_data_set_is_that_of_the_same_samples_uncorrupted() -> None:
+    other = on_clean("resnet", 50, sample_seed=1)
+    (table,) = corruption_errors([other, on_clean("tmdc", 60), on_clean("resnet", 10), *data_set()])
+    assert table.clean == Proportion(10, N)
+    (attacked,) = corruption_errors([attacked_clean("resnet", 10), *data_set()])
+    assert attacked.clean == Proportion(10, N)
+
+
+def attacked_clean(defense: str, wrong: float) -> Result:
+    """A result under an attack, which tells of the clean images too."""
+    found = on_clean(defense, wrong)
+    threat = ThreatModel("linf", Fraction(8, 255))
+    return replace(found, plan=replace(found.plan, attack=Spec("pgd-linf"), threat=threat, knowledge="white-box"))
+
+
+def test_crafted_and_published_corruptions_stand_apart() -> None:
+    tables = corruption_errors([*data_set()[:70], *grid()[70:]])
+    assert [len(table.missing) for table in tables] == [5, 70]
+
+
+def test_incomplete_results_of_a_corrupted_data_set_are_missing() -> None:
+    cells = data_set()
+    cells[3] = judged("resnet", "gaussian_noise", 4, 3, n=N - 1)
+    (table,) = corruption_errors(cells)
+    assert table.missing == (("gaussian_noise", 4),)
+
+
+def test_attacks_on_a_corrupted_data_set_are_no_corruption_errors() -> None:
+    found = data_set()[0]
+    attacked = replace(found.plan, attack=Spec("pgd-linf"), threat=ThreatModel("linf", Fraction(8, 255)))
+    assert corruption_errors([replace(found, plan=attacked)]) == ()
+
+
+def test_corrupted_data_sets_are_compared_and_relative_where_clean_errors_are_known() -> None:
+    tables = corruption_errors([*data_set(), *data_set("tmdc", factor=2)])
+    subject = compare(tables, "resnet")[1]
+    assert (subject.mean, subject.relative) == (pytest.approx(2), None)
+    known = [on_clean("resnet", 10), on_clean("tmdc", 20)]
+    subject = compare(corruption_errors([*known, *data_set(), *data_set("tmdc", factor=2)]), "resnet")[1]
+    assert subject.relative == pytest.approx(2)
+
+
+def test_a_defense_in_half_precision_is_compared_with_a_baseline_in_single() -> None:
+    half = [replace(one, plan=replace(one.plan, precision="bfloat16")) for one in grid("tmdc", factor=2)]
+    assert [each.mean for each in compare(corruption_errors([*grid(), *half]), "resnet")] == [
+        pytest.approx(1),
+        pytest.approx(2),
+    ]
+
+
 def test_a_comparison_averages_the_ratios_of_the_kinds() -> None:
     tables = corruption_errors([*grid(), *grid("tmdc", factor=2, clean_wrong=20)])
     base, subject = compare(tables, "resnet")
@@ -165,3 +246,16 @@ def test_plans_read_from_a_store_count_alike(tmp_path: Path) -> None:
     }
     assert table.by_kind["fog"].rate == 3 / 8
     assert len(table.missing) == 70
+
+
+def test_untouched_plans_read_from_a_store_count_alike(tmp_path: Path) -> None:
+    store = Store(tmp_path / "results.db")
+    for severity in SEVERITIES:
+        dataset = Spec("cifar10-c", {"kind": "fog", "severity": severity})
+        plan = replace(small_plan("resnet"), dataset=dataset, images=f"{severity:064}").untouched()
+        right = [False] * severity + [True] * (8 - severity)
+        add(store, plan, right, right)
+    add(store, replace(small_plan("resnet"), dataset=Spec("cifar10")).untouched(), [True] * 8, [True] * 8)
+    (table,) = corruption_errors(read_entry(store, plan).result for plan in store.plans())
+    assert table.by_kind["fog"].rate == 3 / 8
+    assert table.clean == Proportion(0, 8)
