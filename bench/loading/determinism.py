@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,23 +11,38 @@ if TYPE_CHECKING:
     from torch import Generator
 
 
+WORKSPACES = (":4096:8", ":16:8")
+"""The settings of CUBLAS_WORKSPACE_CONFIG under which cuBLAS repeats itself; torch asks for one of them."""
+ONE_GENERATOR = ("cpu", "mps")
+"""Kinds of devices that have no generator a device: the CPU's is always given back, MPS's cannot be."""
+
+
 @contextmanager
 def exact(device: str) -> Iterator[None]:
     """Kernels that give equal bits every time: one thread on the CPU, no autotuning and no TF32 on CUDA.
 
-    The number of threads changes how a sum is split, so a shard always runs on one; several shards run side by side.
+    The number of threads changes how a sum is split, so a shard always runs on one; several shards run side by side. An
+    operation that has no deterministic kernel on the device raises `RuntimeError` instead of answering otherwise every
+    time. Fused attention needs no switch of its own: under torch's deterministic algorithms flash and memory-efficient
+    attention take their deterministic backward passes, and cuDNN's is not chosen.
     """
     import torch
 
     threads = torch.get_num_threads()
     matmul = torch.backends.cuda.matmul.allow_tf32
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     if device == "cpu":
         torch.set_num_threads(1)
+    elif os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in WORKSPACES:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = WORKSPACES[0]  # read once, when this process first multiplies on CUDA
     torch.backends.cuda.matmul.allow_tf32 = False
+    torch.use_deterministic_algorithms(True)
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             yield
     finally:
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         torch.backends.cuda.matmul.allow_tf32 = matmul
         torch.set_num_threads(threads)
 
@@ -42,9 +58,10 @@ def seeded(rng: Generator, device: str) -> Iterator[None]:
     import numpy as np
     import torch
 
-    devices = [torch.device(device).index or 0] if device.startswith("cuda") else []
+    place = torch.device(device)
+    devices = [] if place.type in ONE_GENERATOR else [place.index or 0]
     states = np.random.get_state(), random.getstate()  # the global generator is what libraries draw from
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices, device_type=place.type):
         torch.manual_seed(rng.initial_seed())
         np.random.seed(rng.initial_seed() % 2**32)
         random.seed(rng.initial_seed())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import resource
 import subprocess
@@ -9,8 +10,13 @@ import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = ("torch", "numpy", "pyautoattack", "diffusers", "transformers", "peft", "safetensors", "sqlalchemy")
+
+STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_resident_before: int | None = None
+"""Bytes that the process held when its measurement began; None where it cannot be measured so."""
 
 
 @cache
@@ -43,31 +49,67 @@ def resolve_device(wanted: str) -> str:
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: the largest allocation on a GPU since `reset_peak_memory`, the process's largest size on the CPU."""
-    if device.startswith("cuda"):
-        import torch
+    """Bytes since `reset_peak_memory`: on a GPU the largest allocation, on the CPU what the process grew by at most.
 
-        return int(torch.cuda.max_memory_allocated(device))
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(kilobytes if sys.platform == "darwin" else kilobytes * 1024)
+    The CPU's is Linux's largest resident size less the one at the reset; where that cannot be reset (another system, a
+    container that forbids it) it is the largest size that the process ever had.
+    """
+    module = _with_memory_statistics(device)
+    if module is not None:
+        return int(module.max_memory_allocated(device))
+    if _resident_before is not None:
+        return max(0, _status("VmHWM") - _resident_before)
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(size if sys.platform == "darwin" else size * 1024)
 
 
 def reset_peak_memory(device: str) -> None:
-    """Start a new measurement; the CPU's cannot be reset."""
-    if device.startswith("cuda"):
-        import torch
+    """Start a new measurement."""
+    global _resident_before
+    module = _with_memory_statistics(device)
+    if module is not None:
+        module.reset_peak_memory_stats(device)
+        return
+    try:
+        _give_back_freed_memory()
+        CLEAR_REFS.write_text("5")
+        _resident_before = _status("VmRSS")
+    except (OSError, LookupError):
+        _resident_before = None
 
-        torch.cuda.reset_peak_memory_stats(device)
+
+def _with_memory_statistics(device: str) -> Any:
+    """torch's module of a device that counts its own memory; None for the CPU and others that do not."""
+    if device == "cpu":
+        return None
+    import torch
+
+    module = torch.get_device_module(device)
+    return module if hasattr(module, "max_memory_allocated") else None
+
+
+def _status(name: str) -> int:
+    """One of Linux's figures of this process, in bytes."""
+    for line in STATUS.read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(name)
+
+
+def _give_back_freed_memory() -> None:
+    """What was freed before must not serve a shard unseen; glibc alone can be asked to hand it back."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _device_name(device: str) -> str:
-    if device.startswith("cuda"):
-        import torch
-
-        return str(torch.cuda.get_device_name(device))
     if device == "cpu":
         return f"CPU {_processor()}"
-    return device
+    import torch
+
+    name = getattr(torch.get_device_module(device), "get_device_name", None)
+    return device if name is None else str(name(device))
 
 
 def _processor() -> str:

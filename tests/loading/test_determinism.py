@@ -1,0 +1,203 @@
+"""The scope in which a shard runs; and that no shard of ours asks for what CUDA cannot repeat."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench import UsageError
+from bench.datasets.digits import Digits
+from bench.evaluation.crafting import craft
+from bench.evaluation.errand import Errand
+from bench.evaluation.judging import hear
+from bench.evaluation.planning import Request, make_plan
+from bench.loading.classifiers import Shelf
+from bench.loading.determinism import WORKSPACES, exact, seeded
+from bench.protocols import find_protocol
+from bench.registry import attacks, defenses
+from bench.store.artifacts import Artifacts
+from bench.testing.attacks import EPSILON
+from tests.defenses.tiny import COLOURS, images, rng, stable_diffusion, unstaged
+from tests.test_contracts import BRIEF, names
+
+SAMPLES = 2
+SMALL: dict[str, dict[str, Any]] = {
+    "adp": {"steps": 2, "draws": 1},
+    "denoised-smoothing": {"draws": 4},
+    "diffpure": {"steps": 3},
+    "diffusion-classifier": {"timesteps": 4},
+    "rdc": {"steps": 1, "levels": 2},
+    "smoothing": {"draws": 4},
+    "tmdc": {"timesteps": 4},
+}
+SHORT: dict[str, dict[str, Any]] = {
+    **BRIEF,
+    "pgd-linf": {"steps": 2},
+    "pgd-l2": {"steps": 2},
+    "pgd-eot-linf": {"steps": 2, "draws": 2},
+    "pgd-eot-l2": {"steps": 2, "draws": 2},
+    "stadv": {"steps": 3},
+    "certify-l2": {"n0": 10, "n": 20},
+}
+UNREPEATABLE = {
+    "_adaptive_avg_pool2d_backward",
+    "_adaptive_avg_pool3d_backward",
+    "_ctc_loss_backward",
+    "_upsample_bicubic2d_aa_backward",
+    "_upsample_bilinear2d_aa_backward",
+    "adaptive_max_pool2d_backward",
+    "adaptive_max_pool3d_backward",
+    "avg_pool3d_backward",
+    "fractional_max_pool2d_backward",
+    "fractional_max_pool3d_backward",
+    "grid_sampler_2d_backward",
+    "grid_sampler_3d_backward",
+    "histc",
+    "kthvalue",
+    "max_unpool2d",
+    "max_unpool3d",
+    "median",
+    "nanmedian",
+    "nll_loss2d_forward",
+    "put",
+    "put_",
+    "reflection_pad1d_backward",
+    "reflection_pad2d_backward",
+    "reflection_pad3d_backward",
+    "upsample_bicubic2d_backward",
+    "upsample_bilinear2d_backward",
+    "upsample_linear1d_backward",
+    "upsample_trilinear3d_backward",
+}
+"""Operations for which CUDA has no deterministic kernel (torch's notes on `use_deterministic_algorithms`)."""
+
+
+class Recorder(TorchDispatchMode):
+    """Notes every operation that is carried out, those of backward passes as well."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.seen.add(func._schema.name.partition("::")[2])
+        return func(*args, **(kwargs or {}))
+
+
+def watch(done: float, total: float, note: str = "") -> None:
+    """Look away."""
+
+
+def shard(request: Request, folder: Path) -> set[str]:
+    """What is asked of torch by one whole shard: crafted, judged, judged again."""
+    data, shelf = Digits().load("test", None), Shelf("cpu")
+    plan = make_plan(request, lambda: "cpu")
+    shelf.classifier(plan.defense, data.task)
+    batch = data.read(plan.shards()[0].indices)
+    errand = Errand(plan, plan.shards()[0], data.task, batch.images.numpy(), batch.labels.numpy(), SAMPLES)
+    with Recorder() as recorder:
+        errand.proposed(craft(errand.craft(), shelf, watch), Artifacts(folder).write)
+        errand.answered(hear(errand.hearing(), shelf, watch))
+        hear(errand.asked_again(introduced=True), shelf, watch)
+    seen: set[str] = recorder.seen
+    assert seen
+    return seen
+
+
+def request_for(defense: str, attack: str) -> Request:
+    """A white-box cell of a few digits and few steps."""
+    norm = attacks.make(attack, SHORT.get(attack, {})).norm
+    return Request(
+        defense,
+        attack,
+        replace(find_protocol("transfer-1024"), samples=SAMPLES, shard_size=SAMPLES, source=None, draws=2),
+        defense_settings=SMALL.get(defense, {}),
+        attack_settings=SHORT.get(attack, {}),
+        epsilon=Fraction(EPSILON[norm]),
+    )
+
+
+@pytest.mark.parametrize("attack", names(attacks))
+def test_no_attacks_shard_needs_what_cannot_be_repeated(attack: str, tmp_path: Path) -> None:
+    defense = "smoothing" if attack == "certify-l2" else "resnet"
+    assert not shard(request_for(defense, attack), tmp_path) & UNREPEATABLE
+
+
+@pytest.mark.parametrize("defense", names(defenses))
+def test_no_defenses_shard_needs_what_cannot_be_repeated(defense: str, tmp_path: Path) -> None:
+    assert not shard(request_for(defense, "pgd-linf"), tmp_path) & UNREPEATABLE
+
+
+def test_neither_does_stable_diffusion(tmp_path: Path) -> None:
+    classifier = unstaged(stable_diffusion(tmp_path), rows=4).load(COLOURS, "cpu")
+    shown = images(1).requires_grad_()
+    with exact("cpu"), Recorder() as recorder:
+        torch.autograd.grad(classifier(shown, rng())[0, 0], shown)
+    assert "convolution_backward" in recorder.seen
+    assert not recorder.seen & UNREPEATABLE
+
+
+def test_an_operation_without_a_deterministic_kernel_is_refused() -> None:
+    values = torch.zeros(3)
+    with exact("cpu"), pytest.raises(RuntimeError, match="does not have a deterministic implementation"):
+        values.put_(torch.tensor([0, 0]), torch.ones(2))
+    values.put_(torch.tensor([0, 1]), torch.ones(2))
+
+
+def _raise_within() -> None:
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert torch.get_num_threads() == 1
+    raise UsageError("Within.")
+
+
+@pytest.mark.parametrize(("before", "warn_only"), [(False, False), (True, False), (True, True)])
+def test_the_scope_leaves_torch_as_it_found_it(before: bool, warn_only: bool) -> None:
+    threads = torch.get_num_threads()
+    torch.use_deterministic_algorithms(before, warn_only=warn_only)
+    try:
+        with pytest.raises(UsageError), exact("cpu"):
+            _raise_within()
+        assert torch.are_deterministic_algorithms_enabled() == before
+        assert torch.is_deterministic_algorithms_warn_only_enabled() == warn_only
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture
+def _workspace() -> Iterator[None]:
+    before = os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+    yield
+    os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
+    if before is not None:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = before
+
+
+@pytest.mark.usefixtures("_workspace")
+def test_cublas_is_given_a_workspace_with_which_it_repeats_itself() -> None:
+    with exact("cpu"):
+        assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    with exact("cuda"):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] in WORKSPACES
+    for given, wanted in ((":16:8", ":16:8"), (":0:0", WORKSPACES[0])):
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = given
+        with exact("cuda:1"):
+            assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == wanted
+
+
+def test_the_global_generators_come_back_as_they_were() -> None:
+    before = torch.get_rng_state()
+    with seeded(torch.Generator().manual_seed(7), "cpu"):
+        first = torch.rand(3)
+    with seeded(torch.Generator().manual_seed(7), "cpu"):
+        assert torch.equal(first, torch.rand(3))
+    assert torch.equal(before, torch.get_rng_state())
