@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bench.domain.smoothing import count_votes
     from bench.domain.threat import ThreatModel
     from bench.domain.victim import Victim
+    from bench.domain.watching import tick
     from bench.notebook import Store
     from bench.registry import Part
     from bench.stats import binomial_test, clopper_pearson
@@ -50,6 +51,7 @@ _HOMES = {
     "bench.domain.smoothing": ("count_votes",),
     "bench.domain.threat": ("ThreatModel",),
     "bench.domain.victim": ("Victim",),
+    "bench.domain.watching": ("tick",),
     "bench.registry": ("Part",),
     "bench.notebook": ("Store",),
     "bench.stats": ("binomial_test", "clopper_pearson"),
@@ -97,6 +99,7 @@ __all__ = [
     "clopper_pearson",
     "count_votes",
     "pixel_centres",
+    "tick",
     "warp",
 ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,7 +22,8 @@ class ADP(Defense):
     noises. Published: lambda 0.05, 10 steps, 10 draws; tiny images 0.2, 5 and 4, chosen on 200 training images that
     the classifier had not seen. Deviation: the score is that of diffpure's denoiser (`weights` likewise) at the noise
     `sigma`, where they train a score net for this. `gradient` identity is their attack's (BPDA); exact goes through
-    every step. `rows` images go through the network at once, by default what fits into the device.
+    every step. `precision` is that of the denoiser's network; auto is float32. `rows` images go through it at once, by
+    default what fits into the device.
     """
 
     family = "purification"
@@ -34,6 +35,7 @@ class ADP(Defense):
     draws: int | None = None
     enough: float = 1e-3
     gradient: Literal["identity", "exact"] = "identity"
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None
 
     def resolve(self, task: Task) -> ADP:
@@ -41,11 +43,16 @@ class ADP(Defense):
         rate, steps, draws = self._sizes(task)
         return replace(self, rate=rate, steps=steps, draws=draws)
 
+    def on(self, task: Task, device: Callable[[], str]) -> ADP:
+        """The same purifier with its precision spelled out."""
+        from defenses.parts.layout import precision_at
+
+        return replace(self, precision=precision_at(self.precision, None, device))
+
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory. Raises `UsageError` for sizes that make no sense."""
-        import torch
-
         from defenses.parts.ascent import Ascent, ScorePurified
+        from defenses.parts.diffusion import type_for
         from defenses.parts.memory import chunks_for
         from defenses.parts.pixels import load
 
@@ -55,7 +62,8 @@ class ADP(Defense):
                 f"sigma and rate must be above 0, steps and draws at least 1; got sigma {self.sigma:g}, "
                 f"rate {rate:g}, steps {steps}, draws {draws}."
             )
-        denoiser = load(self.files(task)["denoiser"], task, device, torch.float32, conditional=False)
+        dtype = type_for(self.precision, None, device)
+        denoiser = load(self.files(task)["denoiser"], task, device, dtype, conditional=False)
         chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
         ascent = Ascent(denoiser, self.sigma, steps, rate, self.enough)
         return ScorePurified(ascent, inner, self.sigma, draws, chunks, self.gradient)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from bench import Defense, Part, Smoothed, Task
 
@@ -19,7 +20,8 @@ class DenoisedSmoothing(Defense):
 
     Carlini et al. 2023, 2206.10550. `weights` is an unconditional denoiser in pixel space: a file of `bench train
     diffpure` (the packaged ones by default), or a file, folder or hub id in the layout of diffusers' DDPM. `classifier`
-    is any defense that neither draws nor abstains. `sigma`, `draws`, `alpha` and `copies` are those of smoothing.
+    is any defense that neither draws nor abstains. `sigma`, `draws`, `alpha`, `copies` and `rows` are those of
+    smoothing; `precision` is that of the denoiser's network, and auto is float32.
     """
 
     family = "certified by smoothing"
@@ -29,20 +31,29 @@ class DenoisedSmoothing(Defense):
     draws: int = 100
     alpha: float = 0.001
     copies: int = 4
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    rows: int | None = None
+
+    def on(self, task: Task, device: Callable[[], str]) -> DenoisedSmoothing:
+        """The same smoothing with its precision spelled out."""
+        from defenses.parts.layout import precision_at
+
+        return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Smoothed:
         """The vote over denoiser and classifier."""
-        import torch
-
+        from defenses.parts.diffusion import type_for
+        from defenses.parts.memory import noisy_rows
         from defenses.parts.one_shot import DenoisedOnce, timestep_for
         from defenses.parts.pixels import load
-        from defenses.parts.smoothed import GaussianVote, Vote, rows_for
+        from defenses.parts.smoothed import GaussianVote, Vote
 
         vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
-        denoiser = load(self.files(task)["denoiser"], task, device, torch.float32, conditional=False)
+        dtype = type_for(self.precision, None, device)
+        denoiser = load(self.files(task)["denoiser"], task, device, dtype, conditional=False)
         timestep = timestep_for(denoiser.schedule, self.sigma)
         base = DenoisedOnce(denoiser, timestep, self.classifier.load(task, device))
-        return GaussianVote(base, len(task.classes), vote, rows_for(device))
+        return GaussianVote(base, len(task.classes), vote, *noisy_rows(base, task, device, self.rows))
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser, and the configurations beside it that it does not hold itself."""

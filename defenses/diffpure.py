@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,8 +26,8 @@ class DiffPure(Trainable):
     that the classifier had not seen. `weights` is a file of `bench train`, or a file, folder or hub id in the layout
     of diffusers' DDPM (default for cifar10: google/ddpm-cifar10-32); checkpoints of score-SDE and guided-diffusion
     are not read. The gradient is exact, through every step; `surrogate` instead differentiates a descent of so many
-    steps (Lee and Kim 2023, 2303.09051) while predictions take all. `rows` images go through the network at once, by
-    default what fits into the device.
+    steps (Lee and Kim 2023, 2303.09051) while predictions take all. `precision` is that of the denoiser's network; auto
+    is float32. `rows` images go through it at once, by default what fits into the device.
     """
 
     family = "purification"
@@ -37,6 +37,7 @@ class DiffPure(Trainable):
     t_star: float | None = None
     steps: int | None = None
     surrogate: int | None = None
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None
 
     def resolve(self, task: Task) -> DiffPure:
@@ -44,17 +45,23 @@ class DiffPure(Trainable):
         t_star, steps = self._descent(task)
         return replace(self, t_star=t_star, steps=steps)
 
+    def on(self, task: Task, device: Callable[[], str]) -> DiffPure:
+        """The same purifier with its precision spelled out."""
+        from defenses.parts.layout import precision_at
+
+        return replace(self, precision=precision_at(self.precision, None, device))
+
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory."""
-        import torch
-
+        from defenses.parts.diffusion import type_for
         from defenses.parts.memory import chunks_for
         from defenses.parts.pixels import load
         from defenses.parts.purification import Diffusion, descent
         from defenses.parts.purified import Purified
 
         t_star, steps = self._descent(task)
-        denoiser = load(self.files(task)["denoiser"], task, device, torch.float32, conditional=False)
+        dtype = type_for(self.precision, None, device)
+        denoiser = load(self.files(task)["denoiser"], task, device, dtype, conditional=False)
         chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
 
         def purifier(count: int) -> Diffusion:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from bench import Classifier, Defense, Task, UsageError
 
@@ -23,7 +24,8 @@ class RDC(Defense):
     spaced noises of [`lowest`, `highest`]: published 1001 or 126, tiny images 16. Noises are deviations for pixels in
     [-1, 1]; every one is taken to the nearest of the network's schedule. Attacks get the classifier's exact gradient at
     the likelier image, the maximisation's replaced by the identity, as in the paper's code. EDM's own pickled networks
-    are not read. `rows` (image x class x level) go through the network at once.
+    are not read. `precision` is that of both networks; auto is float32. `rows` (image x class x level) go through a
+    network at once.
     """
 
     family = "generative classifiers"
@@ -36,6 +38,7 @@ class RDC(Defense):
     levels: int | None = None
     lowest: float = 1e-4
     highest: float = 3.0
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None
 
     def __post_init__(self) -> None:
@@ -50,20 +53,27 @@ class RDC(Defense):
         """The same classifier with its number of noise levels spelled out."""
         return replace(self, levels=self._levels(task))
 
+    def on(self, task: Task, device: Callable[[], str]) -> RDC:
+        """The same classifier with its precision spelled out."""
+        from defenses.parts.layout import precision_at
+
+        return replace(self, precision=precision_at(self.precision, None, device))
+
     def load(self, task: Task, device: str) -> Classifier:
         """Both denoisers in memory, one before the other."""
         import torch
 
+        from defenses.parts.diffusion import type_for
         from defenses.parts.likelihood import Ascent, EdmClassification, LikelihoodMaximizer
         from defenses.parts.memory import chunks_for
         from defenses.parts.pixels import load
         from defenses.parts.purified import Purified
 
-        files = self.files(task)
-        front = load(files["front/denoiser"], task, device, torch.float32, conditional=False)
+        files, dtype = self.files(task), type_for(self.precision, None, device)
+        front = load(files["front/denoiser"], task, device, dtype, conditional=False)
         ascent = Ascent(self.steps, self.learning_rate, self.softest, self.loudest)
         maximizer = LikelihoodMaximizer(front, ascent, chunks_for(front, task, device, self.rows))
-        denoiser = load(files["denoiser"], task, device, torch.float32)
+        denoiser = load(files["denoiser"], task, device, dtype)
         sigmas = torch.linspace(self.lowest, self.highest, self._levels(task), dtype=torch.float64)
         chunks = chunks_for(denoiser, task, device, self.rows)
         classifier = EdmClassification(denoiser, sigmas, len(task.classes), chunks)

@@ -23,7 +23,8 @@ class Smoothing(Trainable):
     Cohen et al. 2019, 1902.02918. PREDICT with `draws` votes abstains where the two-sided binomial test of the two
     most frequent classes has a p-value above `alpha`. `sigma` (pixels in [0, 1]) should be that of the training.
     `weights` is a file of `bench train`, or a checkpoint of the paper's CIFAR networks (`checkpoint.pth.tar`).
-    `copies` noisy images make the gradient that white-box attacks get in place of the vote's.
+    `copies` noisy images make the gradient that white-box attacks get in place of the vote's. `rows` noisy images go
+    through the network at once, by default what fits into the device.
     """
 
     family = "certified by smoothing"
@@ -32,16 +33,18 @@ class Smoothing(Trainable):
     draws: int = 100
     alpha: float = 0.001
     copies: int = 4
+    rows: int | None = None
 
     def load(self, task: Task, device: str) -> Smoothed:
         """The vote over the network with its normalisation inside and batch norm folded."""
         from defenses.parts.cohen import is_official, load
-        from defenses.parts.smoothed import GaussianVote, Vote, rows_for
+        from defenses.parts.memory import noisy_rows
+        from defenses.parts.smoothed import GaussianVote, Vote
 
         path = self.files(task)["network"]
         network = load(path, task, device) if is_official(path) else _family().load(path, task, device)
         vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
-        return GaussianVote(network, len(task.classes), vote, rows_for(device))
+        return GaussianVote(network, len(task.classes), vote, *noisy_rows(network, task, device, self.rows))
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint."""

@@ -14,15 +14,17 @@ if TYPE_CHECKING:
     from defenses.parts.truth_maximization import TruthRecipe
 
 NAME = "tmdc"
+SAVED = "pytorch_lora_weights.safetensors"
+"""What diffusers calls a file of low-rank weights in the folder that it is told."""
 
 
 @dataclass(frozen=True)
 class TMDC(Trainable):
     """The diffusion classifier with low-rank weights learnt on adversarial images of known class, merged.
 
-    "Struggle with Adversarial Defense? Try Diffusion" (TMDC). `weights` is a file of low-rank weights or the folder of
-    a training run, of which `step` picks a checkpoint; `base` is the denoiser that they adapt. The other settings are
-    those of diffusion-classifier.
+    "Struggle with Adversarial Defense? Try Diffusion" (TMDC). `weights` is a file of low-rank weights, as diffusers has
+    written them since 2023 or as kohya's scripts do, or the folder of a training run, of which `step` picks a
+    checkpoint; `base` is the denoiser that they adapt. The other settings are those of diffusion-classifier.
     """
 
     family = "generative classifiers"
@@ -54,12 +56,9 @@ class TMDC(Trainable):
 
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier with the low-rank weights merged into its denoiser."""
-        from defenses.parts import lora
         from defenses.parts.diffusion import classifier, denoiser_for
 
-        lora_file = self._lora(task)
-        denoiser = denoiser_for(self._base().path(task), self, task, device)
-        lora.merge(denoiser.network, lora_file)
+        denoiser = denoiser_for(self._base().path(task), self, task, device, self._lora(task))
         return classifier(denoiser, self, task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
@@ -89,7 +88,7 @@ class TMDC(Trainable):
 
         path = locate(NAME, self.weights, task, {}, ("*.safetensors",))
         if self.step is None:
-            return single_file(path, NAME)
+            return path / SAVED if (path / SAVED).is_file() else single_file(path, NAME)
         folder = path if path.is_dir() else path.parent
         file = folder / f"step-{self.step:06d}.safetensors"
         if not file.is_file():

@@ -16,6 +16,7 @@ from bench.domain.facts import Controls, Crafting
 from bench.domain.observation import Observation, Query
 from bench.domain.plan import Plan, Shard
 from bench.domain.victim import Victim, ask, without_refusals
+from bench.domain.watching import watched
 from bench.evaluation.controls import ROWS, controls
 from bench.evaluation.proposal import Audit, Craft, Proposal, checked
 from bench.loading.classifiers import Shelf, load_attack
@@ -49,7 +50,8 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
         return _proof(job, attack, shelf, started)
 
     def run(classifier: Classifier) -> tuple[Perturbed, Tensor | None, Observation, Controls]:
-        return _craft(job, attack, classifier, shelf, watch)
+        with watched(watch) as told:
+            return _craft(job, attack, classifier, shelf, told)
 
     (proposal, answers, seen, measured), remarks = shelf.fitted(job.plan.defense, job.task, run)
     images = proposal.images.detach().float().cpu().numpy()

@@ -19,6 +19,7 @@ from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
 from bench.domain.smoothing import count_votes
 from bench.domain.victim import WROTE, ask, check_logits, without_refusals
+from bench.domain.watching import watched
 from bench.loading.classifiers import Shelf
 from bench.loading.door import Introduction, introduce
 from bench.loading.environment import environment, peak_memory, reset_peak_memory
@@ -92,12 +93,12 @@ def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:
 
     def run(classifier: Classifier) -> tuple[list[Answer], bool, bool, Introduction | None, float | None]:
         found, answers = None, []
-        with blame(hearing.defense.name):
+        with blame(hearing.defense.name), watched(watch) as told:
             if hearing.introduced:
                 shown = _tensor(hearing.questions[0].images, shelf.device)
                 found = introduce(classifier, shown, shelf.device)
             for number, question in enumerate(hearing.questions):
-                watch(number, len(hearing.questions), "asked")
+                told(number, len(hearing.questions), "asked")
                 answers.append(_answer(classifier, question, hearing, shelf.device))
         asked_votes = any(question.votes for question in hearing.questions)
         sigma = float(classifier.sigma) if asked_votes and isinstance(classifier, Smoothed) else None

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 
 from bench import Classifier
 from defenses.parts.chain import chain
-from defenses.parts.denoiser import Denoiser
+from defenses.parts.denoiser import Denoiser, noise_levels
 from defenses.parts.gradients import straight_through, with_a_gradient
 from defenses.parts.noise_errors import Chunks
 from defenses.parts.purification import fewer
@@ -52,11 +52,11 @@ class Ascent:
 
     def score(self, images: Tensor) -> Tensor:
         """The gradient (N, C, H, W) of log p in pixel units."""
-        noise = ((1 - self.denoiser.schedule) / self.denoiser.schedule).sqrt() / 2  # codes are twice as wide as pixels
+        noise = noise_levels(self.denoiser.schedule) / 2  # codes are twice as wide as pixels
         timestep = min(int((noise < self.sigma).sum()), len(noise) - 1)
         steps = torch.full((len(images),), timestep, device=images.device)
-        signal = self.denoiser.schedule[timestep].to(images).view(1, 1, 1, 1)
-        codes = signal.sqrt() * self.denoiser.encode(images)
+        signal = self.denoiser.schedule[timestep].to(images.device).view(1, 1, 1, 1)
+        codes = float(signal.sqrt()) * self.denoiser.encode(images)
         predicted = self.denoiser.noise(codes, steps, torch.zeros_like(steps), signal)
         return -predicted / float(noise[timestep])
 

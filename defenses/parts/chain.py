@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from bench import tick
+
 Move = Callable[[Tensor], Tensor]
 
 
@@ -21,7 +23,8 @@ def chain(state: Tensor, moves: Sequence[Move]) -> Tensor:
     if torch.is_grad_enabled() and state.requires_grad:
         apply: Callable[..., Tensor] = _Chain.apply
         return apply(state, moves)
-    for move in moves:
+    for number, move in enumerate(moves):
+        tick(number, len(moves), "steps")
         state = move(state)
     return state
 
@@ -30,7 +33,8 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, state: Tensor, moves: Sequence[Move]) -> Tensor:
         ctx.moves, ctx.states = moves, []
-        for move in moves:
+        for number, move in enumerate(moves):
+            tick(number, len(moves), "steps")
             ctx.states.append(state)
             state = move(state)
         return state
@@ -38,7 +42,8 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        for move, state in zip(reversed(ctx.moves), reversed(ctx.states), strict=True):
+        for number, (move, state) in enumerate(zip(reversed(ctx.moves), reversed(ctx.states), strict=True)):
+            tick(number, len(ctx.moves), "steps back")
             with torch.enable_grad():
                 leaf = state.detach().requires_grad_(True)
                 (gradient,) = torch.autograd.grad(move(leaf), leaf, gradient)

@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from bench import WeightsError
+from defenses.parts.narrow import wide
 
 
 class Denoiser(ABC):
@@ -25,7 +26,7 @@ class Denoiser(ABC):
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
-        """Codes (N, c, h, w) of images (N, C, H, W) in [0, 1]; differentiable, in the network's own type."""
+        """Codes (N, c, h, w) of images (N, C, H, W) in [0, 1]; differentiable, at least in float32."""
 
     @abstractmethod
     def sample(self, images: Tensor, rng: Generator) -> Tensor:
@@ -33,27 +34,37 @@ class Denoiser(ABC):
 
     @abstractmethod
     def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
-        """The predicted noise of R noised codes at timesteps (R,) under classes (R,); `signal` (R, 1, 1, 1) is the
-        schedule at those timesteps."""
+        """The predicted noise of R noised codes at timesteps (R,) under classes (R,), in the codes' type whatever the
+        network's; `signal` (R, 1, 1, 1) float64 is the schedule at those timesteps."""
 
     def noised(self, codes: Tensor, noise: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(abar_t) code + sqrt(1 - abar_t) noise (Ho et al. 2020, 2006.11239, eq. 4), and abar_t (R, 1, 1, 1)."""
-        signal = self.schedule.to(codes.device)[steps].to(codes.dtype).view(-1, 1, 1, 1)
-        return signal.sqrt() * codes + (1 - signal).sqrt() * noise, signal
+        signal = self.schedule.to(codes.device)[steps].view(-1, 1, 1, 1)
+        kept, added = amplitudes(signal, codes.dtype)
+        return kept * codes + added * noise, signal
 
     def errors(self, codes: Tensor, noise: Tensor, steps: Tensor, classes: Tensor, loss: str) -> Tensor:
         """Mean error (R,) of the predicted noise by row, absolute ('l1') or squared ('l2'), at least in float32."""
         noisy, signal = self.noised(codes, noise, steps)
         predicted = self.noise(noisy, steps, classes, signal)
-        wide = torch.promote_types(predicted.dtype, torch.float32)
-        difference = (predicted.to(wide) - noise.to(wide)).flatten(1)
+        type_of_errors = wide(codes.dtype)
+        difference = (predicted.to(type_of_errors) - noise.to(type_of_errors)).flatten(1)
         return difference.abs().mean(1) if loss == "l1" else difference.square().mean(1)
 
 
 def as_noise(predicted: Tensor, kind: str, noisy: Tensor, signal: Tensor) -> Tensor:
     """The noise behind a prediction: itself for 'epsilon', sqrt(abar) v + sqrt(1 - abar) x_t for 'v_prediction'
     (Salimans and Ho 2022, 2202.00512, appendix D)."""
-    return predicted if kind == "epsilon" else signal.sqrt() * predicted + (1 - signal).sqrt() * noisy
+    if kind == "epsilon":
+        return predicted
+    kept, added = amplitudes(signal, noisy.dtype)
+    return kept * predicted + added * noisy
+
+
+def amplitudes(signal: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """sqrt(abar) and sqrt(1 - abar) of a float64 `signal`, rounded to a type only when they are formed: in bfloat16
+    1 - abar is 0 at the first timesteps."""
+    return signal.sqrt().to(dtype), (1 - signal).sqrt().to(dtype)
 
 
 def prediction_of(settings: Mapping[str, object], path: Path) -> str:

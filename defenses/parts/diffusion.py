@@ -9,24 +9,30 @@ import torch
 from bench import Task, UsageError
 from defenses.parts.denoiser import Denoiser
 from defenses.parts.elimination import DiffusionClassification
-from defenses.parts.layout import files, is_latent, precision_at
+from defenses.parts.layout import Precision, files, is_latent, precision_at
 from defenses.parts.memory import chunks_for
 from defenses.parts.search import Settings, search_for
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
-def denoiser_for(path: Path, settings: Settings, task: Task, device: str) -> Denoiser:
-    """The denoiser at a path: Stable Diffusion where its folders are there, else a pixel denoiser."""
+def denoiser_for(path: Path, settings: Settings, task: Task, device: str, adaptation: Path | None = None) -> Denoiser:
+    """The denoiser at a path: Stable Diffusion where its folders are there, else a pixel denoiser; with the low-rank
+    weights of a file merged into it where there is one."""
     found = files(path, "diffusion-classifier")
-    dtype = DTYPES[precision_at(settings.precision, path, lambda: device)]
+    dtype = type_for(settings.precision, path, device)
     if is_latent(path):
         from defenses.parts import latents
 
-        return latents.load(path, task, device, dtype, settings.prompt)
+        return latents.load(path, task, device, dtype, settings.prompt, adaptation)
     from defenses.parts import pixels
 
-    return pixels.load(found["denoiser"], task, device, dtype)
+    return pixels.load(found["denoiser"], task, device, dtype, adaptation=adaptation)
+
+
+def type_for(precision: Precision, path: Path | None, device: str) -> torch.dtype:
+    """The type that a denoiser's network computes in; `path` as in `precision_at`."""
+    return DTYPES[precision_at(precision, path, lambda: device)]
 
 
 def classifier(denoiser: Denoiser, settings: Settings, task: Task, device: str) -> DiffusionClassification:
@@ -34,7 +40,5 @@ def classifier(denoiser: Denoiser, settings: Settings, task: Task, device: str) 
     search = search_for(settings, latent=not denoiser.pixels)
     if search.highest > len(denoiser.schedule):
         raise UsageError(f"The denoiser knows timesteps below {len(denoiser.schedule)}; highest is {search.highest}.")
-    if settings.rows is not None and settings.rows < 1:
-        raise UsageError(f"rows must be at least 1; got {settings.rows}.")
     chunks = chunks_for(denoiser, task, device, settings.rows)
     return DiffusionClassification(denoiser, search, len(task.classes), chunks)

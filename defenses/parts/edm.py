@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 
 from bench import UsageError
 from defenses.parts.denoiser import Denoiser, noise_levels
+from defenses.parts.narrow import type_of, wide
 
 if TYPE_CHECKING:
     from bench import Watch
@@ -67,10 +68,10 @@ def expected(denoiser: Denoiser, noisy: Tensor, sigma: float, classes: Tensor) -
     known = noise_levels(denoiser.schedule).log().cpu().numpy()
     timestep = float(np.interp(np.log(sigma), known, np.arange(len(known))))
     share = 1 / (1 + sigma**2)
-    dtype = next(denoiser.network.parameters()).dtype
     steps = torch.full((len(noisy),), timestep, device=noisy.device)
-    signal = torch.full((len(noisy), 1, 1, 1), share, device=noisy.device, dtype=dtype)
-    predicted = denoiser.noise((noisy * share**0.5).to(dtype), steps, classes, signal)
+    signal = torch.full((len(noisy), 1, 1, 1), share, device=noisy.device, dtype=torch.float64)
+    codes = (noisy * share**0.5).to(wide(type_of(denoiser.network)))
+    predicted = denoiser.noise(codes, steps, classes, signal)
     return noisy - sigma * predicted.double()
 
 

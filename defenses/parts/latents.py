@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Generator, Tensor, nn
 
 from bench import Task, UsageError, WeightsError
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.hub_models import checked, quiet
+from defenses.parts.layout import MODELS
+from defenses.parts.lora import merge
+from defenses.parts.narrow import narrowly, type_of
 from defenses.parts.randomness import ambient
 from defenses.parts.resize import resize
 
@@ -27,7 +31,8 @@ with unfit_torchvision():
 class LatentDenoiser(Denoiser):
     """Codes are the autoencoder's latents of enlarged images; a class is the embedding (K, L, d) of its prompt.
 
-    Deviation from the published code: the enlarged image is not rounded to 8 bits, so that it has a gradient.
+    Only the network computes in half precision; autoencoder and codes stay in float32. Deviations from the published
+    code: that, and the enlarged image is not rounded to 8 bits, so that it has a gradient.
     """
 
     def __init__(
@@ -57,17 +62,25 @@ class LatentDenoiser(Denoiser):
     def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
         """One pass through the network under the classes' prompts."""
         embeddings = self._embeddings[classes]
-        predicted = self.network(noisy, steps, encoder_hidden_states=embeddings, return_dict=False)[0]
+
+        def network(values: Tensor) -> Tensor:
+            predicted: Tensor = self.network(values, steps, encoder_hidden_states=embeddings, return_dict=False)[0]
+            return predicted
+
+        predicted = narrowly(network, noisy, embeddings.dtype)
         return as_noise(predicted, self._kind, noisy, signal)
 
     def _distribution(self, images: Tensor) -> Any:
         size = (self._resolution, self._resolution)
         enlarged = resize(images, size, "bicubic", cut=True)
-        return self._autoencoder.encode((2 * enlarged - 1).to(self._embeddings.dtype)).latent_dist
+        return self._autoencoder.encode((2 * enlarged - 1).to(type_of(self._autoencoder))).latent_dist
 
 
-def load(path: Path, task: Task, device: str, dtype: torch.dtype, prompt: str) -> LatentDenoiser:
-    """Stable Diffusion from its folder, the prompts of the task's classes embedded once.
+def load(
+    path: Path, task: Task, device: str, dtype: torch.dtype, prompt: str, adaptation: Path | None = None
+) -> LatentDenoiser:
+    """Stable Diffusion from its folder, the prompts of the task's classes embedded once, with the low-rank weights of a
+    file merged into it where there is one.
 
     Raises `WeightsError` where a model is missing, corrupt or of another architecture, `UsageError` for a prompt
     without the word {class}, and for images that have no three channels.
@@ -78,8 +91,12 @@ def load(path: Path, task: Task, device: str, dtype: torch.dtype, prompt: str) -
         raise UsageError(f"Stable Diffusion reads colour images (3 channels); {task.dataset} has {task.shape[0]}.")
     prompts = [prompt.replace("{class}", name) for name in task.classes]
     embeddings = _embed(path, prompts).to(device, dtype)
-    autoencoder = _model(path / "vae", partial(AutoencoderKL.from_pretrained, torch_dtype=dtype)).to(device)
-    network = _model(path / "unet", partial(UNet2DConditionModel.from_pretrained, torch_dtype=dtype)).to(device)
+    autoencoder = _model(path / "vae", partial(AutoencoderKL.from_pretrained, torch_dtype=torch.float32)).to(device)
+    network = _model(path / "unet", partial(UNet2DConditionModel.from_pretrained, torch_dtype=dtype))
+    if adaptation is not None:
+        with safe_open(path / "unet" / MODELS["unet"][0], framework="pt") as file:  # a layer at a time, unrounded
+            merge(network, adaptation, file.get_tensor)
+    network = network.to(device)
     schedule = json.loads((path / "scheduler" / "scheduler_config.json").read_text("utf-8"))
     return LatentDenoiser(network, autoencoder, embeddings, schedule, path)
 

@@ -35,11 +35,12 @@ def is_latent(path: Path) -> bool:
     return (path / "unet").is_dir() and (path / "vae").is_dir()
 
 
-def precision_at(wanted: Precision, path: Path, device: Callable[[], str]) -> Precision:
-    """What 'auto' stands for: float16 for Stable Diffusion on CUDA, else float32."""
+def precision_at(wanted: Precision, path: Path | None, device: Callable[[], str]) -> Precision:
+    """What 'auto' stands for: float16 for Stable Diffusion on CUDA, else float32; `path` is None for denoisers that are
+    in pixel space whatever their file."""
     if wanted != "auto":
         return wanted
-    return "float16" if is_latent(path) and device().startswith("cuda") else "float32"
+    return "float16" if path is not None and is_latent(path) and device().startswith("cuda") else "float32"
 
 
 def files(path: Path, defense: str) -> dict[str, Path]:

@@ -1,51 +1,93 @@
-"""How many rows go through a denoiser at once: measured on CUDA, a habit on the CPU."""
+"""How many rows go through a network at once: measured on CUDA, a habit on the CPU."""
 
 from __future__ import annotations
 
-import torch
+from collections.abc import Callable
 
-from bench import Task
+import torch
+from torch import Tensor
+
+from bench import Classifier, Task, UsageError
 from defenses.parts.denoiser import Denoiser
 from defenses.parts.noise_errors import Chunks
 
 SHARE = 0.7
 """Share of a device's memory, less the weights, that a chunk may fill."""
 MOST_ROWS = 4096
+ENCODED = 8
+"""Images that go through an autoencoder at once on CUDA, where they fit."""
+NOISY_ROWS = 128
+"""Noisy images that go through a network at once on the CPU: what a core's cache likes."""
+
+Pass = Callable[[Tensor], Tensor]
 
 
 def chunks_for(denoiser: Denoiser, task: Task, device: str, rows: int | None) -> Chunks:
-    """Rows a network call: the user's, else what the device holds (a power of two), else what is fastest on a CPU."""
-    cuda = device.startswith("cuda")
-    images = MOST_ROWS if denoiser.pixels else (8 if cuda else 1)
+    """Rows a network call: the user's, else what the device holds (a power of two), else what is fastest on a CPU.
+
+    Raises `UsageError` for less than one row.
+    """
+    _check(rows)
+    if not device.startswith("cuda"):
+        images = MOST_ROWS if denoiser.pixels else 1
+        plain, graph = (512, 256) if denoiser.pixels else (8, 1)
+        return Chunks(rows or plain, rows or graph, images)
+    one = torch.zeros(1, *task.shape, device=device)
+    images = MOST_ROWS if denoiser.pixels else _fitting(denoiser.encode, one, True, 0, ENCODED)
     if rows is not None:
         return Chunks(rows, rows, images)
-    if not cuda:
-        return Chunks(512, 256, images) if denoiser.pixels else Chunks(8, 1, images)
-    codes = denoiser.encode(torch.zeros(1, *task.shape, device=device))
-    return Chunks(_rows(denoiser, codes, False), _rows(denoiser, codes, True), images)
-
-
-def _rows(denoiser: Denoiser, codes: torch.Tensor, graph: bool) -> int:
-    """The largest power of two that fits, from the device's total memory and the measured bytes a row."""
-    few, many = _peak(denoiser, codes, 2, graph), _peak(denoiser, codes, 6, graph)
-    bytes_a_row = max(1, (many - few) // 4)
-    total = torch.cuda.get_device_properties(codes.device).total_memory
     weights = sum(p.numel() * p.element_size() for p in denoiser.network.parameters())
+
+    def errors(codes: Tensor) -> Tensor:
+        steps = torch.full((len(codes),), len(denoiser.schedule) // 2, device=codes.device)
+        return denoiser.errors(codes, torch.zeros_like(codes), steps, torch.zeros_like(steps), "l1")
+
+    codes = denoiser.encode(one)
+    plain, graph = (_fitting(errors, codes, kept, weights, MOST_ROWS) for kept in (False, True))
+    return Chunks(plain, graph, images)
+
+
+def noisy_rows(base: Classifier, task: Task, device: str, rows: int | None) -> tuple[int, int]:
+    """Noisy images that go through a smoothed classifier's base at once, without a graph and with one; as above."""
+    _check(rows)
+    if rows is not None:
+        return rows, rows
+    if not device.startswith("cuda"):
+        return NOISY_ROWS, NOISY_ROWS
+    rng, one = torch.Generator(device).manual_seed(0), torch.zeros(1, *task.shape, device=device)
+
+    def logits(images: Tensor) -> Tensor:
+        return base(images, rng)
+
+    plain = _fitting(logits, one, False, 0, MOST_ROWS)
+    return plain, min(plain, _fitting(logits, one, True, 0, MOST_ROWS))
+
+
+def _check(rows: int | None) -> None:
+    if rows is not None and rows < 1:
+        raise UsageError(f"rows must be at least 1; got {rows}.")
+
+
+def _fitting(one_pass: Pass, row: Tensor, graph: bool, weights: int, most: int) -> int:
+    """The largest power of two that fits, from the device's total memory and the measured bytes a row; it hangs on
+    nothing else, so that devices of one kind cut alike."""
+    few, many = _peak(one_pass, row, 2, graph), _peak(one_pass, row, 6, graph)
+    bytes_a_row = max(1, (many - few) // 4)
+    total = torch.cuda.get_device_properties(row.device).total_memory
     room = int((total - weights) * SHARE) // bytes_a_row
-    return min(MOST_ROWS, 1 << max(0, room.bit_length() - 1))
+    return min(most, 1 << max(0, room.bit_length() - 1))
 
 
-def _peak(denoiser: Denoiser, codes: torch.Tensor, rows: int, graph: bool) -> int:
-    """Peak bytes of one network call on `rows` rows; run twice, as the first call also sets up its kernels."""
+def _peak(one_pass: Pass, row: Tensor, rows: int, graph: bool) -> int:
+    """Peak bytes of one pass of `rows` rows; run twice, as the first call also sets up its kernels."""
     peak = 0
     for _ in range(2):
         torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(codes.device)
-        leaf = codes.detach().expand(rows, -1, -1, -1).clone().requires_grad_(graph)
-        steps = torch.full((rows,), len(denoiser.schedule) // 2, device=codes.device)
+        torch.cuda.reset_peak_memory_stats(row.device)
+        leaf = row.detach().expand(rows, *row.shape[1:]).clone()
         with torch.set_grad_enabled(graph):
-            errors = denoiser.errors(leaf, torch.zeros_like(leaf), steps, torch.zeros_like(steps), "l1")
-            if graph:
-                torch.autograd.grad(errors.sum(), leaf)
-        peak = int(torch.cuda.max_memory_allocated(codes.device))
+            found = one_pass(leaf.requires_grad_(graph))
+            if graph and found.requires_grad:
+                torch.autograd.grad(found.sum(), leaf)
+        peak = int(torch.cuda.max_memory_allocated(row.device))
     return peak

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from bench import tick
 from defenses.parts.denoiser import Denoiser
 
 
@@ -60,10 +60,10 @@ class _ErrorTable(torch.autograd.Function):
         ctx.save_for_backward(codes)
         ctx.denoiser, ctx.rows, ctx.loss, ctx.chunks = denoiser, rows, loss, chunks
         every = torch.arange(_count(rows), device=codes.device)
-        parts = [
-            denoiser.errors(codes[image], noise, step, kind, loss)
-            for image, kind, step, noise in _cut(rows, every, chunks.plain)
-        ]
+        parts: list[Tensor] = []
+        for image, kind, step, noise in _cut(rows, every, chunks.plain):
+            tick(len(parts) * chunks.plain, len(every), "denoised")
+            parts.append(denoiser.errors(codes[image], noise, step, kind, loss))
         return torch.cat(parts).view(rows.shape)
 
     @staticmethod
@@ -72,26 +72,19 @@ class _ErrorTable(torch.autograd.Function):
         (codes,) = ctx.saved_tensors
         flat = gradient.flatten()
         chosen = flat.nonzero().flatten()
-        total = torch.zeros_like(codes, dtype=torch.promote_types(codes.dtype, torch.float32))
-        scale = _scale(flat, codes)
+        total = torch.zeros_like(codes)
         places = torch.split(chosen, ctx.chunks.graph)
-        for place, (image, kind, step, noise) in zip(places, _cut(ctx.rows, chosen, ctx.chunks.graph), strict=True):
+        cut = zip(places, _cut(ctx.rows, chosen, ctx.chunks.graph), strict=True)
+        for number, (place, (image, kind, step, noise)) in enumerate(cut):
+            tick(number * ctx.chunks.graph, len(chosen), "differentiated")
             with torch.enable_grad():
                 leaf = codes[image].detach().requires_grad_(True)
                 errors = ctx.denoiser.errors(leaf, noise, step, kind, ctx.loss)
-                (slope,) = torch.autograd.grad(errors, leaf, flat[place].to(errors.dtype) * scale)
+                (slope,) = torch.autograd.grad(errors, leaf, flat[place].to(errors.dtype))
             owners = torch.unique(image)  # a product, not index_add: that one adds in any order on CUDA
             share = (owners[:, None] == image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
             total[owners] += share.view(-1, *total.shape[1:])
-        return (total / scale).to(codes.dtype), None, None, None, None
-
-
-def _scale(gradient: Tensor, codes: Tensor) -> float:
-    """A power of two that keeps a half-precision network's small gradients from vanishing; 1 in full precision."""
-    largest = float(gradient.abs().max())
-    if codes.dtype.itemsize > 2 or largest == 0:
-        return 1.0
-    return 2.0 ** min(60, math.floor(math.log2(codes[0].numel() / largest)))
+        return total, None, None, None, None
 
 
 def _count(rows: Rows) -> int:

@@ -45,9 +45,10 @@ class DenoisedOnce(Classifier):
         """What the denoiser takes the images (N, C, H, W) to be without their noise, in [0, 1]."""
         codes = self.denoiser.encode(images)
         steps = torch.full((len(codes),), self.timestep, device=codes.device)
-        signal = self.denoiser.schedule[self.timestep].to(codes).view(1, 1, 1, 1)
-        predicted = self.denoiser.noise(signal.sqrt() * codes, steps, torch.zeros_like(steps), signal)
-        clean = codes - ((1 - signal) / signal).sqrt() * predicted
+        signal = self.denoiser.schedule[self.timestep].to(codes.device).view(1, 1, 1, 1)
+        kept, level = signal.sqrt().to(codes.dtype), noise_levels(signal).to(codes.dtype)
+        predicted = self.denoiser.noise(kept * codes, steps, torch.zeros_like(steps), signal)
+        clean = codes - level * predicted
         return ((clean.clamp(-1, 1) + 1) / 2).to(images.dtype)
 
     def stand_in(self) -> Classifier | None:

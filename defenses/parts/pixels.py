@@ -16,6 +16,8 @@ from defenses.parts.checkpoints import configuration, fill, read, save
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.layout import schedule_file
+from defenses.parts.lora import merge
+from defenses.parts.narrow import narrowly, type_of, wide
 from defenses.parts.randomness import ambient
 
 with unfit_torchvision():
@@ -48,8 +50,8 @@ class PixelDenoiser(Denoiser):
         self._kind = prediction_of(schedule, path)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] and the network's own type."""
-        return (2 * images - 1).to(next(self.network.parameters()).dtype)
+        """Images in [-1, 1], at least in float32."""
+        return 2 * images.to(wide(type_of(self.network))) - 1
 
     def sample(self, images: Tensor, rng: Generator) -> Tensor:
         """The same: nothing here is random."""
@@ -58,7 +60,12 @@ class PixelDenoiser(Denoiser):
     def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
         """One pass through the network."""
         labels = classes if self.conditional else None
-        predicted = self.network(noisy, steps, class_labels=labels, return_dict=False)[0]
+
+        def network(values: Tensor) -> Tensor:
+            predicted: Tensor = self.network(values, steps, class_labels=labels, return_dict=False)[0]
+            return predicted
+
+        predicted = narrowly(network, noisy, type_of(self.network))
         return as_noise(predicted, self._kind, noisy, signal)
 
 
@@ -98,8 +105,16 @@ def store(network: nn.Module, path: Path) -> Path:
     return save(path, network.state_dict(), {"config": json.dumps(config | {"schedule": SCHEDULE}, sort_keys=True)})
 
 
-def load(path: Path, task: Task, device: str, dtype: torch.dtype, conditional: bool = True) -> PixelDenoiser:
-    """The denoiser in a file written by `store`, or in a file of diffusers' layout.
+def load(
+    path: Path,
+    task: Task,
+    device: str,
+    dtype: torch.dtype,
+    conditional: bool = True,
+    adaptation: Path | None = None,
+) -> PixelDenoiser:
+    """The denoiser in a file written by `store`, or in a file of diffusers' layout, with the low-rank weights of a file
+    merged into it where there is one.
 
     Raises `WeightsError` where it is no network for the task's images, or looks at classes though it should not, or
     the other way round.
@@ -118,7 +133,10 @@ def load(path: Path, task: Task, device: str, dtype: torch.dtype, conditional: b
         network: nn.Module = UNet2DModel.from_config(config)
     fill(network, state, path)
     # diffusers' own `to` warns about every change of type
-    nn.Module.to(network.eval().requires_grad_(False), device=torch.device(device), dtype=dtype)
+    nn.Module.to(network.eval().requires_grad_(False), dtype=dtype)
+    if adaptation is not None:
+        merge(network, adaptation, state.__getitem__)
+    nn.Module.to(network, device=torch.device(device))
     return PixelDenoiser(network, schedule, path, conditional)
 
 

@@ -117,7 +117,7 @@ def _step(share: Sequence[float], sampler: Sampler, level: int, lower: int) -> S
 def _advance(denoiser: Denoiser, step: Step, noise: Tensor, state: Tensor) -> Tensor:
     """The state one step further down."""
     timesteps = torch.full((len(state),), step.timestep, device=state.device)
-    signal = denoiser.schedule[step.timestep].to(state).view(1, 1, 1, 1)
-    predicted = denoiser.noise(state, timesteps, torch.zeros_like(timesteps), signal)
+    signal = denoiser.schedule[step.timestep].to(state.device).view(1, 1, 1, 1)
+    predicted = denoiser.noise(state, timesteps, torch.zeros_like(timesteps), signal).to(state.dtype)
     further = step.keep * state + step.push * predicted
     return further + step.spread * noise if step.spread else further

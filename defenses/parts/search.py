@@ -13,9 +13,11 @@ from defenses.parts.layout import Precision
 class Search:
     """Which timesteps are looked at when.
 
-    The grid is `timesteps` evenly spaced steps of [lowest, highest); stage i has looked at `seen[i]` of them, evenly
-    spaced too, and then keeps the `kept[i]` classes of the smallest mean error. Published for CIFAR-10 (Li et al.
-    2023, 2303.16203): 500 of [0, 1000), seen (50, 500), kept (5, 1).
+    The grid is `timesteps` evenly spaced steps of [lowest, highest); stage i looks at `seen[i]` of them, evenly spaced
+    too, less those that were looked at before, and then keeps the `kept[i]` classes of the smallest mean error.
+    Published for CIFAR-10 (Li et al. 2023, 2303.16203): 500 of [0, 1000), seen (50, 500), kept (5, 1). Deviation: where
+    a number of timesteps does not divide the range, the released code rounds the spacing down and so never looks at
+    the end of the range; here the grid spans all of it.
     """
 
     timesteps: int
@@ -42,19 +44,22 @@ class Search:
 
     def grid(self) -> tuple[int, ...]:
         """All timesteps, ascending: for 500 of [0, 1000) these are 1, 3, ..., 999."""
-        spacing = (self.highest - self.lowest) // self.timesteps
-        return tuple(range(self.lowest + spacing // 2, self.highest, spacing))[: self.timesteps]
+        return tuple(self.lowest + place for place in _spread(self.timesteps, self.highest - self.lowest))
 
     def stages(self) -> tuple[tuple[int, ...], ...]:
         """For each stage the places on the grid that it adds."""
         looked: set[int] = set()
         stages = []
         for count in self.seen:
-            spacing = self.timesteps // count
-            places = tuple(range(spacing // 2, self.timesteps, spacing))[:count]
+            places = _spread(count, self.timesteps)
             stages.append(tuple(place for place in places if place not in looked))
             looked.update(places)
         return tuple(stages)
+
+
+def _spread(count: int, length: int) -> tuple[int, ...]:
+    """The whole numbers that lie in the middles of `count` equal parts of [0, length)."""
+    return tuple((2 * part + 1) * length // (2 * count) for part in range(count))
 
 
 PIXELS = Search(30, 0, 300, (6, 30), (3, 1), "l1")

@@ -12,9 +12,6 @@ from torch.utils.checkpoint import checkpoint
 from bench import Classifier, Smoothed, UsageError, binomial_test, count_votes
 from defenses.parts.gradients import differentiable
 
-CPU_ROWS, CUDA_ROWS = 128, 4096
-"""Noisy images that go through the network at once: what a core's cache likes, and what keeps a GPU busy."""
-
 
 @dataclass(frozen=True)
 class Vote:
@@ -39,18 +36,19 @@ class GaussianVote(Smoothed):
 
     Logits (N, K + 1) are log(count + 1/2); the last column is on top where the two-sided binomial test does not tell
     the two most frequent classes apart. One noise is drawn for the whole batch a draw, so that the cut into `rows`
-    changes none. The base must neither draw nor abstain.
+    (`graph` of them where there is a gradient) changes none. The base must neither draw nor abstain.
     """
 
     deterministic = False
     differentiable = False
     abstains = True
 
-    def __init__(self, base: Classifier, classes: int, vote: Vote, rows: int) -> None:
+    def __init__(self, base: Classifier, classes: int, vote: Vote, rows: int, graph: int | None = None) -> None:
         if not base.deterministic or base.abstains:
             raise UsageError("The classifier under the noise must be deterministic and must not abstain; take another.")
         self.base = base
         self.sigma, self.rows = vote.sigma, rows
+        self._graph = rows if graph is None else graph
         self._classes, self._vote = classes, vote
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
@@ -68,13 +66,13 @@ class GaussianVote(Smoothed):
     def stand_in(self) -> Classifier | None:
         """The log of the mean class probabilities of the first `copies` draws (Salman et al. 2019, 1906.04584)."""
         base = differentiable(self.base)
-        return None if base is None else _MeanProbabilities(base, self._vote, self.rows)
+        return None if base is None else _MeanProbabilities(base, self._vote, self._graph)
 
     def shrink(self) -> str | None:
         """Half as many noisy images a network call, and the same of the base."""
-        if self.rows == 1:
+        if self.rows == self._graph == 1:
             return self.base.shrink()
-        self.rows //= 2
+        self.rows, self._graph = max(1, self.rows // 2), max(1, self._graph // 2)
         self.base.shrink()
         return f"chunks of {self.rows} noisy images"
 
@@ -106,8 +104,3 @@ class _MeanProbabilities(Classifier):
 
 def _noisy(images: Tensor, sigma: float, rng: Generator) -> Tensor:
     return images + sigma * torch.randn(images.shape, generator=rng, device=rng.device).to(images)
-
-
-def rows_for(device: str) -> int:
-    """How many noisy images go through a network at once on a device."""
-    return CUDA_ROWS if device.startswith("cuda") else CPU_ROWS

@@ -26,23 +26,26 @@ def rng(seed: int = 1) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def fresh_lora(network: nn.Module, path: Path) -> Path:
-    """Low-rank weights that change the network visibly."""
-    adapted = copy.deepcopy(network)
+def adapted(network: nn.Module) -> nn.Module:
+    """A copy with low-rank weights beside its own that change it visibly."""
+    copied = copy.deepcopy(network)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        for parameter in lora.adapt(adapted, 4, 4):
+        for parameter in lora.adapt(copied, 4, 4):
             nn.init.normal_(parameter, std=0.3)
-    return lora.store(adapted, 4, 4, path)
+    return copied
+
+
+def fresh_lora(network: nn.Module, path: Path) -> Path:
+    """A file of such weights."""
+    return lora.store(adapted(network), 4, 4, path)
 
 
 def test_merged_equals_unmerged(tmp_path: Path) -> None:
     folder = stable_diffusion(tmp_path / "tiny")
     network = denoiser_for(folder, DiffusionClassifier(), COLOURS, "cpu").network
-    file = fresh_lora(network, tmp_path / "tmdc.safetensors")
-    beside, merged = copy.deepcopy(network), copy.deepcopy(network)
-    lora.load(beside, file)
-    lora.merge(merged, file)
+    file, beside = fresh_lora(network, tmp_path / "tmdc.safetensors"), adapted(network)
+    merged = denoiser_for(folder, DiffusionClassifier(), COLOURS, "cpu", file).network
     codes, steps, prompts = torch.randn(2, 4, 8, 8), torch.tensor([5, 900]), torch.randn(2, 77, 16)
     plain, ours, theirs = (net(codes, steps, prompts, return_dict=False)[0] for net in (network, merged, beside))
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
