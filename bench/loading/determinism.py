@@ -30,19 +30,19 @@ def exact(device: str) -> Iterator[None]:
 
     threads = torch.get_num_threads()
     matmul = torch.backends.cuda.matmul.allow_tf32
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic = torch.get_deterministic_debug_mode()
     if device == "cpu":
         torch.set_num_threads(1)
     elif os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in WORKSPACES:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = WORKSPACES[0]  # read once, when this process first multiplies on CUDA
     torch.backends.cuda.matmul.allow_tf32 = False
-    torch.use_deterministic_algorithms(True)
+    # `use_deterministic_algorithms` does the same, and imports torch's compiler for it: seconds in every process
+    torch.set_deterministic_debug_mode("error")
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
             yield
     finally:
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_deterministic_debug_mode(deterministic)
         torch.backends.cuda.matmul.allow_tf32 = matmul
         torch.set_num_threads(threads)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -159,18 +161,18 @@ def _raise_within() -> None:
     raise UsageError("Within.")
 
 
-@pytest.mark.parametrize(("before", "warn_only"), [(False, False), (True, False), (True, True)])
-def test_the_scope_leaves_torch_as_it_found_it(before: bool, warn_only: bool) -> None:
+@pytest.mark.parametrize("before", ["default", "warn", "error"])
+def test_the_scope_leaves_torch_as_it_found_it(before: str) -> None:
     threads = torch.get_num_threads()
-    torch.use_deterministic_algorithms(before, warn_only=warn_only)
+    torch.set_deterministic_debug_mode(before)
+    mode = torch.get_deterministic_debug_mode()
     try:
         with pytest.raises(UsageError), exact("cpu"):
             _raise_within()
-        assert torch.are_deterministic_algorithms_enabled() == before
-        assert torch.is_deterministic_algorithms_warn_only_enabled() == warn_only
+        assert torch.get_deterministic_debug_mode() == mode
         assert torch.get_num_threads() == threads
     finally:
-        torch.use_deterministic_algorithms(False)
+        torch.set_deterministic_debug_mode("default")
 
 
 @pytest.fixture
@@ -192,6 +194,13 @@ def test_cublas_is_given_a_workspace_with_which_it_repeats_itself() -> None:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = given
         with exact("cuda:1"):
             assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == wanted
+
+
+def test_the_scope_does_not_import_torchs_compiler() -> None:
+    code = "import sys\nfrom bench.loading.determinism import exact\nwith exact('cpu'):\n    print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" in found.stdout.split()
+    assert "torch._inductor" not in found.stdout.split()
 
 
 def test_the_global_generators_come_back_as_they_were() -> None:
