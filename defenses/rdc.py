@@ -22,10 +22,10 @@ class RDC(Defense):
     whose packaged one is the default), `front` an unconditional one (as of diffpure) for the likelihood: `steps` Adam
     steps of `learning_rate`, each under a noise of [`softest`, `loudest`]. The classifier looks at `levels` evenly
     spaced noises of [`lowest`, `highest`]: published 1001 or 126, tiny images 16. Noises are deviations for pixels in
-    [-1, 1]; every one is taken to the nearest of the network's schedule. Attacks get the classifier's exact gradient at
-    the likelier image, the maximisation's replaced by the identity, as in the paper's code. EDM's own pickled networks
-    are not read. `precision` is that of both networks; auto is float32. `rows` (image x class x level) go through a
-    network at once.
+    [-1, 1]; every one is taken to the nearest of the network's schedule. With `gradient` identity attacks get the
+    classifier's exact gradient at the likelier image, the maximisation's replaced by the identity, as in the paper's
+    code; exact goes through every Adam step as well, in float32 alone. EDM's own pickled networks are not read.
+    `precision` is that of both networks; auto is float32. `rows` (image x class x level) go through a network at once.
     """
 
     family = "generative classifiers"
@@ -38,6 +38,7 @@ class RDC(Defense):
     levels: int | None = None
     lowest: float = 1e-4
     highest: float = 3.0
+    gradient: Literal["identity", "exact"] = "identity"
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None
 
@@ -46,6 +47,8 @@ class RDC(Defense):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1; got {value}.")
+        if self.gradient == "exact" and self.precision not in ("auto", "float32"):
+            raise UsageError(f"gradient=exact needs precision=float32, for second derivatives; got {self.precision}.")
         if not 0 < self.lowest < self.highest:
             raise UsageError(f"The noises need 0 < lowest < highest; got {self.lowest} and {self.highest}.")
 
@@ -72,12 +75,13 @@ class RDC(Defense):
         files, dtype = self.files(task), type_for(self.precision, None, device)
         front = load(files["front/denoiser"], task, device, dtype, conditional=False)
         ascent = Ascent(self.steps, self.learning_rate, self.softest, self.loudest)
-        maximizer = LikelihoodMaximizer(front, ascent, chunks_for(front, task, device, self.rows))
+        exact = self.gradient == "exact"
+        maximizer = LikelihoodMaximizer(front, ascent, chunks_for(front, task, device, self.rows), exact)
         denoiser = load(files["denoiser"], task, device, dtype)
         sigmas = torch.linspace(self.lowest, self.highest, self._levels(task), dtype=torch.float64)
         chunks = chunks_for(denoiser, task, device, self.rows)
         classifier = EdmClassification(denoiser, sigmas, len(task.classes), chunks)
-        return Purified(maximizer, classifier, exact=False)
+        return Purified(maximizer, classifier, exact=exact)
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """Both denoisers, and the configurations beside them that they do not hold themselves."""

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench import Classifier, UsageError
+from defenses.parts.chain import Move, chain
 from defenses.parts.denoiser import Denoiser, noise_levels
 from defenses.parts.noise_errors import Chunks, Rows, error_table
 
 DATA_DEVIATION = 0.5
 LOG_MEAN, LOG_DEVIATION = -1.2, 1.2
 """Karras et al. 2022, 2206.00364, table 1."""
+BETAS, TINY = (0.9, 0.999), 1e-8
+"""Adam's, as everywhere."""
+TWICE = 4
+"""How many times as much memory a row takes whose second derivatives are asked for."""
 
 
 def nearest(levels: Tensor, sigmas: Tensor) -> Tensor:
@@ -54,43 +61,70 @@ class LikelihoodMaximizer:
     """A purifier: images likelier under an unconditional denoiser, by Adam on MSE(D(x + sigma n), x).
 
     Chen et al. 2024, 2305.15241, algorithm 1 as their code has it: the gradient passes through D and through x, and
-    nothing is clamped. Deviation: noise comes from `rng` instead of a fixed seed, and sigma is the schedule's nearest.
+    what leaves [0, 1] is cut off after the last step. Deviation: noise comes from `rng` instead of a fixed seed, and
+    sigma is the schedule's nearest.
+
+    With `exact` the images have the gradient of all that, second derivatives of the denoiser included; it keeps the
+    graph of one step.
     """
 
-    def __init__(self, denoiser: Denoiser, ascent: Ascent, chunks: Chunks) -> None:
-        self.denoiser, self.ascent, self.chunks = denoiser, ascent, chunks
+    def __init__(self, denoiser: Denoiser, ascent: Ascent, chunks: Chunks, exact: bool = False) -> None:
+        self.denoiser, self.ascent, self.chunks, self.exact = denoiser, ascent, chunks, exact
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
-        """Likelier images (N, C, H, W), without a gradient; the noise of every step is drawn for all images first."""
-        codes = self.denoiser.encode(images.detach())
+        """Likelier images (N, C, H, W); the noise of every step is drawn for all of them first."""
+        codes = self.denoiser.encode(images if self.exact else images.detach())
         levels = noise_levels(self.denoiser.schedule)
         shape = (self.ascent.steps, len(codes))
         share = torch.rand(shape, generator=rng, device=rng.device)
         sigmas = self.ascent.lowest + (self.ascent.highest - self.ascent.lowest) * share
         steps = nearest(levels, sigmas.cpu()).to(codes.device)
         noise = torch.randn(*shape, *codes.shape[1:], generator=rng, device=rng.device).to(codes)
-        size = self.chunks.graph
+        size = max(1, self.chunks.graph // TWICE) if self.exact else self.chunks.graph
         parts = [
-            self._climb(part, steps[:, at : at + size], noise[:, at : at + size], levels)
+            self._climb(part, steps[:, at : at + size], noise[:, at : at + size])
             for at, part in zip(range(0, len(codes), size), torch.split(codes, size), strict=True)
         ]
-        return ((torch.cat(parts) + 1) / 2).to(images.dtype)
+        return ((torch.cat(parts) + 1) / 2).clamp(0, 1).to(images.dtype)
 
     def shrink(self) -> str | None:
         """Half as many images at once."""
         return f"chunks of {self.chunks.plain} rows" if self.chunks.halve() else None
 
-    def _climb(self, codes: Tensor, steps: Tensor, noise: Tensor, levels: Tensor) -> Tensor:
-        likelier = codes.clone().requires_grad_(True)
-        optimizer = torch.optim.Adam([likelier], self.ascent.learning_rate)
-        for step, drawn in zip(steps, noise, strict=True):
-            with torch.enable_grad():
-                errors = self.denoiser.errors(likelier, drawn, step, torch.zeros_like(step), "l2")
-                # a sum over the images, so that none depends on how many there are
-                loss = (levels.to(codes)[step].square() * errors).sum()
-            (likelier.grad,) = torch.autograd.grad(loss, likelier)
-            optimizer.step()
-        return likelier.detach()
+    def _climb(self, codes: Tensor, steps: Tensor, noise: Tensor) -> Tensor:
+        """Codes (n, c, h, w) after all steps; the state of `chain` is them and Adam's two means."""
+
+        def move(number: int, step: Tensor, drawn: Tensor) -> Move:
+            return lambda state: self._step(state, number, step, drawn)
+
+        numbered = zip(range(1, len(steps) + 1), steps, noise, strict=True)
+        start = torch.stack([codes, torch.zeros_like(codes), torch.zeros_like(codes)])
+        return chain(start, [move(*each) for each in numbered])[0]
+
+    def _step(self, state: Tensor, number: int, step: Tensor, drawn: Tensor) -> Tensor:
+        """One step of Adam, the first being `number` 1 (Kingma and Ba 2014, 1412.6980, algorithm 1)."""
+        codes, mean, square = state
+        slope = self._slope(codes, step, drawn)
+        mean = BETAS[0] * mean + (1 - BETAS[0]) * slope
+        square = BETAS[1] * square + (1 - BETAS[1]) * slope.square()
+        # the root of 0 has no derivative, and where the slope is 0 nothing is divided by it
+        root = torch.where(square > 0, square, 1).sqrt() * (square > 0)
+        size = self.ascent.learning_rate / (1 - BETAS[0] ** number)
+        codes = codes - size * mean / (root / math.sqrt(1 - BETAS[1] ** number) + TINY)
+        return torch.stack([codes, mean, square])
+
+    def _slope(self, codes: Tensor, step: Tensor, drawn: Tensor) -> Tensor:
+        """The gradient of the denoiser's errors, differentiable where the codes are."""
+        further = torch.is_grad_enabled() and codes.requires_grad
+        leaf = codes if further else codes.detach().requires_grad_(True)
+        # fused attention has no second derivative; what is computed again must be computed alike
+        attention = sdpa_kernel(SDPBackend.MATH) if self.exact else nullcontext()
+        with torch.enable_grad(), attention:
+            errors = self.denoiser.errors(leaf, drawn, step, torch.zeros_like(step), "l2")
+            # a sum over the images, so that none depends on how many there are
+            loss = (noise_levels(self.denoiser.schedule).to(codes)[step].square() * errors).sum()
+            (slope,) = torch.autograd.grad(loss, leaf, create_graph=further)
+        return slope
 
 
 class EdmClassification(Classifier):

@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.stats import lognorm
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench import UsageError, Victim
 from bench.datasets.digits import TASK, Digits
@@ -89,7 +90,62 @@ def test_likelihood_climbs_as_adam_on_the_denoisers_error_does() -> None:
         optimizer.zero_grad()
         error.backward()
         optimizer.step()
-    torch.testing.assert_close(found, (codes.detach() + 1) / 2, rtol=1e-5, atol=1e-7)
+    left = (codes.detach() + 1) / 2
+    assert float(left.min()) < 0 < 1 < float(left.max())
+    torch.testing.assert_close(found, left.clamp(0, 1), rtol=1e-5, atol=1e-7)
+
+
+def test_the_exact_gradient_is_that_of_unrolled_adam() -> None:
+    network, shown = denoiser(False), (0.3 + 0.4 * images(3, (1, 8, 8)).double()).requires_grad_(True)
+    gentle = Ascent(3, 0.01, 0.4, 0.6)  # stays within [0, 1]
+    found = LikelihoodMaximizer(network, gentle, Chunks(8, 8, 8), exact=True)(shown, rng())
+    cotangent = torch.randn(shown.shape, generator=rng(7), dtype=torch.float64)
+    (ours,) = torch.autograd.grad(found, shown, cotangent)
+
+    source = rng()
+    sigmas = 0.4 + 0.2 * torch.rand((3, 3), generator=source)
+    noise = torch.randn(3, 3, 1, 8, 8, generator=source).double()
+    codes = 2 * shown - 1
+    first = second = torch.zeros_like(codes)
+    with sdpa_kernel(SDPBackend.MATH):
+        for number, (drawn, level) in enumerate(zip(noise, sigmas, strict=True), start=1):
+            steps = nearest(noise_levels(network.schedule), level)
+            sigma = noise_levels(network.schedule)[steps].view(-1, 1, 1, 1)
+            error = (clean(network, codes + sigma * drawn, steps, steps) - codes).square().flatten(1).mean(1).sum()
+            (slope,) = torch.autograd.grad(error, codes, create_graph=True)
+            first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+            hats = first / (1 - 0.9**number), second / (1 - 0.999**number)
+            codes = codes - 0.01 * hats[0] / (hats[1].sqrt() + 1e-8)
+        (expected,) = torch.autograd.grad((codes + 1) / 2, shown, cotangent)
+    torch.testing.assert_close(found.detach(), ((codes + 1) / 2).detach(), rtol=1e-7, atol=1e-9)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-7)
+    assert float((ours - cotangent).abs().max()) > 0.01  # it is not the identity's
+
+
+def test_images_on_which_the_denoiser_has_no_slope_have_a_finite_gradient() -> None:
+    network = denoiser(False)
+    for parameter in network.network.parameters():
+        parameter.zero_()
+    shown = images(1, (1, 8, 8)).double().requires_grad_(True)
+    found = LikelihoodMaximizer(network, ASCENT, Chunks(8, 8, 8), exact=True)(shown, rng())
+    (slope,) = torch.autograd.grad(found.sum(), shown)
+    assert torch.equal(slope, torch.ones_like(shown))
+
+
+def test_an_exact_rdc_is_differentiable_and_shows_attacks_its_own_gradient() -> None:
+    settings = {"steps": 2, "learning_rate": 0.02, "levels": 2}
+    exact, identity = (RDC(gradient=kind, **settings).load(TASK, "cpu") for kind in ("exact", "identity"))  # type: ignore[arg-type]
+    shown = Digits().load("test", None).read(range(2)).images.requires_grad_()
+    torch.testing.assert_close(exact(shown, rng()).detach(), identity(shown, rng()).detach(), rtol=1e-4, atol=1e-3)
+    gradients = []
+    for classifier, source in ((exact, "own"), (identity, "identity")):
+        victim = Victim(classifier, rng())
+        gradients.append(torch.autograd.grad(victim(shown)[:, 0].sum(), shown)[0])
+        assert victim.observation().gradients == {source: 1}
+    assert float((gradients[0] - gradients[1]).abs().max()) > 1e-3 * float(gradients[1].abs().max())
+    with torch.no_grad():
+        plain = exact(shown, rng())
+    assert torch.equal(exact(shown, rng()).detach(), plain)
 
 
 def test_attacks_get_the_exact_gradient_at_the_likelier_image() -> None:
@@ -125,8 +181,10 @@ def test_a_purified_image_does_not_depend_on_the_others_of_its_batch() -> None:
 def test_settings_that_make_no_sense_are_refused_and_levels_are_spelled_out() -> None:
     for change in ({"levels": 0}, {"rows": 0}, {"lowest": 3.0}):
         with pytest.raises(UsageError, match=next(iter(change))):
-            RDC(**change)  # type: ignore[arg-type]
+            RDC(**change)
     with pytest.raises(UsageError, match="learning rate above 0"):
         Ascent(5, 0.0, 0.4, 0.6)
+    with pytest.raises(UsageError, match="needs precision=float32"):
+        RDC(gradient="exact", precision="bfloat16")
     assert RDC().resolve(TASK).levels == 16
     assert RDC(levels=9).resolve(TASK).levels == 9
