@@ -1,0 +1,69 @@
+"""No honest plugin is accused: every registered defense under every registered attack, on the embedded digits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.planning import Request, make_plan
+from bench.protocols import find_protocol
+from bench.registry import attacks, defenses
+from bench.report.summary import read
+from bench.store.store import Store
+from tests.evaluation.observers import Memory
+
+NETS = ("resnet", "wide-resnet", "vit", "pgd-at", "trades", "jem")
+DEFENSES = tuple(listing.name for listing in defenses.listings() if "required" not in listing.settings.values())
+ATTACKS = tuple(listing.name for listing in attacks.listings() if not listing.family)
+SHORT = {
+    "one-pixel": {"generations": "10", "population": "50"},
+    "cw-l2": {"steps": "50", "search_steps": "2"},
+    "certify-l2": {"n": "1000"},
+    **{f"square-{norm}": {"n_queries": "500"} for norm in ("linf", "l2", "l1")},
+    **{f"fab{kind}-{norm}": {"n_iter": "20"} for kind in ("", "-t") for norm in ("linf", "l2", "l1")},
+}
+SMOOTHED = ("smoothing", "denoised-smoothing")
+
+
+def accusations(store: Store, defense: str, attack: str, source: str, samples: int) -> list[str]:
+    """Why anybody is blamed for one evaluation, or why there is none."""
+    protocol = replace(find_protocol("transfer-1024"), samples=samples, shard_size=64, source=source, epsilon=None)
+    request = Request(defense, attack, protocol, attack_settings=SHORT.get(attack, {}))
+    plan = make_plan(request)
+    evaluation = evaluate(plan, store, Memory(), lambda: "cpu")
+    if evaluation.failures:
+        return [evaluation.failures[0].sentence]
+    result = read(store, plan)
+    return [*result.invalid, *(doubt.sentence for doubt in result.findings if doubt.blames != "evidence")]
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one store serves all cells, so that images are crafted once."""
+    return tmp_path_factory.mktemp("honest") / "honest.db"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("defense", DEFENSES)
+def test_no_defense_and_no_attack_is_accused_of_a_transfer(kept: Path, defense: str, attack: str) -> None:
+    if attack == "certify-l2" and defense not in SMOOTHED:
+        pytest.skip("only a smoothed classifier can be certified")
+    assert accusations(Store(kept), defense, attack, "resnet", 128) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", [name for name in ATTACKS if name != "certify-l2"])
+@pytest.mark.parametrize("defense", NETS)
+def test_no_network_and_no_attack_is_accused_of_a_white_box(kept: Path, defense: str, attack: str) -> None:
+    assert accusations(Store(kept), defense, attack, "self", 128) == []
+
+
+@pytest.mark.parametrize(
+    ("defense", "attack"), [("resnet", "pgd-linf"), ("smoothing", "fgsm-linf"), ("jem", "noise-l2")]
+)
+def test_some_honest_pairs_are_accused_of_nothing(tmp_path: Path, defense: str, attack: str) -> None:
+    assert accusations(Store(tmp_path / "honest.db"), defense, attack, "self", 64) == []
