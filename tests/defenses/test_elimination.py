@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -72,6 +73,29 @@ def test_the_published_search_looks_at_the_published_timesteps() -> None:
     assert [LATENTS.grid()[place] for place in first[:3]] == [11, 31, 51]
     assert (len(first), len(second)) == (50, 450)
     assert sorted(first + second) == list(range(500))
+
+
+@pytest.mark.parametrize("timesteps", [1, 7, 300, 333, 500, 600, 999, 1000])
+def test_any_number_of_timesteps_spans_the_whole_range_evenly(timesteps: int) -> None:
+    grid = Search(timesteps, 0, 1000, (timesteps,), (1,), "l1").grid()
+    spacing = 1000 / timesteps
+    assert len(set(grid)) == timesteps
+    assert grid[0] == int(spacing / 2)
+    assert 1000 - spacing / 2 - 1 <= grid[-1] < 1000
+    gaps = [after - before for before, after in pairwise(grid)]
+    assert all(abs(gap - spacing) < 1 for gap in gaps)
+    if 1000 % timesteps == 0:  # as the released code has it
+        assert grid == tuple(range(int(spacing) // 2, 1000, int(spacing)))
+
+
+def test_the_stages_of_an_uneven_search_span_it_too_and_see_every_timestep_once() -> None:
+    search = Search(600, 100, 1000, (70, 450, 600), (5, 2, 1), "l1")
+    stages = search.stages()
+    assert len(stages[0]) == 70
+    assert min(stages[0]) < 600 / 70
+    assert max(stages[0]) >= 600 - 600 / 70
+    assert sorted(sum(stages, ())) == list(range(600))
+    assert (search.grid()[0], search.grid()[-1]) == (100, 999)
 
 
 @pytest.mark.parametrize(

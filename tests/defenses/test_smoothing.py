@@ -101,6 +101,16 @@ def test_white_box_attacks_get_the_gradient_of_the_mean_probabilities_under_the_
     assert torch.allclose(ours, expected, atol=1e-6)
 
 
+def test_the_rows_of_a_call_are_the_users_or_a_habit_of_the_cpu_and_can_be_halved_to_one() -> None:
+    assert Smoothing().load(TASK, "cpu").rows == 128
+    chosen = Smoothing(rows=3).load(TASK, "cpu")
+    assert chosen.rows == 3
+    assert chosen.shrink() == "chunks of 1 noisy images"
+    assert chosen.rows == 1
+    with pytest.raises(UsageError, match="rows must be at least 1; got 0"):
+        Smoothing(rows=0).load(TASK, "cpu")
+
+
 def test_settings_and_bases_that_make_no_sense_are_refused() -> None:
     for change in ({"sigma": 0.0}, {"alpha": 1.0}, {"draws": 0}, {"copies": 0}):
         with pytest.raises(UsageError, match=next(iter(change))):
