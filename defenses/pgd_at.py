@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -39,10 +39,12 @@ class PgdAT(Trainable):
         return load(self.network, self.files(task)["network"], task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
-        """The one checkpoint, and the configuration beside it where there is one."""
-        from defenses.parts.checkpoints import network_with_config
+        """The one checkpoint, and a transformer's configuration where it lies beside it."""
+        from defenses.parts.checkpoints import network_file, network_with_config
 
-        return network_with_config(NAME, self.weights, task, HUB)
+        if self.network == "vit":
+            return network_with_config(NAME, self.weights, task, HUB)
+        return {"network": network_file(NAME, self.weights, task, HUB)}
 
     def recipe(self, task: Task) -> RobustRecipe:
         """The published inner attack, 10 steps of 2/255 within 8/255; on tiny images of 0.025 within 0.1."""
@@ -74,8 +76,16 @@ class PgdAT(Trainable):
             patience=20,
         )
 
+    def fine_tuning(self, task: Task) -> RobustRecipe:
+        """A tenth of the epochs at a tenth of the rate, which rises first."""
+        recipe = self.recipe(task)
+        if max(task.shape[1:]) <= 16:
+            return recipe
+        epochs, rate = recipe.epochs // 10, recipe.learning_rate / 10
+        return replace(recipe, epochs=epochs, learning_rate=rate, warmup=500, clip=1.0)
+
     def train(self, run: Training, recipe: RobustRecipe) -> Trained:
-        """Train from scratch; part of the training images is held out to decide when to stop."""
+        """Train from scratch or a start; part of the training images is held out to decide when to stop."""
         from torch.nn import functional
 
         from defenses.parts.adversarial import evaluating, misleading

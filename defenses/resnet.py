@@ -23,7 +23,8 @@ class ResNet(Trainable):
 
     He et al. 2015, 1512.03385, in torchvision's and timm's parameter names. `weights` is a file, a folder or a hub id
     (default for cifar10: edadaltocg/resnet50_cifar10); the stem, 3x3 without pooling or 7x7, is the one that the
-    weights have. Colour images are normalised with CIFAR-10's mean and deviation.
+    weights have; weights that were trained on from ImageNet's see their images enlarged to its 224 pixels. Colour
+    images are normalised with CIFAR-10's mean and deviation.
     """
 
     family = "standard nets"
@@ -43,8 +44,12 @@ class ResNet(Trainable):
         """SGD with momentum and a cosine; 200 epochs on photographs."""
         return _family().recipe(task)
 
+    def fine_tuning(self, task: Task) -> ClassifierRecipe:
+        """A tenth of the epochs at a tenth of the rate."""
+        return _family().fine_tuning(task)
+
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
-        """Train from scratch."""
+        """Train from scratch, or from the weights that the recipe starts from."""
         return _family().train(run, recipe)
 
 

@@ -56,8 +56,12 @@ class Smoothing(Trainable):
         """That of `resnet` with Gaussian noise of this `sigma` added to every training image."""
         return replace(_family().recipe(task), noise=self.sigma)
 
+    def fine_tuning(self, task: Task) -> ClassifierRecipe:
+        """The same noise on the recipe of `resnet` for weights to start from."""
+        return replace(_family().fine_tuning(task), noise=self.sigma)
+
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
-        """Train from scratch."""
+        """Train from scratch, or from the weights that the recipe starts from."""
         return _family().train(run, recipe)
 
 

@@ -44,10 +44,12 @@ class Trades(Trainable):
         return load(self._network(task), self.files(task)["network"], task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
-        """The one checkpoint, and the configuration beside it where there is one."""
-        from defenses.parts.checkpoints import network_with_config
+        """The one checkpoint, and a transformer's configuration where it lies beside it."""
+        from defenses.parts.checkpoints import network_file, network_with_config
 
-        return network_with_config(NAME, self.weights, task, HUB)
+        if self._network(task) == "vit":
+            return network_with_config(NAME, self.weights, task, HUB)
+        return {"network": network_file(NAME, self.weights, task, HUB)}
 
     def recipe(self, task: Task) -> TradesRecipe:
         """The published schedule (400 epochs, batches of 512, rate 0.2); a short one for tiny images."""
@@ -55,8 +57,16 @@ class Trades(Trainable):
 
         return DIGITS if max(task.shape[1:]) <= 16 else CIFAR
 
+    def fine_tuning(self, task: Task) -> TradesRecipe:
+        """A tenth of the epochs at a tenth of the rate, which rises first."""
+        recipe = self.recipe(task)
+        if max(task.shape[1:]) <= 16:
+            return recipe
+        epochs, rate = recipe.epochs // 10, recipe.learning_rate / 10
+        return replace(recipe, epochs=epochs, learning_rate=rate, warmup=500, clip=1.0)
+
     def train(self, run: Training, recipe: TradesRecipe) -> Trained:
-        """Train from scratch; generated images are drawn first where none are given."""
+        """Train from scratch or a start; generated images are drawn first where none are given."""
         from defenses.parts.trades_training import learn
 
         return learn(run, recipe, NAME, self._network(run.task))

@@ -21,8 +21,9 @@ class ViT(Trainable):
     """ViT-B/16 at 224 pixels; on images of at most 16 pixels a small transformer with patches of 2 pixels.
 
     Dosovitskiy et al. 2020, 2010.11929, through transformers. `weights` is a file, a folder or a hub id (default for
-    cifar10: nateraw/vit-base-patch16-224-cifar10), its configuration inside it or in `config.json` beside it. Images
-    are normalised with mean and deviation 0.5 and enlarged bilinearly to the size that the transformer reads.
+    cifar10: nateraw/vit-base-patch16-224-cifar10), its configuration inside it or in `config.json` beside it, or a file
+    in timm's or torchvision's names. Images are normalised with mean and deviation 0.5 and enlarged bilinearly to the
+    size that the transformer reads.
     """
 
     family = "standard nets"
@@ -48,15 +49,25 @@ class ViT(Trainable):
             return ClassifierRecipe(150, 64, "adamw", 2e-3, 0.05, 200, 0.1, 0.998, "affine", clip=1.0)
         return ClassifierRecipe(200, 128, "adamw", 5e-4, 0.05, 2000, 0.1, 0.9999, "crop-flip", clip=1.0)
 
+    def fine_tuning(self, task: Task) -> ClassifierRecipe:
+        """Five epochs of AdamW at a small rate."""
+        from defenses.parts.classification import ClassifierRecipe
+
+        if max(task.shape[1:]) <= 16:
+            return self.recipe(task)
+        return ClassifierRecipe(5, 128, "adamw", 5e-5, 0.01, 200, 0.0, 0.0, "crop-flip", clip=1.0)
+
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
-        """Train from scratch."""
+        """Train from scratch, or from the weights that the recipe starts from."""
+        from defenses.parts import starts
         from defenses.parts.classification import learn
         from defenses.parts.randomness import ambient
-        from defenses.parts.transformer import build, store
+        from defenses.parts.transformer import build, started, store
 
+        start = starts.find(NAME, recipe.start, run.task)
         with ambient(run.seed):
-            module = build(run.task)
-        return learn(run, recipe, NAME, module, _half(run.task), store)
+            module = build(run.task) if start is None else started(start.path, run.task)
+        return learn(run, recipe, NAME, module, _half(run.task), store, start)
 
 
 def _half(task: Task) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -23,7 +23,8 @@ class WideResNet(Trainable):
 
     Zagoruyko and Komodakis 2016, 1605.07146, in torchvision's parameter names: ResNet-50 whose bottlenecks are twice
     as wide inside. No public CIFAR-10 weights are known: pass `weights` (a file, a folder or a hub id) or train some.
-    The stem, 3x3 without pooling or 7x7, is the one that the weights have.
+    The stem, 3x3 without pooling or 7x7, is the one that the weights have; weights that were trained on from ImageNet's
+    see their images enlarged to its 224 pixels.
     """
 
     family = "standard nets"
@@ -43,8 +44,12 @@ class WideResNet(Trainable):
         """SGD with momentum and a cosine; 200 epochs on photographs."""
         return _family().recipe(task)
 
+    def fine_tuning(self, task: Task) -> ClassifierRecipe:
+        """A tenth of the epochs at a tenth of the rate."""
+        return _family().fine_tuning(task)
+
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
-        """Train from scratch."""
+        """Train from scratch, or from the weights that the recipe starts from."""
         return _family().train(run, recipe)
 
 

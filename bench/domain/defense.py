@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -180,11 +180,13 @@ class Trained:
     """What a training run gives: the weights' file and figures worth keeping (proportions, losses, seconds).
 
     `measure` gives further figures; it is called once weights and card are safe on disk, so that it can cost neither.
+    `sources` are the SHA-256 of the files that the weights come from, by role: what a recipe's settings point to.
     """
 
     weights: Path
     metrics: Mapping[str, float]
     measure: Callable[[], Mapping[str, float]] | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 class Trainable(Defense):

@@ -96,6 +96,7 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
         "command": request.command,
         "settings": spell_out(defense),
         "recipe": spell_out(recipe),
+        "sources": dict(trained.sources),
         "seed": request.seed,
         "data": {"name": dataset.name, "training_images": len(data), "sha256": images},
         "adversarial": {**perturbing, "images": len(adversarial.asked)} if adversarial.asked else None,

@@ -15,6 +15,7 @@ from bench import Network, Trained, Training
 from defenses.parts.augmentation import Augmentation, augment
 from defenses.parts.checkpoints import save
 from defenses.parts.randomness import stream
+from defenses.parts.starts import Start, sources
 from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 
 
@@ -22,7 +23,8 @@ from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 class ClassifierRecipe:
     """Hyperparameters of a standard net's training; `optimizer` is 'sgd' (Nesterov) or 'adamw'.
 
-    `noise` is the deviation of Gaussian noise on the augmented images, in pixels of [0, 1].
+    `noise` is the deviation of Gaussian noise on the augmented images, in pixels of [0, 1]. `start` are weights to go
+    on from, those of timm, torchvision or transformers: 'pretrained', a file, a folder or a hub id.
     """
 
     epochs: int
@@ -37,6 +39,7 @@ class ClassifierRecipe:
     clip: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
     noise: float = 0.0
+    start: str | None = None
 
     def __post_init__(self) -> None:
         at_least_one(epochs=self.epochs, batch=self.batch)
@@ -60,6 +63,7 @@ def learn(
     module: nn.Module,
     normalisation: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
     store: Callable[[Any, Path], Path] = store_state,
+    start: Start | None = None,
 ) -> Trained:
     """Train `module` on normalised, augmented images by cross-entropy and write its weights as NAME.safetensors."""
     data = run.data.read(range(len(run.data))).to(run.device)
@@ -83,7 +87,8 @@ def learn(
         logits = module(images).float()
         return functional.cross_entropy(logits, data.labels[chosen], label_smoothing=recipe.label_smoothing)
 
-    learned = fit(run, name, module, _optimizer(module, recipe), course, loss, recipe)
+    identity = recipe if start is None else (recipe, start.sha256)
+    learned = fit(run, name, module, _optimizer(module, recipe), course, loss, identity)
     weights = store(learned.module, run.folder / f"{name}.safetensors")
     finish(run, name)
 
@@ -91,7 +96,7 @@ def learn(
         network = Network(learned.module, *normalisation)
         return {"train_accuracy": accuracy(network, data.images, data.labels)}
 
-    return Trained(weights, {"loss": learned.loss, "seconds": learned.seconds}, measure)
+    return Trained(weights, {"loss": learned.loss, "seconds": learned.seconds}, measure, sources(start))
 
 
 def _optimizer(module: nn.Module, recipe: ClassifierRecipe) -> torch.optim.Optimizer:

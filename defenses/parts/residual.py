@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from defenses.parts.resize import resize
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -30,11 +32,12 @@ class Shape:
 IMAGENET_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 
 
-def fifty_layers(inner: int, kernel: int) -> Shape:
-    """ResNet-50 (`inner` 1) or WideResNet-50-2 (`inner` 2); a 7x7 stem pools, a 3x3 one (CIFAR) neither strides nor
-    pools."""
+def fifty_layers(inner: int, kernel: int, width: int = 64) -> Shape:
+    """ResNet-50 (`inner` 1) or WideResNet-50-2 (`inner` 2) with a stem of `width` channels; a 7x7 stem pools, a 3x3 one
+    (CIFAR) neither strides nor pools."""
     large = kernel == 7
-    return Shape((64, kernel, 2 if large else 1), large, IMAGENET_STAGES, expansion=4, inner=inner)
+    stages = tuple((outputs * width // 64, blocks, stride) for outputs, blocks, stride in IMAGENET_STAGES)
+    return Shape((width, kernel, 2 if large else 1), large, stages, expansion=4, inner=inner)
 
 
 class BasicBlock(nn.Module):
@@ -111,9 +114,25 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     return module
 
 
-def stem_kernel(shape: Sequence[int]) -> int:
-    """Kernel size of the stem whose `conv1.weight` has this shape: 3 (CIFAR) or 7 (ImageNet)."""
-    return 7 if shape[-1] == 7 else 3
+def stem(shape: Sequence[int]) -> tuple[int, int]:
+    """Kernel size, 3 (CIFAR) or 7 (ImageNet), and channels of the stem whose `conv1.weight` has this shape."""
+    return 7 if shape[-1] == 7 else 3, shape[0]
+
+
+class Enlarged(nn.Module):
+    """A network that sees its images in another size, scaled bilinearly."""
+
+    def __init__(self, network: nn.Module, size: int) -> None:
+        super().__init__()
+        self.network = network
+        self.size = size
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of normalised images (N, C, H, W)."""
+        if images.shape[2:] != (self.size, self.size):
+            images = resize(images, (self.size, self.size), "bilinear")
+        logits: Tensor = self.network(images)
+        return logits
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Conv2d:

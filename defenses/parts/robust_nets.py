@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import Network, Task
-from defenses.parts import wide_preactivation
-from defenses.parts.classification import store_state
+from defenses.parts import standard, wide_preactivation
 from defenses.parts.randomness import ambient
 from defenses.parts.standard import FAMILIES, normalisation
 
@@ -33,16 +32,28 @@ class Normalised(nn.Module):
         return logits
 
 
-def build(name: Name, task: Task, seed: int) -> Normalised:
-    """A fresh network whose first weights come from `seed`."""
+def build(name: Name, task: Task, seed: int, start: Path | None = None) -> Normalised:
+    """A network whose first weights come from `seed`, or from a file of weights to start from."""
     with ambient(seed):
-        if name == "vit":
-            from defenses.parts import transformer
+        return Normalised(_started(name, task, start) if start else _fresh(name, task), name, task)
 
-            return Normalised(transformer.build(task), name, task)
-        if name in wide_preactivation.SIZES:
-            return Normalised(wide_preactivation.fresh(name, task), name, task)
-        return Normalised(FAMILIES[name].fresh(task), name, task)
+
+def _fresh(name: Name, task: Task) -> nn.Module:
+    if name == "vit":
+        from defenses.parts import transformer
+
+        return transformer.build(task)
+    return wide_preactivation.fresh(name, task) if name in wide_preactivation.SIZES else FAMILIES[name].fresh(task)
+
+
+def _started(name: Name, task: Task, start: Path) -> nn.Module:
+    if name == "vit":
+        from defenses.parts import transformer
+
+        return transformer.started(start, task)
+    if name in wide_preactivation.SIZES:
+        return wide_preactivation.filled(name, start, task)
+    return FAMILIES[name].started(start, task)
 
 
 def store(network: nn.Module, path: Path) -> Path:
@@ -50,7 +61,7 @@ def store(network: nn.Module, path: Path) -> Path:
     from defenses.parts import transformer
 
     inner = network.get_submodule("network")
-    return transformer.store(inner, path) if isinstance(inner, transformer.Transformer) else store_state(inner, path)
+    return transformer.store(inner, path) if isinstance(inner, transformer.Transformer) else standard.store(inner, path)
 
 
 def load(name: Name, path: Path, task: Task, device: str) -> Network:

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from bench import Trained, Training
-from defenses.parts import robust_nets
+from defenses.parts import robust_nets, starts
 from defenses.parts.adversarial import Budget, evaluating, robust_accuracy
 from defenses.parts.augmentation import Augmentation, augment
 from defenses.parts.randomness import stream
@@ -27,7 +27,8 @@ class RobustRecipe:
 
     `epsilon` and `step_size` are exact and in pixel units. Every `every` epochs robust accuracy is measured on the
     share `held_out` of the training images, against twice the steps, and once more at the end; without a better one for
-    `patience` measurements (0: however many) the training ends. The best weights are kept.
+    `patience` measurements (0: however many) the training ends. The best weights are kept. `start` are weights to go on
+    from: 'pretrained', a file, a folder or a hub id.
     """
 
     epochs: int
@@ -46,6 +47,7 @@ class RobustRecipe:
     patience: int = 0
     clip: float = 0.0
     precision: Literal["float32", "bfloat16"] = "float32"
+    start: str | None = None
 
     def __post_init__(self) -> None:
         at_least_one(epochs=self.epochs, batch=self.batch, steps=self.steps, every=self.every)
@@ -75,7 +77,8 @@ def learn(
     """
     data = run.data.read(range(len(run.data))).to(run.device)
     kept, held = (part.to(run.device) for part in split(len(data), recipe.held_out, run.seed))
-    module = robust_nets.build(network, run.task, run.seed).to(run.device)
+    start = starts.find(network, recipe.start, run.task)
+    module = robust_nets.build(network, run.task, run.seed, None if start is None else start.path).to(run.device)
     optimizer = torch.optim.SGD(
         module.parameters(), recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
     )
@@ -113,7 +116,8 @@ def learn(
 
     best = run.folder / f"{name}.best.safetensors"
     settling = Settling(best, measure, robust_nets.store, recipe.every * an_epoch, recipe.patience, course.steps)
-    identity = (network, recipe, None if extra is None else extra.origin)
+    sources = starts.sources(start) | ({} if extra is None else {"generated": extra.origin})
+    identity = (network, recipe, sources)
     learned = fit(replace(run, watch=watch), name, module, optimizer, course, batch_loss, identity, settled=settling)
     weights = settling.give(run.folder / f"{name}.safetensors")
     finish(run, name)  # before the record goes: a checkpoint must not outlive it
@@ -126,4 +130,5 @@ def learn(
             "epoch": settling.top / an_epoch,
             "seconds": learned.seconds,
         },
+        sources=sources,
     )

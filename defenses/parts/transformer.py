@@ -6,6 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from bench import Task, WeightsError
@@ -14,9 +15,13 @@ from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.hub_models import checked, quiet
 from defenses.parts.randomness import ambient
 from defenses.parts.resize import resize
+from defenses.parts.transformer_names import is_foreign, shape_of, translated
 
 with unfit_torchvision():
     from transformers import ViTConfig, ViTForImageClassification
+
+PRECISE = 1e-6
+"""What timm and torchvision add to a layer norm's variance."""
 
 
 class Transformer(nn.Module):
@@ -65,20 +70,54 @@ def store(module: Transformer, path: Path) -> Path:
 
 
 def load(path: Path, task: Task) -> Transformer:
-    """The transformer in a file with its configuration inside or beside it.
+    """The transformer in a file of transformers, timm or torchvision; the first with a configuration inside or beside.
 
     Raises `WeightsError` where it does not fit the task or its own configuration.
     """
-    state, metadata = read(path)
-    config = ViTConfig.from_dict(configuration(path, metadata))
-    for name, found, wanted in (
-        ("classes", config.num_labels, len(task.classes)),
-        ("channels", config.num_channels, task.shape[0]),
-    ):
-        if found != wanted:
-            raise WeightsError(f"The transformer {path} has {found} {name}; {task.dataset} has {wanted}.")
+    state, config = _described(path)
+    _check(path, task, classes=config.num_labels, channels=config.num_channels)
     with quiet(), ambient():
         loaded = ViTForImageClassification.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
         )
     return Transformer(checked(loaded, path))
+
+
+def started(path: Path, task: Task) -> Transformer:
+    """The transformer in such a file to be trained further, with a new head of zeros for another number of classes.
+
+    That is how Dosovitskiy et al. fine-tune (section 3.2). Raises `WeightsError` where it does not fit.
+    """
+    state, config = _described(path)
+    _check(path, task, channels=config.num_channels)
+    classes = len(task.classes)
+    if len(state.get("classifier.bias", ())) != classes:
+        state["classifier.weight"] = torch.zeros(classes, config.hidden_size)
+        state["classifier.bias"] = torch.zeros(classes)
+    config.num_labels = classes
+    with quiet(), ambient():
+        loaded = ViTForImageClassification.from_pretrained(
+            None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    return Transformer(checked(loaded, path).requires_grad_(True))
+
+
+def _described(path: Path) -> tuple[dict[str, Tensor], ViTConfig]:
+    """The weights in a file under transformers' names, and their configuration."""
+    found, metadata = read(path)
+    state = translated(found)
+    if not is_foreign(found):
+        return state, ViTConfig.from_dict(configuration(path, metadata))
+    try:
+        shape = shape_of(state)
+    except KeyError as error:
+        raise WeightsError(f"The weights {path} are no vision transformer: {error} is missing.") from None
+    classes = len(state.get("classifier.bias", ()))
+    return state, ViTConfig(**shape, num_labels=classes, layer_norm_eps=PRECISE)
+
+
+def _check(path: Path, task: Task, **found: int) -> None:
+    wanted = {"classes": len(task.classes), "channels": task.shape[0]}
+    for name, count in found.items():
+        if count != wanted[name]:
+            raise WeightsError(f"The transformer {path} has {count} {name}; {task.dataset} has {wanted[name]}.")

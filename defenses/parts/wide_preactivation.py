@@ -112,6 +112,13 @@ def load(name: str, path: Path, task: Task, device: str) -> Network:
 
     Raises `WeightsError` where it holds another network, or one of another size than `name` says.
     """
+    with ambient():
+        module = filled(name, path, task)
+    return Network(fold_batch_norm(module).to(device), *normalisation(task))
+
+
+def filled(name: str, path: Path, task: Task) -> WideNet:
+    """The network in such a file as it was trained. Raises like `load`."""
     state, _ = read(path)
     # the released code saves a Sequential, the network under '0.'; other code has other wrappers
     prefix = next((key.removesuffix("init_conv.weight") for key in state if key.endswith("init_conv.weight")), "")
@@ -121,10 +128,9 @@ def load(name: str, path: Path, task: Task, device: str) -> Network:
         found = "wide-resnet-{}-{}".format(*size)
         hint = f"; pass -D network={found}" if found in SIZES else ""
         raise WeightsError(f"The weights {path} are those of a {found}; {name} was expected{hint}.")
-    with ambient():
-        module = WideNet(*size, task.shape[0], len(task.classes))
+    module = WideNet(*size, task.shape[0], len(task.classes))
     fill(module, state, path)
-    return Network(fold_batch_norm(module).to(device), *normalisation(task))
+    return module
 
 
 def normalisation(task: Task) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
