@@ -22,6 +22,10 @@ def generate(
     images: Annotated[int, typer.Option("--images", "-n", help="How many, spread evenly over the classes.")] = 1000,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the sampler.")] = 18,
     seed: Annotated[int, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the drawing.")] = 0,
+    pixels: Annotated[
+        str,
+        typer.Option("--pixels", help="float32, or uint8 in an .npz as such data are published: a quarter the size."),
+    ] = "float32",
     judge: Annotated[
         str, typer.Option("--judge", help="The defense that judges the images; 'none' for nobody.")
     ] = "resnet",
@@ -46,6 +50,7 @@ def generate(
         images=images,
         steps=steps,
         seed=seed,
+        pixels=pixels,
         judge=None if judge == "none" else judge,
         defense_settings=parse_pairs(defense_settings or ()),
         dataset=dataset,

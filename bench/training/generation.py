@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,11 +19,15 @@ from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment
 from bench.loading.images import open_images
 from bench.registry import datasets, defenses
+from bench.training.image_files import NAMES, check, image_file, sha256_of
+from bench.training.memory import fitting
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
-IMAGES, PICTURE, CARD = "images.safetensors", "samples.png", "card.json"
+PICTURE, CARD = "samples.png", "card.json"
+PIECE = 4096
+"""Images that are drawn at once."""
 MOST_REAL = 10_000
 """Real images, from the first, that generated ones are compared with."""
 _BATCH = 256
@@ -33,7 +36,8 @@ _COLUMNS, _SIDE = 16, 48
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """What a person asked `bench generate` for; `judge` is the defense that looks at the images (None: nobody)."""
+    """What a person asked `bench generate` for; `pixels` is their type in the file, 'float32' or 'uint8', and `judge`
+    the defense that looks at the images (None: nobody)."""
 
     defense: str
     folder: Path
@@ -41,6 +45,7 @@ class GenerationRequest:
     images: int = 1000
     steps: int = 18
     seed: int = 0
+    pixels: str = "float32"
     judge: str | None = "resnet"
     defense_settings: Mapping[str, Any] = field(default_factory=dict)
     dataset: str = "digits"
@@ -62,41 +67,57 @@ class GenerationReport:
 def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
     """Draw images, as many of each class as possible, and write them; equal requests give equal images.
 
-    Raises `UsageError` for a defense that draws no images, `PluginError` for images that are none.
+    They are drawn, judged and written a piece at a time, so that any number of them fits into memory. Raises
+    `UsageError` for a defense that draws no images, `PluginError` for images that are none.
     """
     import torch
-    from safetensors.torch import save
 
     defense = defenses.make(request.defense, request.defense_settings)
     if not isinstance(defense, Generative):
         raise UsageError(f"{request.defense} cannot draw images: it is not a bench.Generative.")
     if request.images < 1:
         raise UsageError(f"At least one image is needed; got {request.images}.")
+    check(request.pixels)
     dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
     data = open_images(dataset, request.data_dir, "train")
     spec = defenses.spec(request.defense, defense, data.task)
+    judge = None if request.judge is None else _Judge(request.judge, data, request.device)
     labels = torch.arange(request.images, device=request.device) % len(data.task.classes)
     rng = torch.Generator(request.device).manual_seed(request.seed)
-    with exact(request.device), seeded(rng, request.device), blame(spec.name):
-        images = defense.sample(data.task, request.device, labels, request.steps, rng, watch).float()
-    _check(images, (request.images, *data.task.shape), spec)
-    figures = {} if request.judge is None else _judged(request, request.judge, images, labels, data, watch)
+    shown: list[Tensor] = []
 
     request.folder.mkdir(parents=True, exist_ok=True)
-    content = save({"images": images.cpu().contiguous(), "labels": labels.cpu()})
-    report = GenerationReport(request.folder / IMAGES, request.folder / PICTURE, request.folder / CARD, figures)
-    report.images.write_bytes(content)
-    _picture(images.cpu(), data.task, report.picture)
+    path = request.folder / NAMES[request.pixels]
+    with image_file(path, request.pixels, data.task.shape, labels.cpu().numpy()) as write:
+        for start in range(0, request.images, PIECE):
+            classes = labels[start : start + PIECE]
+
+            def tell(done: float, total: float, note: str = "", start: int = start) -> None:
+                watch(start + done, request.images, note)
+
+            with exact(request.device), seeded(rng, request.device), blame(spec.name):
+                images = defense.sample(data.task, request.device, classes, request.steps, rng, tell).float()
+            _check(images, (len(classes), *data.task.shape), spec)
+            written = torch.from_numpy(write(images.cpu().numpy()))
+            if start < _COLUMNS * len(data.task.classes):
+                shown.append(written)
+            if judge is not None:
+                judge.see(written)
+    figures = {} if judge is None else judge.figures(labels.cpu(), _test(request), watch)
+
+    report = GenerationReport(path, request.folder / PICTURE, request.folder / CARD, figures)
+    _picture(torch.cat(shown), request.images, data.task, report.picture)
     card = {
         "defense": {"name": spec.name, "settings": spec.params, "version": spec.version, "weights": spec.weights},
         "command": request.command,
         "dataset": request.dataset,
         "images": request.images,
+        "pixels": request.pixels,
         "steps": request.steps,
         "seed": request.seed,
         "judge": request.judge,
         "figures": figures,
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "sha256": sha256_of(path),
         "environment": environment(request.device),
     }
     report.card.write_text(json.dumps(card, indent=2) + "\n")
@@ -126,40 +147,69 @@ def _check(images: Tensor, shape: tuple[int, ...], spec: Spec) -> None:
         raise PluginError(f"{spec.name} drew images with pixels outside [0, 1].")
 
 
-def _judged(
-    request: GenerationRequest, judge: str, images: Tensor, labels: Tensor, data: ImageSet, watch: Watch
-) -> dict[str, float]:
-    """How the judge sees the images: its accuracy under their labels; how far its logits lie from those on training
-    images, as a Frechet distance, beside that of the test images, which no sampler should be expected to beat."""
+class _Judge:
+    """A defense that looks at images as they are drawn, and then says how good they are."""
+
+    def __init__(self, name: str, data: ImageSet, device: str) -> None:
+        self._name, self._data, self._device = name, data, device
+        self._spec = defenses.spec(name, defenses.make(name, {}), data.task)
+        with exact(device), blame(self._spec.name):
+            self._classifier = load_defense(self._spec, data.task, device)
+        self._rng = self._stream()
+        self._found: list[Tensor] = []
+
+    def see(self, images: Tensor) -> None:
+        """Classify the next images."""
+        self._found.append(self._logits(images, self._rng))
+
+    def figures(self, labels: Tensor, test: ImageSet, watch: Watch) -> dict[str, float]:
+        """Its accuracy under their labels; how far its logits lie from those on training images, as a Frechet
+        distance, beside that of the test images, which no sampler should be expected to beat."""
+        import torch
+
+        watch(len(labels), len(labels), f"judged by {self._name}")
+        found = torch.cat(self._found)
+        real, unseen = (self._of(some) for some in (self._data, test))
+        return {
+            f"accuracy_of_{self._name}": float((found.argmax(1) == labels).double().mean()),
+            f"frechet_distance_in_logits_of_{self._name}": frechet(found, real),
+            "same_distance_of_the_test_images": frechet(unseen, real),
+        }
+
+    def _of(self, data: ImageSet) -> Tensor:
+        import torch
+
+        rng, indices = self._stream(), range(min(len(data), MOST_REAL))
+        pieces = (data.read(indices[start : start + PIECE]) for start in range(0, len(indices), PIECE))
+        return torch.cat([self._logits(piece.images, rng) for piece in pieces])
+
+    def _logits(self, images: Tensor, rng: Generator) -> Tensor:
+        import torch
+
+        def answer(part: Tensor) -> Tensor:
+            return fitting(self._classifier, lambda: ask(self._classifier, part.to(self._device), rng).detach().cpu())
+
+        with exact(self._device), blame(self._spec.name):
+            return torch.cat([answer(part) for part in images.split(_BATCH)])
+
+    def _stream(self) -> Generator:
+        import torch
+
+        return torch.Generator(self._device).manual_seed(0)
+
+
+def _test(request: GenerationRequest) -> ImageSet:
     dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
-    test = open_images(dataset, request.data_dir, "test")
-    spec = defenses.spec(judge, defenses.make(judge, {}), data.task)
-    watch(request.images, request.images, f"judged by {judge}")
-    with exact(request.device), blame(spec.name):
-        classifier = load_defense(spec, data.task, request.device)
-
-        def logits(of: Tensor) -> Tensor:
-            import torch
-
-            rng = torch.Generator(request.device).manual_seed(0)
-            return torch.cat([ask(classifier, part.to(request.device), rng).detach() for part in of.split(_BATCH)])
-
-        found = logits(images)
-        real, unseen = (logits(some.read(range(min(len(some), MOST_REAL))).images) for some in (data, test))
-    return {
-        f"accuracy_of_{judge}": float((found.argmax(1) == labels).double().mean()),
-        f"frechet_distance_in_logits_of_{judge}": frechet(found, real),
-        "same_distance_of_the_test_images": frechet(unseen, real),
-    }
+    return open_images(dataset, request.data_dir, "test")
 
 
-def _picture(images: Tensor, task: Task, path: Path) -> None:
+def _picture(images: Tensor, count: int, task: Task, path: Path) -> None:
     """A contact sheet: a row a class, enlarged without smoothing, with a line between neighbours."""
     import numpy as np
     from PIL import Image
 
     classes, (channels, height, width) = len(task.classes), task.shape
-    columns, scale = min(_COLUMNS, -(-len(images) // classes)), max(1, _SIDE // height)
+    columns, scale = min(_COLUMNS, -(-count // classes)), max(1, _SIDE // height)
     high, wide = height * scale + 1, width * scale + 1
     sheet = np.full((classes * high - 1, columns * wide - 1, channels), 0.5, dtype=np.float32)
     for number, image in enumerate(images[: classes * columns].numpy()):

@@ -1,4 +1,4 @@
-"""Generated images to learn from: read from `bench generate`, or drawn once within a training run."""
+"""Generated images to learn from: read from `bench generate` or a published file, or drawn once within a run."""
 
 from __future__ import annotations
 
@@ -6,33 +6,32 @@ import hashlib
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
-from bench import DataError, Task, Training, UsageError, WeightsError
+from bench import DataError, Training, UsageError, Watch
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts.checkpoints import read, save
+from defenses.parts import stored
+from defenses.parts.checkpoints import save
 from defenses.parts.randomness import stream
 from defenses.parts.robust_training import Extra
 from defenses.parts.standard import is_tiny
 
+PIECE = 4096
+"""Images that are drawn at once, noise and all."""
 
-def given(place: str, task: Task, share: float) -> Extra:
-    """The images of a `bench generate` folder, or of its file of images. Raises `DataError` where they do not fit."""
+
+def given(place: str, run: Training, share: float) -> Extra:
+    """The images of a `bench generate` folder, or those in a file. Raises `DataError` where they do not fit."""
     path = Path(place).expanduser()
-    path = path / "images.safetensors" if path.is_dir() else path
-    try:
-        tensors, _ = read(path)
-    except WeightsError as error:
-        raise DataError(f"The generated images {path} cannot be read: {error}") from error
-    images, labels = tensors.get("images"), tensors.get("labels")
-    if images is None or labels is None or images.shape != (len(labels), *task.shape):
-        found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-        raise DataError(
-            f"{path} should hold images (N, {', '.join(map(str, task.shape))}) and labels (N,) as `bench generate` "
-            f"writes them; found {found}."
+    if path.is_dir():
+        path = next(
+            (found for found in (path / f"images{suffix}" for suffix in stored.SUFFIXES) if found.is_file()), path
         )
-    if not 0 <= int(labels.min()) <= int(labels.max()) < len(task.classes):
-        raise DataError(f"The labels in {path} should lie below {len(task.classes)}, the classes of {task.dataset}.")
-    return Extra(images, labels, share, hashlib.sha256(path.read_bytes()).hexdigest())
+    if path.suffix not in stored.SUFFIXES or not path.is_file():
+        raise DataError(f"The generated images {path} cannot be read: there is no .safetensors or .npz file.")
+    images = stored.open_images(path, run.task, run.folder)
+    with path.open("rb") as file:
+        return Extra(images, share, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def drawn(run: Training, denoiser: str | None, count: int, steps: int, share: float) -> Extra:
@@ -54,6 +53,18 @@ def drawn(run: Training, denoiser: str | None, count: int, steps: int, share: fl
     if not path.is_file():
         labels = torch.arange(count) % len(run.task.classes)
         rng = stream(run.seed, "generated")
-        images = defense.sample(run.task, run.device, labels, steps, rng, run.watch)
-        save(path, {"images": images, "labels": labels})
-    return given(str(path), run.task, share)
+        images: list[Tensor] = []
+        for classes in labels.split(PIECE):
+            watch = _later(run.watch, len(images) * PIECE, count)
+            images.append(defense.sample(run.task, run.device, classes, steps, rng, watch).cpu())
+        save(path, {"images": torch.cat(images), "labels": labels})
+    return given(str(path), run, share)
+
+
+def _later(watch: Watch, before: int, whole: int) -> Watch:
+    """A watch of one piece of a larger whole, after what came before."""
+
+    def tell(done: float, total: float, note: str = "") -> None:
+        watch(before + done, whole, note)
+
+    return tell

@@ -16,6 +16,7 @@ from defenses.parts.adversarial import Budget, evaluating, robust_accuracy
 from defenses.parts.augmentation import Augmentation, augment
 from defenses.parts.randomness import stream
 from defenses.parts.settling import Settling, split
+from defenses.parts.stored import StoredImages
 from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 
 Loss = Callable[[nn.Module, Tensor, Tensor, Generator], Tensor]
@@ -62,8 +63,7 @@ class RobustRecipe:
 class Extra:
     """Images to learn from besides the training images, and the share of every batch that they fill."""
 
-    images: Tensor
-    labels: Tensor
+    images: StoredImages
     share: float
     origin: str
 
@@ -100,8 +100,8 @@ def learn(
             images, labels = [data.images[chosen]], [data.labels[chosen]]
         if extra is not None and generated:
             drawn = torch.randint(len(extra.images), (generated,), generator=rng)
-            images.append(extra.images[drawn].to(run.device))
-            labels.append(extra.labels[drawn].to(run.device))
+            images.append(extra.images.take(drawn).to(run.device))
+            labels.append(extra.images.labels[drawn].to(run.device))
         changed = augment(torch.cat(images), recipe.augmentation, 1.0, rng).clamp(0, 1)
         return loss(module, changed, torch.cat(labels), rng)
 

@@ -19,8 +19,9 @@ class TradesRecipe(robust_training.RobustRecipe):
     """Hyperparameters of TRADES: those of adversarial training, the weight `beta` of robustness, and generated images.
 
     They fill the `share` of every batch (0: none are needed). They are read from `generated`, a folder of `bench
-    generate`, or else drawn within the run: `images` of them, in `sampling_steps`, by `denoiser`, a file of `bench
-    train diffusion-classifier` (None: its packaged one).
+    generate` or a file as such data are published (.npz with `image` (N, H, W, C) uint8 and `label`), or else drawn
+    within the run: `images` of them, in `sampling_steps`, by `denoiser`, a file of `bench train diffusion-classifier`
+    (None: its packaged one).
     """
 
     beta: float = 5.0
@@ -83,7 +84,7 @@ def learn(run: Training, recipe: TradesRecipe, name: str, network: robust_nets.N
     """
     extra = None
     if recipe.share and recipe.generated is not None:
-        extra = generated.given(recipe.generated, run.task, recipe.share)
+        extra = generated.given(recipe.generated, run, recipe.share)
     elif recipe.share:
         extra = generated.drawn(run, recipe.denoiser, recipe.images, recipe.sampling_steps, recipe.share)
 
