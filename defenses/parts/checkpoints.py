@@ -116,7 +116,10 @@ def _is_whole(folder: Path, files: Sequence[str]) -> bool:
         parts = json.loads((folder / "model_index.json").read_text("utf-8"))
     except (OSError, ValueError):
         parts = MODELS
-    return all((folder / part / name).is_file() for part in MODELS if part in parts for name in MODELS[part])
+    words = [folder / "tokenizer" / name for name in ("tokenizer.json", "vocab.json")]
+    return all((folder / part / name).is_file() for part in MODELS if part in parts for name in MODELS[part]) and (
+        "tokenizer" not in parts or any(file.is_file() for file in words)
+    )
 
 
 def _wanted(names: Collection[str], files: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench import WeightsError
-from defenses.parts.checkpoints import SINGLE_FILES, configuration, single_file
+from defenses.parts.checkpoints import SINGLE_FILES, configuration, metadata_of, single_file
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
@@ -63,7 +63,7 @@ def files(path: Path, defense: str) -> dict[str, Path]:
 def denoiser_files(path: Path, defense: str) -> dict[str, Path]:
     """The file of a pixel denoiser, and the configurations beside it that it does not hold itself, by role."""
     file = _pixel_file(path, defense)
-    found, metadata = {"denoiser": file}, _metadata(file)
+    found, metadata = {"denoiser": file}, metadata_of(file)
     if "config" not in metadata:
         found["config"] = file.with_name("config.json")
     try:
@@ -80,19 +80,6 @@ def schedule_file(file: Path) -> Path | None:
     """The schedule beside a denoiser in diffusers' layout, or in the folder beside its own."""
     beside = (file.with_name("scheduler_config.json"), file.parent.parent / "scheduler" / "scheduler_config.json")
     return next((place for place in beside if place.is_file()), None)
-
-
-def _metadata(file: Path) -> dict[str, str]:
-    """What a file of weights says of itself; nothing where it is of another kind, or damaged."""
-    if file.suffix != ".safetensors":
-        return {}
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="np") as opened:
-            return opened.metadata() or {}
-    except (SafetensorError, OSError):
-        return {}
 
 
 def _pixel_file(path: Path, defense: str) -> Path:

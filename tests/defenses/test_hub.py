@@ -108,6 +108,7 @@ def test_a_stable_diffusion_that_was_fetched_in_part_does_not_count_as_whole(
 
     index = {name: ["diffusers", "Model"] for name in MODELS}
     files = {f"{part}/{name}": b"{}" for part, names in MODELS.items() for name in names}
+    files["tokenizer/vocab.json"] = b"{}"
     files["model_index.json"] = json.dumps({"_class_name": "StableDiffusionPipeline", **index}).encode()
     part = {name: content for name, content in files.items() if not name.startswith("vae/")}
     hub.cached(tmp_path, "owner/diffusion", part, "v1")
