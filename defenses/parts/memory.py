@@ -84,10 +84,14 @@ def _peak(one_pass: Pass, row: Tensor, rows: int, graph: bool) -> int:
     for _ in range(2):
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(row.device)
-        leaf = row.detach().expand(rows, *row.shape[1:]).clone()
-        with torch.set_grad_enabled(graph):
-            found = one_pass(leaf.requires_grad_(graph))
-            if graph and found.requires_grad:
-                torch.autograd.grad(found.sum(), leaf)
+        _pass(one_pass, row.detach().expand(rows, *row.shape[1:]).clone(), graph)
         peak = int(torch.cuda.max_memory_allocated(row.device))
     return peak
+
+
+def _pass(one_pass: Pass, leaf: Tensor, graph: bool) -> None:
+    """One pass, and back where a graph is kept; nothing of it stays in memory."""
+    with torch.set_grad_enabled(graph):
+        found = one_pass(leaf.requires_grad_(graph))
+        if graph and found.requires_grad:
+            torch.autograd.grad(found.sum(), leaf)

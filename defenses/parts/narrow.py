@@ -56,14 +56,14 @@ class _Narrow(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
         exponents = _exponents(cotangent)
-        scaled = torch.ldexp(cotangent, -exponents)
-        gradient = torch.full_like(cotangent, torch.nan)
+        scaled = torch.ldexp(cotangent, _beside(-exponents, cotangent))
+        gradient = torch.full_like(ctx.leaf, torch.nan, dtype=cotangent.dtype)
         for backoff in BACKOFFS:
             found = _slope(ctx, scaled * 2.0**-backoff) * 2.0**backoff
-            wanting = ~gradient.isfinite().flatten(1).all(1).view(exponents.shape)
-            gradient = torch.where(wanting, found, gradient)
+            wanting = ~gradient.isfinite().flatten(1).all(1)
+            gradient = torch.where(_beside(wanting, gradient), found, gradient)
             if bool(gradient.isfinite().all()):
-                return torch.ldexp(gradient, exponents), None, None
+                return torch.ldexp(gradient, _beside(exponents, gradient)), None, None
         raise _overflow(ctx.leaf.dtype, "gradients")
 
 
@@ -74,10 +74,14 @@ def _slope(ctx: Any, cotangent: Tensor) -> Tensor:
 
 
 def _exponents(cotangent: Tensor) -> Tensor:
-    """For each row (R, 1, ...) the power of two that its largest value is just below; 0 where all are zero."""
+    """For each row (R,) the power of two that its largest value is just below; 0 where all are zero."""
     largest = cotangent.flatten(1).abs().amax(1)
-    exponents = torch.frexp(largest).exponent.clamp(-LARGEST, LARGEST)
-    return exponents.view(-1, *[1] * (cotangent.ndim - 1))
+    return torch.frexp(largest).exponent.clamp(-LARGEST, LARGEST)
+
+
+def _beside(rows: Tensor, values: Tensor) -> Tensor:
+    """One value a row (R,) in the shape in which it meets values (R, ...)."""
+    return rows.view(-1, *[1] * (values.ndim - 1))
 
 
 def _finite(answer: Tensor, dtype: torch.dtype, what: str) -> Tensor:

@@ -81,6 +81,7 @@ class _ErrorTable(torch.autograd.Function):
                 leaf = codes[image].detach().requires_grad_(True)
                 errors = ctx.denoiser.errors(leaf, noise, step, kind, ctx.loss)
                 (slope,) = torch.autograd.grad(errors, leaf, flat[place].to(errors.dtype))
+            del errors  # and with it the graph of a network in half precision, before the next is built
             owners = torch.unique(image)  # a product, not index_add: that one adds in any order on CUDA
             share = (owners[:, None] == image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
             total[owners] += share.view(-1, *total.shape[1:])

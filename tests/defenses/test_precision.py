@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -143,6 +145,39 @@ def test_a_zero_gradient_stays_zero_and_a_graph_may_be_used_twice_and_checkpoint
     assert torch.equal(once, twice)
     assert torch.equal(once, later)
     torch.testing.assert_close(once, 2 * leaf.detach(), rtol=1e-3, atol=1e-6)
+
+
+class _Kept:
+    """A tensor that a graph keeps."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+
+def test_the_graph_of_one_chunk_is_gone_before_that_of_the_next_is_built() -> None:
+    model = DiffusionClassifier(timesteps=6, rows=6, precision="float16").load(TASK, "cpu")
+    live, peaks = [0], []
+
+    def forget(size: int) -> None:
+        live[0] -= size
+
+    def keep(tensor: Tensor) -> _Kept:
+        kept = _Kept(tensor.detach())
+        live[0] += tensor.nbytes
+        peaks[-1] = max(peaks[-1], live[0])
+        weakref.finalize(kept, forget, tensor.nbytes)
+        return kept
+
+    shown = Digits().load("test", None).read(range(1)).images
+    for chosen in (slice(0, 1), slice(0, 10)):  # the classes whose logits are differentiated: 6 rows each
+        leaf = shown.clone().requires_grad_(True)
+        logits = model(leaf, rng())[:, chosen].sum()
+        gc.collect()
+        peaks.append(0)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept.tensor):
+            torch.autograd.grad(logits, leaf)
+    assert peaks[1] == pytest.approx(peaks[0], rel=0.01)
+    assert peaks[0] > 100_000
 
 
 @pytest.mark.parametrize("precision", HALVES)
