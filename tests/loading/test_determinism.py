@@ -11,11 +11,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bench import UsageError
+from bench import UsageError, warp
 from bench.datasets.digits import Digits
 from bench.evaluation.crafting import craft
 from bench.evaluation.errand import Errand
@@ -27,6 +29,7 @@ from bench.protocols import find_protocol
 from bench.registry import attacks, defenses
 from bench.store.artifacts import Artifacts
 from bench.testing.attacks import EPSILON
+from defenses.parts.resize import resize
 from tests.defenses.tiny import COLOURS, images, rng, stable_diffusion, unstaged
 from tests.test_contracts import BRIEF, names
 
@@ -98,20 +101,22 @@ def watch(done: float, total: float, note: str = "") -> None:
     """Look away."""
 
 
-def shard(request: Request, folder: Path) -> set[str]:
-    """What is asked of torch by one whole shard: crafted, judged, judged again."""
-    data, shelf = Digits().load("test", None), Shelf("cpu")
+def shard(request: Request, folder: Path, device: str = "cpu") -> tuple[set[str], list[Any]]:
+    """What is asked of torch by one whole shard, crafted, judged, judged again; and every number that came of it."""
+    data, shelf = Digits().load("test", None), Shelf(device)
     plan = make_plan(request, lambda: "cpu")
     shelf.classifier(plan.defense, data.task)
     batch = data.read(plan.shards()[0].indices)
     errand = Errand(plan, plan.shards()[0], data.task, batch.images.numpy(), batch.labels.numpy(), SAMPLES)
     with Recorder() as recorder:
-        errand.proposed(craft(errand.craft(), shelf, watch), Artifacts(folder).write)
-        errand.answered(hear(errand.hearing(), shelf, watch))
-        hear(errand.asked_again(introduced=True), shelf, watch)
-    seen: set[str] = recorder.seen
-    assert seen
-    return seen
+        proposal = craft(errand.craft(), shelf, watch)
+        errand.proposed(proposal, Artifacts(folder).write)
+        first = hear(errand.hearing(), shelf, watch)
+        errand.answered(first)
+        again = hear(errand.asked_again(introduced=True), shelf, watch)
+    assert recorder.seen
+    answers = [answer.logits for testimony in (first, again) for answer in testimony.answers]
+    return recorder.seen, [proposal.perturbed, proposal.answers, *answers]
 
 
 def request_for(defense: str, attack: str) -> Request:
@@ -130,12 +135,14 @@ def request_for(defense: str, attack: str) -> Request:
 @pytest.mark.parametrize("attack", names(attacks))
 def test_no_attacks_shard_needs_what_cannot_be_repeated(attack: str, tmp_path: Path) -> None:
     defense = "smoothing" if attack == "certify-l2" else "resnet"
-    assert not shard(request_for(defense, attack), tmp_path) & UNREPEATABLE
+    seen, _ = shard(request_for(defense, attack), tmp_path)
+    assert not seen & UNREPEATABLE
 
 
 @pytest.mark.parametrize("defense", names(defenses))
 def test_no_defenses_shard_needs_what_cannot_be_repeated(defense: str, tmp_path: Path) -> None:
-    assert not shard(request_for(defense, "pgd-linf"), tmp_path) & UNREPEATABLE
+    seen, _ = shard(request_for(defense, "pgd-linf"), tmp_path)
+    assert not seen & UNREPEATABLE
 
 
 def test_neither_does_stable_diffusion(tmp_path: Path) -> None:
@@ -145,6 +152,37 @@ def test_neither_does_stable_diffusion(tmp_path: Path) -> None:
         torch.autograd.grad(classifier(shown, rng())[0, 0], shown)
     assert "convolution_backward" in recorder.seen
     assert not recorder.seen & UNREPEATABLE
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is at hand")
+@pytest.mark.parametrize(
+    ("defense", "attack"),
+    [(name, "pgd-linf") for name in names(defenses)]
+    + [("smoothing" if name == "certify-l2" else "resnet", name) for name in names(attacks)],
+)
+def test_a_shard_repeats_itself_on_cuda(defense: str, attack: str, tmp_path: Path) -> None:
+    request = replace(request_for(defense, attack), samples=16, shard_size=16)
+    (_, first), (_, second) = (shard(request, tmp_path / turn, "cuda") for turn in ("first", "second"))
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is at hand")
+@pytest.mark.parametrize("size", [(8, 8), (224, 224)])
+def test_bending_and_resizing_repeat_themselves_on_cuda(size: tuple[int, int]) -> None:
+    source = torch.Generator("cuda").manual_seed(0)
+    shown = torch.rand(16, 3, *size, generator=source, device="cuda")
+    flow = 0.1 * torch.rand(16, 2, *size, generator=source, device="cuda") - 0.05
+    gradients: list[tuple[Tensor, ...]] = []
+    with exact("cuda"):
+        for _ in range(5):
+            leaves = shown.clone().requires_grad_(), flow.clone().requires_grad_()
+            found = resize(warp(*leaves), (512, 512), "bicubic", cut=True)
+            gradients.append((found, *torch.autograd.grad(found.square().sum(), leaves)))
+    for others in gradients[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(gradients[0], others, strict=True))
 
 
 def test_an_operation_without_a_deterministic_kernel_is_refused() -> None:
