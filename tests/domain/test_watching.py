@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
-import torch
 
-from bench import Victim, Watch, tick
+from bench import Watch, tick
 from bench.datasets.digits import TASK, Digits
 from bench.domain.watching import watched
+from bench.evaluation.crafting import craft
 from bench.evaluation.judging import Hearing, Question, hear
+from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.proposal import Craft
 from bench.loading.classifiers import Shelf
+from bench.protocols import find_protocol
 from bench.registry import defenses
 
 Told = list[tuple[float, float, str]]
@@ -71,13 +75,20 @@ def test_a_judge_tells_how_far_a_diffusion_classifier_is_within_one_question() -
     assert {(done, total) for done, total, _ in told} <= {(0, 1)}
 
 
-def test_an_attack_tells_how_far_the_gradient_of_one_step_is() -> None:
+def test_crafting_tells_how_far_the_gradient_of_one_step_is() -> None:
     told: Told = []
-    defense = defenses.make("diffusion-classifier", {"rows": 20})
-    with watched(into(told)) as watch:
-        victim = Victim(defense.load(TASK, "cpu"), torch.Generator().manual_seed(0), watch)
-        victim.watch(3, 40, "step")
-        leaf = Digits().load("test", None).read(range(1)).images.requires_grad_(True)
-        torch.autograd.grad(victim(leaf).logsumexp(1).sum(), leaf)
-    assert (3, 40, "step: 20 of 60 denoised") in told
-    assert any(note.startswith("step: 20 of") and note.endswith("differentiated") for _, _, note in told)
+    request = Request(
+        "diffusion-classifier",
+        "pgd-linf",
+        replace(find_protocol("white-box-1024"), samples=1),
+        defense_settings={"rows": 20, "timesteps": 6},
+        attack_settings={"steps": 2},
+    )
+    plan = make_plan(request, lambda: "cpu")
+    (shard,) = plan.shards()
+    images, labels = Digits().load("test", None).arrays(shard.indices)
+    craft(Craft(plan, shard, TASK, images, labels), Shelf("cpu"), into(told))
+    steps = {note.partition(":")[0]: (done, total) for done, total, note in told if note.endswith("of 60 denoised")}
+    assert any(note.endswith("differentiated") for _, _, note in told)
+    assert len(steps) > 1
+    assert all(0 <= done <= total for done, total in steps.values())
