@@ -100,6 +100,24 @@ def test_augmented_images_stay_in_range_and_depend_on_the_stream_alone(kind: Any
     assert float(first.max()) <= 1 + 1e-6
 
 
+def test_truth_maximization_asks_for_the_images_that_its_steps_see_and_no_others(tmp_path: Path) -> None:
+    from defenses.parts.truth_maximization import PUBLISHED
+
+    asked: list[list[int]] = []
+
+    def adversarial(indices: Sequence[int]) -> Batch:
+        asked.append(list(indices))
+        return Digits().load("train", None).read(indices)
+
+    for number, changes in enumerate(({"steps": 2}, {"steps": 40}, {"steps": 40, "share": 0.25})):
+        run = replace(training(tmp_path / str(number)), adversarial=adversarial)
+        TMDC().train(run, replace(short(TMDC()), evaluated=1, **changes))
+    assert [len(indices) for indices in asked] == [16, 64, 16]
+    assert all(indices == sorted(set(indices)) for indices in asked)
+    assert asked[1] == list(range(64))
+    assert (PUBLISHED.share, PUBLISHED.steps * PUBLISHED.batch) == (0.1, 12_000)
+
+
 def test_every_sample_is_seen_once_an_epoch() -> None:
     from defenses.parts.training import shuffled
 
