@@ -75,7 +75,7 @@ def test_an_image_that_weighs_little_keeps_its_gradient_beside_one_that_weighs_m
         DiffPure(steps=3),
         ADP(draws=2, gradient="exact"),
         DenoisedSmoothing(draws=4),
-        RDC(levels=3),
+        RDC(levels=3, steps=2),
         DiffusionClassifier(timesteps=4),
     ],
 )
@@ -89,7 +89,7 @@ def test_every_denoiser_gives_small_gradients_in_half_precision(defense: Any) ->
             assert attacked is not None
             leaf = shown.clone().requires_grad_(True)
             found.append(torch.autograd.grad(1e-9 * attacked(leaf, rng())[:, 1].sum(), leaf)[0])
-        assert cosine(*found) > 0.9  # that of bfloat16 is taken at another likelier image
+        assert cosine(*found) > 0.95
 
 
 def test_a_plan_spells_out_the_precision_of_every_denoiser() -> None:
@@ -227,12 +227,12 @@ def disagreements(count: int) -> dict[tuple[str, str], int]:
     return found
 
 
-def broken(defense: Any, count: int, steps: int) -> dict[str, int]:
+def broken(defense: Any, count: int, epsilon: str, steps: int, step_size: str) -> dict[str, int]:
     """How many images white-box PGD brings to be misclassified, in each precision."""
     found = {}
     for precision in ("float32", *HALVES):
         attacked = replace(defense, precision=precision)
-        moved, labels = crafted(attacked, count, "0.2", steps=steps, step_size="8/255")
+        moved, labels = crafted(attacked, count, epsilon, steps=steps, step_size=step_size)
         found[precision] = int((judged(attacked, moved) != labels).sum())
     return found
 
@@ -242,7 +242,7 @@ def test_verdicts_are_those_of_float32() -> None:
 
 
 def test_white_box_attacks_find_what_they_find_in_float32() -> None:
-    found = broken(DiffusionClassifier(timesteps=6), 8, 6)
+    found = broken(DiffusionClassifier(timesteps=6), 8, "0.3", 5, "16/255")
     assert 2 <= found["float32"] <= found["float16"] + 1
     assert found["float32"] <= found["bfloat16"] + 1
 
@@ -255,5 +255,5 @@ def test_verdicts_are_those_of_float32_on_most_of_the_test_set() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("defense", [DiffusionClassifier(), TMDC()])
 def test_white_box_attacks_find_what_they_find_in_float32_on_64_samples(defense: Any) -> None:
-    found = broken(defense, 64, 20)
+    found = broken(defense, 64, "0.1", 40, "2/255")
     assert found["float32"] <= found["float16"] + 1
