@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.domain import errors
 from bench.domain.errors import BenchError, PluginError
+from bench.loading.seal import Seal
 
 if TYPE_CHECKING:
     from bench.evaluation.planning import Request
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
 def run_of(role: str, device: str) -> Run:
     """What a worker of this role does with a job."""
     if role == "plan":
-        return lambda job, watch: planned(job)
+        from bench.evaluation import planning  # noqa: F401  # sealed with the rest of what makes a plan
+
+        sealed_plan = Seal()
+
+        def plan(job: Any, watch: Callable[..., None]) -> Any:
+            try:
+                return planned(job)
+            finally:
+                sealed_plan.check()
+
+        return plan
     if role == "read":
         from bench.evaluation.reading import Reading
 
@@ -30,7 +41,6 @@ def run_of(role: str, device: str) -> Run:
     from bench.loading.classifiers import Shelf
     from bench.loading.determinism import shake
     from bench.loading.release import let_go
-    from bench.loading.seal import Seal
 
     shelf, seal, run = Shelf(device), Seal(), craft if role == "craft" else hear
 

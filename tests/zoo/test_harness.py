@@ -102,6 +102,28 @@ class QuittingWhilePlanned(Defense):
         return Hyperplane().load(task, device)
 
 
+@dataclass(frozen=True)
+class Modest(Defense):
+    """Makes its own budget small while its plan is made."""
+
+    how: str = "patched"
+
+    def resolve(self, task: Task) -> Modest:
+        from fractions import Fraction
+
+        from bench.evaluation import planning
+
+        make: Any = ThreatModel
+        if self.how == "patched":
+            setattr(planning, "_threat", lambda *asked: make("linf", Fraction(1, 1000)))  # noqa: B010
+        else:
+            planning.ThreatModel = lambda norm, epsilon: make(norm, Fraction(1, 1000))  # type: ignore[assignment, misc]
+        return self
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return Hyperplane().load(task, device)
+
+
 class _Shapeless(Classifier):
     def __init__(self, how: str) -> None:
         self.how = how
@@ -146,6 +168,8 @@ PLACES = (
 CASES = [
     *(_of(f"a defense that replaces {place}", REPLACED, "Usurper", place=place) for place in PLACES),
     _of("an attack that lets the threat model admit everything", REPLACED, "Generous"),
+    _of("a defense that plans a smaller budget for itself", REPLACED, "Modest", how="patched"),
+    _of("a defense that changes the budget of its plan", "changed its plan: epsilon|replaced", "Modest", how="plan"),
     _of("an attack whose remark would run code", "no data", "Sender"),
     _of("an attack that calls sys.exit", "SystemExit", "Quitter", how="sys"),
     _of("an attack that ends its process", "ended without a word", "Quitter", how="os"),
