@@ -55,7 +55,7 @@ def sweep(
 ) -> None:
     """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
 
-    Settings (-D, -A), --epsilon and --seed may be given several times: every combination is evaluated. 'all' as the
+    Settings (-D, -A, -S), --epsilon and --seed may be given several times: every combination is evaluated. 'all' as the
     value of a setting with a fixed choice of values means each of them.
     """
     from bench.evaluation.planning import Request, seeded_requests
@@ -72,7 +72,6 @@ def sweep(
         attack="",
         protocol=found,
         dataset=dataset,
-        dataset_settings=parse_pairs(dataset_settings or ()),
         data_dir=data_dir,
         source=source,
         source_settings=parse_pairs(source_settings or ()),
@@ -88,9 +87,10 @@ def sweep(
         attacks=tuple(dict.fromkeys(attack or [entry.name for entry in found.attacks])),
         defense_settings=parse_axes(defense_settings or ()),
         attack_settings=parse_axes(attack_settings or ()),
+        dataset_settings=parse_axes(dataset_settings or ()),
         epsilons=tuple(dict.fromkeys(map(parse_epsilon, epsilon or ()))) or (None,),
         seeds=first or (None,),
-    ).spelled_out()
+    ).spelled_out(dataset)
     cells, store = axes.cells(request), Store(db)
     done: list[tuple[Cell, Result | None]] = []
     with EvaluationProgress(stderr, quiet=as_json) as progress:

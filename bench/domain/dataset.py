@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "test"]
 Sampling = Literal["random", "first"]
-_PIECE = 1024
+_PIECE = 64
 """Images of a large set that are in memory at once while it is hashed."""
 
 

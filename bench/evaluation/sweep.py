@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -17,7 +18,7 @@ from bench.evaluation.evaluate import evaluate_at
 from bench.evaluation.planning import Request
 from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
 from bench.loading.environment import resolve_device
-from bench.registry import Registry, attacks, defenses
+from bench.registry import Registry, attacks, datasets, defenses
 from bench.settings import choices, combinations
 from bench.store.store import Store
 
@@ -53,6 +54,7 @@ class Axes:
     attacks: Sequence[str]
     defense_settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     attack_settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    dataset_settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     epsilons: Sequence[Fraction | None] = (None,)
     seeds: Sequence[int | None] = (None,)
 
@@ -72,12 +74,13 @@ class Axes:
             for row, defense in self._defenses()
         ]
 
-    def spelled_out(self) -> Axes:
+    def spelled_out(self, dataset: str) -> Axes:
         """The same axes, 'all' as the value of a setting replaced by every value that it may have."""
         return replace(
             self,
             defense_settings=_whole(self.defense_settings, defenses, self.defenses),
             attack_settings=_whole(self.attack_settings, attacks, self.attacks),
+            dataset_settings=_whole(self.dataset_settings, datasets, (dataset,)),
         )
 
     def _defenses(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -87,17 +90,16 @@ class Axes:
                 yield row, {"defense": name, "defense_settings": settings}
 
     def _attacks(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        for name in self.attacks:
-            for settings in combinations(self.attack_settings):
-                for epsilon in self.epsilons:
-                    for seed in self.seeds:
-                        words = [name, *_varied(settings, self.attack_settings)]
-                        if epsilon is not None and len(self.epsilons) > 1:
-                            words.append(f"epsilon={format_epsilon(epsilon)}")
-                        if seed is not None and len(self.seeds) > 1:
-                            words.append(f"seed={seed}")
-                        found = {"attack": name, "attack_settings": settings, "epsilon": epsilon, "seed": seed}
-                        yield " ".join(words), found
+        own, data = combinations(self.attack_settings), combinations(self.dataset_settings)
+        every = itertools.product(self.attacks, data, own, self.epsilons, self.seeds)
+        for name, images, settings, epsilon, seed in every:
+            words = [name, *_varied(images, self.dataset_settings), *_varied(settings, self.attack_settings)]
+            if epsilon is not None and len(self.epsilons) > 1:
+                words.append(f"epsilon={format_epsilon(epsilon)}")
+            if seed is not None and len(self.seeds) > 1:
+                words.append(f"seed={seed}")
+            found = {"attack": name, "attack_settings": settings, "epsilon": epsilon, "seed": seed}
+            yield " ".join(words), {**found, "dataset_settings": images}
 
 
 def choose_defenses(names: Sequence[str]) -> tuple[str, ...]:

@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.lib.format import open_memmap
 
+from bench.datasets.cifar10_c import COMMON
 from tests.cli.command import bench
 
 PROTOCOL = """
@@ -115,3 +118,25 @@ def test_all_as_the_value_of_a_setting_without_a_fixed_choice_is_refused() -> No
     code, _, err = sweep("Hyperplane", words=("--attack", "pgd-linf", "-A", "steps=all"))
     assert code == 2
     assert "name each value of steps" in err
+
+
+def test_settings_of_a_data_set_are_axes_too_and_all_means_each_choice() -> None:
+    words = ("sweep", "white-box-1024", "--defense", "tests.plugins:Hyperplane", "--attack", "none", "--samples", "8")
+    data = ("--dataset", "tests.plugins:Halves", "-S", "size=40", "-S", "size=48", "--workers", "1", "--replay", "1")
+    code, out, _ = bench(*words, *data, "--json")
+    assert code == 0
+    assert [cell["column"] for cell in json.loads(out)] == ["none size=40", "none size=48"]
+    assert len({cell["plan"] for cell in json.loads(out)}) == 2
+
+
+def test_published_corruptions_end_in_the_mean_corruption_error(tmp_path: Path) -> None:
+    for kind in COMMON:
+        open_memmap(tmp_path / f"{kind}.npy", "w+", np.uint8, (50_000, 32, 32, 3))
+    np.save(tmp_path / "labels.npy", np.zeros(50_000, np.uint8))
+    kinds = [word for kind in COMMON for word in ("-S", f"kind={kind}")]
+    data = ("--dataset", "cifar10-c", *kinds, "-S", "severity=all", "--data-dir", str(tmp_path))
+    resnet = str(Path(__file__).parents[2] / "examples" / "autoattack_resnet18.py") + ":AutoAttackResNet18"
+    few = ("--samples", "1", "--workers", "1", "--replay", "1")
+    code, out, _ = bench("sweep", "white-box-1024", "--defense", resnet, "--attack", "none", *data, *few)
+    assert code == 0
+    assert "mean corruption error" in out
