@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bench.domain.victim import ask
+from bench.domain.watching import tick
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -26,10 +27,13 @@ def count_votes(
     images = images.detach()
     kinds = torch.arange(classes, device=images.device)
     counts = torch.zeros(len(images), classes, dtype=torch.int64, device=images.device)
+    done = 0
     for copies in _groups(images, sigma, draws, rng, rows):
         flat = copies.flatten(0, 1)
         votes = torch.cat([ask(base, part, rng).detach().argmax(1) for part in torch.split(flat, rows)])
         counts += (votes.view(copies.shape[:2])[:, :, None] == kinds).sum(0)
+        done += len(copies)
+        tick(done, draws, "noisy copies")
     return counts
 
 

@@ -87,7 +87,7 @@ def _fetched(repository: str, revision: str, files: tuple[str, ...]) -> Path:
             return found
         raise WeightsError(
             f"The weights {repository} could not be fetched from the hub ({type(error).__name__}); "
-            f"download them where there is a network and pass -D weights=FOLDER."
+            f"download them where there is a network and give their folder in the place of the name."
         ) from error
 
 
