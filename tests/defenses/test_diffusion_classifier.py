@@ -111,5 +111,5 @@ def test_a_pixel_denoiser_in_the_layout_of_diffusers_is_read_and_needs_classes(t
 
 def test_a_hub_id_without_a_network_is_one_sentence_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(WeightsError, match="pass -D weights=FOLDER"):
+    with pytest.raises(WeightsError, match="give their folder"):
         DiffusionClassifier(weights="nobody/nothing").files(COLOURS)

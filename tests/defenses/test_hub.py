@@ -125,7 +125,7 @@ def test_without_a_network_and_a_cache_the_message_names_the_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.offline(tmp_path, monkeypatch)
-    with pytest.raises(WeightsError, match=r"owner/nowhere could not be fetched.*pass -D weights=FOLDER"):
+    with pytest.raises(WeightsError, match=r"owner/nowhere could not be fetched.*give their folder"):
         locate("resnet", "owner/nowhere", COLOURS, {}, SINGLE_FILES)
 
 
