@@ -63,4 +63,4 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead
 DEFAULT_DATABASE = "results.db"
 DEFAULT_DATASET = "digits"
 DEFAULT_PROTOCOL = "transfer-1024"
-DEFAULT_REPLAY = 16
+DEFAULT_REPLAY = 8

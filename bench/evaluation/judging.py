@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bench.domain.defense import Classifier, Watch
 
-TOGETHER = 16
+TOGETHER = 8
 """Images of one question: few enough that asking one again costs little, for a random classifier answers a batch."""
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from bench.evaluation.proposal import Audit, Proposal
 
-REPLAYED = 16
-"""How many images of a shard are judged again unless a run asks for more."""
+COMPANY = 13
+"""Images of a query that are asked about in small company: another number than a judge's or an attack's batch."""
 SLACK = {"float16": 2.0**-6, "bfloat16": 2.0**-4}
 """How much of its range an answer may move with the company of an image in half precision; else `ROUNDING`."""
 ROUNDING = 2e-3
@@ -96,7 +96,7 @@ def again(
     if not audits:
         return Again(asked, audits)
     thrice = audits[0]
-    places = chance.sample(range(len(thrice.images)), min(len(thrice.images), TOGETHER - 3))
+    places = chance.sample(range(len(thrice.images)), min(len(thrice.images), COMPANY))
     return Again(asked, audits, thrice, tuple(places))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.evaluation.workers import Report
     from bench.store.records import Conflict
 
-REPLAYED = 16
+REPLAYED = 8
 """How many images of a shard are judged again in another process, unless a run asks for more."""
 
 

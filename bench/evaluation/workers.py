@@ -58,7 +58,8 @@ class Worker:
         context = _context(role)
         self.role = role
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(role, device, theirs))
+        settings = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
+        self._process = context.Process(target=_work, args=(role, device, theirs, settings))
         self._process.start()
         theirs.close()
 
@@ -113,11 +114,14 @@ def _context(role: Role) -> Any:
     return context
 
 
-def _work(role: Role, device: str, connection: Connection) -> None:
-    """The life of a worker."""
+def _work(role: Role, device: str, connection: Connection, settings: dict[str, str]) -> None:
+    """The life of a worker. `settings` is the environment, for a server that forks off processes has an older one; what
+    was asked for is not in it, for that is nothing that a plugin need know."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    sys.argv = sys.argv[:1]  # what was asked for is nothing that a plugin need know
+    sys.argv = sys.argv[:1]
+    os.environ.clear()
+    os.environ.update(settings)
     os.dup2(2, 1)  # a plugin that prints must not write into the output of --json
     from bench.evaluation.roles import run_of
 

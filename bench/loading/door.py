@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bench.domain.defense import Classifier
 
-SHOWN = 4
+SHOWN = 2
 """How many images a classifier is shown."""
 AMBIENT = (20_241_120, 20_250_311)
 """Seeds of the global generators, which no plugin is likely to set itself."""

@@ -27,7 +27,7 @@ class _Results:
             self.found.append(result)
 
 
-def run(plan: Plan, folder: Path, workers: int = 1, replayed: int = 16) -> list[ShardResult]:
+def run(plan: Plan, folder: Path, workers: int = 1, replayed: int = 8) -> list[ShardResult]:
     """The plan's shards in order, in a new store in `folder`. Raises `PluginError` for the first failure."""
     results, store = _Results(plan.digest), Store(Path(tempfile.mkdtemp(dir=folder)) / "running.db")
     evaluation = evaluate(plan, store, results, lambda: "cpu", workers=workers, replayed=replayed)
