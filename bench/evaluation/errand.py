@@ -16,7 +16,7 @@ from bench.domain.attack import Smoothing
 from bench.domain.dataset import Task
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan, Shard
-from bench.evaluation.judging import TOGETHER, Answer, Hearing, Question, Testimony
+from bench.evaluation.judging import Answer, Hearing, Question, Testimony, portions
 from bench.evaluation.proposal import Craft, Proposal
 from bench.evaluation.replay import Again, again, compare
 from bench.evaluation.verdict import Case, Exhibits, decide, fingerprint, plain
@@ -154,8 +154,8 @@ class Errand:
         draws = self.plan.draws if votes is None else len(votes)
         found = []
         for images in shown:
-            for start in range(0, len(images), TOGETHER):
-                part = np.nan_to_num(images[start : start + TOGETHER], nan=0.0, posinf=0.0, neginf=0.0)
+            for start, end in portions(len(images)):
+                part = np.nan_to_num(images[start:end], nan=0.0, posinf=0.0, neginf=0.0)
                 seeds = tuple(self.plan.seed_of(self.shard, "judge", start, draw) for draw in range(draws))
                 found.append(Question(part, seeds, votes=votes))
         return tuple(found)

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from bench.domain.defense import Classifier, Watch
 
 TOGETHER = 8
-"""Images of one question: few enough that asking one again costs little, for a random classifier answers a batch."""
+"""Images of the smallest questions: few enough that asking one again costs little, for a random classifier answers a
+whole batch."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,19 @@ class Testimony:
     seconds: float
     peak_memory: int
     environment: dict[str, str]
+
+
+def portions(count: int) -> list[tuple[int, int]]:
+    """Where the questions about `count` images begin and end: half of what is left each, down to `TOGETHER`.
+
+    Large ones cost least, and small ones are cheap to ask again.
+    """
+    found, start = [], 0
+    while count - start > TOGETHER:
+        end = start + (count - start + 1) // 2
+        found.append((start, end))
+        start = end
+    return [*found, (start, count)]
 
 
 def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from bench.evaluation.proposal import Audit, Proposal
 
+LARGE = 0.125
+"""How often one of a random classifier's larger questions is asked again instead of a small one."""
 COMPANY = 13
 """Images of a query that are asked about in small company: another number than a judge's or an attack's batch."""
 SLACK = {"float16": 2.0**-6, "bfloat16": 2.0**-4}
@@ -186,10 +188,18 @@ def _among_others(
 
 
 def _to_the_letter(questions: Sequence[Question], rows: int, chance: random.Random) -> list[Asked]:
-    """Whole questions as they were, for the first draw; of votes only those that choose the class."""
+    """Whole questions as they were, for the first draw; of votes only those that choose the class.
+
+    One of the smallest, a larger one now and then, so that nobody can tell which, and more until `rows` are reached.
+    """
     starts = np.cumsum([0, *(len(question.images) for question in questions)])
+    order = chance.sample(range(len(questions)), len(questions))
+    order.sort(key=lambda number: len(questions[number].images) > TOGETHER)
+    large = [number for number in order if len(questions[number].images) > TOGETHER]
+    if large and chance.random() < LARGE:
+        order.insert(0, large[0])
     asked: list[Asked] = []
-    for number in chance.sample(range(len(questions)), len(questions)):
+    for number in dict.fromkeys(order):
         if sum(len(each.places) for each in asked) < rows:
             question = questions[number]
             votes = None if question.votes is None else question.votes[:1]
