@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bench.evaluation.proposal import Audit, Proposal
 
-LARGE = 0.125
+LARGE = 0.03125
 """How often one of a random classifier's larger questions is asked again instead of a small one."""
 COMPANY = 13
 """Images of a query that are asked about in small company: another number than a judge's or an attack's batch."""
