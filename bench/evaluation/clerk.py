@@ -31,14 +31,6 @@ def plans_of(requests: Sequence[Request], device: str) -> list[Plan | BenchError
         return [PluginError(f"{error} In it {requests[0].defense} and {requests[0].attack} were loaded for a plan.")]
 
 
-def plan_of(request: Request, device: str) -> Plan:
-    """The plan of one request. Raises the `BenchError` that says why there is none."""
-    (found,) = plans_of([request], device)
-    if isinstance(found, BenchError):
-        raise found
-    return found
-
-
 def _read(request: Request, kind: str, document: Any, more: Any) -> Plan | BenchError:
     if kind == "plan":
         plan = Plan.from_document(document).placed(more)

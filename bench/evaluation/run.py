@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bench.evaluation.workers import Report
     from bench.store.records import Conflict
 
+STAGES = {"judge": "judging", "replay": "judging again"}
+"""What is told of the stages whose own notes say nothing to a reader; an attack's do."""
 REPLAYED = 8
 """How many images of a shard are judged again in another process, unless a run asks for more."""
 
@@ -120,7 +122,7 @@ class Run:
         errand: Errand = job.of
         plan, shard = errand.plan, errand.shard
         if not report.finished:
-            note = report.note if job.role == "craft" else f"{job.role[:-1] if job.role == 'judge' else job.role}ing"
+            note = STAGES.get(job.role, report.note)
             self._site.observer.progressed(plan.digest, shard.index, report.done, report.total, note)
         elif report.failure is not None:
             whose = f"In it {plan.attack.name} attacked" if job.role == "craft" else "In it answered"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.domain.errors import BenchError
-from bench.evaluation.clerk import plan_of
+from bench.evaluation.clerk import plans_of
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.planning import Request
 from bench.protocols import find_protocol
@@ -64,10 +64,9 @@ def tried(case: Case, folder: Path) -> End:
         **case.settings,
     )
     store = Store(Path(tempfile.mkdtemp(dir=folder)) / "zoo.db")
-    try:
-        plan = plan_of(request, "cpu")
-    except BenchError as error:
-        return End("refused", (str(error),))
+    (plan,) = plans_of([request], "cpu")
+    if isinstance(plan, BenchError):
+        return End("refused", (str(plan),))
     evaluation = evaluate(plan, store, Memory(), lambda: "cpu", workers=1)
     if evaluation.failures:
         return End("refused", tuple(failure.sentence for failure in evaluation.failures))
