@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import pytest
 from bench.evaluation.planning import Request
 from bench.protocols import find_protocol
 from bench.store.store import Store
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One thread for each process where several share the cores: torch's own threads would fight over them."""
+    if config.getoption("numprocesses", None):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

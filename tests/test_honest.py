@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.evaluation.evaluate import evaluate
+from bench.evaluation.archive import Archive
+from bench.evaluation.crew import Crew
+from bench.evaluation.evaluate import evaluate_at
 from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.run import Site
 from bench.protocols import find_protocol
 from bench.registry import attacks, defenses
 from bench.report.summary import read
@@ -28,42 +33,51 @@ SHORT = {
 SMOOTHED = ("smoothing", "denoised-smoothing")
 
 
-def accusations(store: Store, defense: str, attack: str, source: str, samples: int) -> list[str]:
+@contextmanager
+def set_up(folder: Path) -> Iterator[Site]:
+    """Workers, images and a store in a folder, for one cell after the other."""
+    with Crew(lambda: "cpu") as crew, Archive(None) as archive:
+        yield Site(crew, archive, Store(folder / "honest.db"), Memory())
+
+
+def accusations(site: Site, defense: str, attack: str, source: str, samples: int) -> list[str]:
     """Why anybody is blamed for one evaluation, or why there is none."""
     protocol = replace(find_protocol("transfer-1024"), samples=samples, shard_size=64, source=source, epsilon=None)
     request = Request(defense, attack, protocol, attack_settings=SHORT.get(attack, {}))
     plan = make_plan(request)
-    evaluation = evaluate(plan, store, Memory(), lambda: "cpu")
+    evaluation = evaluate_at(site, plan)
     if evaluation.failures:
         return [evaluation.failures[0].sentence]
-    result = read(store, plan)
+    result = read(site.store, plan)
     return [*result.invalid, *(doubt.sentence for doubt in result.findings if doubt.blames != "evidence")]
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where one store serves all cells, so that images are crafted once."""
-    return tmp_path_factory.mktemp("honest") / "honest.db"
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Where all cells are run, so that images are crafted and defenses loaded once."""
+    with set_up(tmp_path_factory.mktemp("honest")) as site:
+        yield site
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", ATTACKS)
 @pytest.mark.parametrize("defense", DEFENSES)
-def test_no_defense_and_no_attack_is_accused_of_a_transfer(kept: Path, defense: str, attack: str) -> None:
+def test_no_defense_and_no_attack_is_accused_of_a_transfer(shared: Site, defense: str, attack: str) -> None:
     if attack == "certify-l2" and defense not in SMOOTHED:
         pytest.skip("only a smoothed classifier can be certified")
-    assert accusations(Store(kept), defense, attack, "resnet", 128) == []
+    assert accusations(shared, defense, attack, "resnet", 128) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", [name for name in ATTACKS if name != "certify-l2"])
 @pytest.mark.parametrize("defense", NETS)
-def test_no_network_and_no_attack_is_accused_of_a_white_box(kept: Path, defense: str, attack: str) -> None:
-    assert accusations(Store(kept), defense, attack, "self", 128) == []
+def test_no_network_and_no_attack_is_accused_of_a_white_box(shared: Site, defense: str, attack: str) -> None:
+    assert accusations(shared, defense, attack, "self", 128) == []
 
 
 @pytest.mark.parametrize(
     ("defense", "attack"), [("resnet", "pgd-linf"), ("smoothing", "fgsm-linf"), ("jem", "noise-l2")]
 )
 def test_some_honest_pairs_are_accused_of_nothing(tmp_path: Path, defense: str, attack: str) -> None:
-    assert accusations(Store(tmp_path / "honest.db"), defense, attack, "self", 64) == []
+    with set_up(tmp_path) as site:
+        assert accusations(site, defense, attack, "self", 64) == []

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.evaluation.run import REPLAYED
 from tests.cli.command import bench
 
 EVALUATE = [
@@ -69,10 +70,10 @@ def test_reading_what_is_not_there_says_what_to_do(words: list[str], code: int, 
 
 def test_a_shown_plan_says_what_the_harness_saw_and_a_listed_one_how_many_doubts_there_are() -> None:
     found = json.loads(bench(*EVALUATE)[1])
-    assert (found["level"], found["replayed"]) == ("white-box", 16)
+    assert (found["level"], found["replayed"]) == ("white-box", REPLAYED)
     out = " ".join(bench("show", found["plan"][:8])[1].replace("│", " ").split())
     assert "random: no, differentiable: yes" in out
-    assert "judged again: 16 images" in out
+    assert f"judged again: {REPLAYED} images" in out
     for doubt in found["doubts"]:
         assert f"doubt: {doubt[:30]}" in out
     listed = bench("list", "plans")[1]
