@@ -14,7 +14,10 @@ from bench.store.store import Store
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """One thread for each process where several share the cores: torch's own threads would fight over them."""
+    """No terminal's width holds for a test, and one thread a process where several share the cores: torch's own threads
+    would fight over them."""
+    os.environ.pop("COLUMNS", None)
+    os.environ.pop("LINES", None)
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
