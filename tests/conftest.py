@@ -22,6 +22,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Tests of a GPU have it one after the other; None leaves the number to the cores."""
+    return 0 if config.getoption("markexpr") == "gpu" else None
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty store."""
