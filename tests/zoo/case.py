@@ -10,15 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.domain.errors import BenchError
-from bench.evaluation.clerk import plans_of
-from bench.evaluation.evaluate import evaluate
-from bench.evaluation.planning import Request
-from bench.protocols import find_protocol
-from bench.report.summary import read
-from bench.store.store import Store
-from tests.evaluation.observers import Memory
-
 Ending = Literal["invalid", "refused", "doubted"]
 HONEST_DEFENSE, HONEST_ATTACK = "tests.plugins:Hyperplane", "pgd-linf"
 
@@ -52,7 +43,19 @@ class End:
 
 
 def tried(case: Case, folder: Path) -> End:
-    """Evaluate a case in a store of its own."""
+    """Evaluate a case in a store of its own.
+
+    The harness is imported here, for every worker that loads a case's plugin reads this file.
+    """
+    from bench.domain.errors import BenchError
+    from bench.evaluation.clerk import plans_of
+    from bench.evaluation.evaluate import evaluate
+    from bench.evaluation.planning import Request
+    from bench.protocols import find_protocol
+    from bench.report.summary import read
+    from bench.store.store import Store
+    from tests.evaluation.observers import Memory
+
     protocol = replace(find_protocol("transfer-1024"), shard_size=32, source=None)
     request = Request(
         case.defense,
