@@ -179,8 +179,10 @@ def test_a_run_that_is_stopped_keeps_its_shards_and_goes_on_to_the_same_outcomes
     code, out, _ = bench(*words, "--json")
     resumed = json.loads(out)
     assert (code, resumed["computed"]) == (0, 5 - stored)
-    bench(*words, "--db", "whole.db")
-    for plan in Store("whole.db").plans():
+    assert bench(*words, "--db", "whole.db")[0] == 0
+    plans = Store("whole.db").plans()
+    assert len(plans) == 2  # the attack's, and that of the untouched images
+    for plan in plans:
         assert Store("results.db").outcomes(plan) == Store("whole.db").outcomes(plan)
 
 
