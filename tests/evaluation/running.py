@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench import Outcome, Plan, PluginError, ShardResult
 from bench.evaluation.evaluate import evaluate
+from bench.evaluation.run import REPLAYED
 from bench.store.store import Store
 
 
@@ -27,7 +28,7 @@ class _Results:
             self.found.append(result)
 
 
-def run(plan: Plan, folder: Path, workers: int = 1, replayed: int = 8) -> list[ShardResult]:
+def run(plan: Plan, folder: Path, workers: int = 1, replayed: int = REPLAYED) -> list[ShardResult]:
     """The plan's shards in order, in a new store in `folder`. Raises `PluginError` for the first failure."""
     results, store = _Results(plan.digest), Store(Path(tempfile.mkdtemp(dir=folder)) / "running.db")
     evaluation = evaluate(plan, store, results, lambda: "cpu", workers=workers, replayed=replayed)
