@@ -190,7 +190,7 @@ def _among_others(
 def _to_the_letter(questions: Sequence[Question], rows: int, chance: random.Random) -> list[Asked]:
     """Whole questions as they were, for the first draw; of votes only those that choose the class.
 
-    One of the smallest, a larger one now and then, so that nobody can tell which, and more until `rows` are reached.
+    One of the smallest, a larger one now and then (rarely, for it costs most), and more until `rows` are reached.
     """
     starts = np.cumsum([0, *(len(question.images) for question in questions)])
     order = chance.sample(range(len(questions)), len(questions))
