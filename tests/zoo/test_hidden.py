@@ -105,15 +105,15 @@ class Vandal(Attack):
         return Perturbed(batch.images.clone())
 
 
-def _defense(title: str, ending: Any, words: str, plugin: str, **settings: str) -> Case:
-    return Case(title, ending, words, f"{__name__}:{plugin}", settings={"defense_settings": settings})
+def _defense(title: str, ending: Any, words: str, plugin: str, samples: int = 32, **settings: str) -> Case:
+    return Case(title, ending, words, f"{__name__}:{plugin}", settings={"defense_settings": settings}, samples=samples)
 
 
 LIED = "answered the attack otherwise|answered otherwise while"
 CASES = [
     _defense("a defense that hides a lie behind a shift of its logits", "invalid", LIED, "Veiled", how="shift"),
     _defense("a defense that hides a lie behind one huge logit", "invalid", LIED, "Veiled", how="outlier"),
-    _defense("a random defense that lies to large batches", "doubted", "in small company|company", "Sized"),
+    _defense("a random defense that lies to large batches", "doubted", "in small company", "Sized", samples=96),
     _defense("a defense that is deterministic to some", "invalid", "says now this", "Fickle"),
     Case("an attack that changes the classifier", "refused", "changed the classifier", attack=f"{__name__}:Vandal"),
 ]
