@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from defenses.parts.denoising import DenoiserRecipe
 
 NAME = "diffpure"
+FEWER = 5
+"""How many times as many steps as its surrogate's a descent has, where an attack asks for a cheap gradient: Lee and Kim
+differentiate 20 steps where predictions take 100."""
 HUB = {"cifar10": "google/ddpm-cifar10-32"}
 
 
@@ -54,6 +57,7 @@ class DiffPure(Trainable):
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory."""
         from defenses.parts.diffusion import type_for
+        from defenses.parts.gradients import with_a_gradient
         from defenses.parts.memory import chunks_for
         from defenses.parts.pixels import load
         from defenses.parts.purification import Diffusion, descent
@@ -67,8 +71,16 @@ class DiffPure(Trainable):
         def purifier(count: int) -> Diffusion:
             return Diffusion(denoiser, descent(denoiser.schedule, self.sampler, t_star, count), chunks)
 
-        surrogate = None if self.surrogate is None else Purified(purifier(self.surrogate), inner)
-        return Purified(purifier(steps), inner, surrogate)
+        def shorter(count: int) -> Classifier:
+            return Purified(purifier(count), with_a_gradient(inner) or inner)
+
+        few = steps // FEWER
+        return Purified(
+            purifier(steps),
+            inner,
+            None if self.surrogate is None else shorter(self.surrogate),
+            cheaper=(lambda: shorter(few)) if few else None,
+        )
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser, and the configurations beside it that it does not hold itself."""

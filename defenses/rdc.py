@@ -11,6 +11,8 @@ from bench import Classifier, Defense, Task, UsageError
 
 NAME = "rdc"
 DENOISER, FRONT = "diffusion-classifier", "diffpure"
+FEWER = 4
+"""How many times as many noise levels as its surrogate the classifier looks at."""
 HUB_FRONT = {"cifar10": "google/ddpm-cifar10-32"}
 
 
@@ -70,18 +72,30 @@ class RDC(Defense):
         from defenses.parts.likelihood import Ascent, EdmClassification, LikelihoodMaximizer
         from defenses.parts.memory import chunks_for
         from defenses.parts.pixels import load
-        from defenses.parts.purified import Purified
+        from defenses.parts.purified import Purified, StraightThrough
 
         files, dtype = self.files(task), type_for(self.precision, None, device)
         front = load(files["front/denoiser"], task, device, dtype, conditional=False)
         ascent = Ascent(self.steps, self.learning_rate, self.softest, self.loudest)
         exact = self.gradient == "exact"
-        maximizer = LikelihoodMaximizer(front, ascent, chunks_for(front, task, device, self.rows), exact)
+        ahead = chunks_for(front, task, device, self.rows)
         denoiser = load(files["denoiser"], task, device, dtype)
         sigmas = torch.linspace(self.lowest, self.highest, self._levels(task), dtype=torch.float64)
         chunks = chunks_for(denoiser, task, device, self.rows)
         classifier = EdmClassification(denoiser, sigmas, len(task.classes), chunks)
-        return Purified(maximizer, classifier, exact=exact)
+
+        def maximizer(exact: bool) -> LikelihoodMaximizer:
+            return LikelihoodMaximizer(front, ascent, ahead, exact)
+
+        few = self._levels(task) // FEWER
+        fewer = EdmClassification(denoiser, sigmas[FEWER // 2 :: FEWER], len(task.classes), chunks) if few else None
+        return Purified(
+            maximizer(exact),
+            classifier,
+            exact=exact,
+            precise=(lambda: maximizer(True)) if dtype == torch.float32 else None,
+            cheaper=None if fewer is None else lambda: Purified(StraightThrough(maximizer(False)), fewer),
+        )
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """Both denoisers, and the configurations beside them that they do not hold themselves."""

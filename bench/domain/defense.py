@@ -42,6 +42,17 @@ class Classifier(ABC):
         instead of two."""
         return None
 
+    def exact(self) -> Classifier | None:
+        """A classifier of the same logits to rounding with their exact gradient, where attacks are given another's by
+        default; None where the default is exact, or nothing is."""
+        return None
+
+    def surrogate(self) -> Classifier | None:
+        """A cheaper classifier whose gradient points about the same way: a purifier with fewer steps (Lee and Kim 2023,
+        2303.09051), a diffusion classifier with fewer timesteps. Its logits need not be these; None where there is
+        none."""
+        return None
+
     def shrink(self) -> str | None:
         """Use less memory a call from now on and say how ('chunks of 64 rows'); None when nothing is left to shrink."""
         return None

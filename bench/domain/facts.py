@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-Gradient = Literal["own", "stand-in", "identity"]
-"""Whose gradient an attack was given: the classifier's, that of a stand-in, or a purifier taken for the identity."""
+Gradient = Literal["own", "exact", "stand-in", "identity", "surrogate"]
+"""Whose gradient an attack was given: what the classifier gives as its own, its exact one where that is another, a
+stand-in's, one that takes a purifier for the identity, or a cheaper version's."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.domain.blame import blame
 from bench.domain.errors import PluginError, UsageError
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from bench.domain.defense import Classifier, Watch
 
+
+Route = Literal["given", "exact", "surrogate", "identity"]
+"""Whose gradient an attack asks for: what the classifier gives by default, its exact one, a cheaper version's, or that
+past a purifier."""
 
 WROTE = "wrote into the images that it was given; it must work on a copy (images.clone())."
 
@@ -46,7 +50,8 @@ class Victim:
         self._seed = rng.initial_seed()
         self._draw = 0
         self._drawn = -1, 0  # a draw and its seed, which is asked for at every query
-        self._bypasses = False
+        self._route: Route = "given"
+        self._surrogate: Classifier | None = None
         self._seen = Observation(self._seed, audits)
 
     @property
@@ -75,6 +80,8 @@ class Victim:
         if images.is_inference():  # such images have neither a gradient nor a version
             images = _outside(images)
         self._seen.forwards += len(images)
+        if self._route == "surrogate" and self._surrogate is not None:
+            return self._cheaper(self._surrogate, images)
         place = self._seen.place()
         asked = None if place is None else _copy(images)
         if torch.is_grad_enabled() and images.requires_grad:
@@ -95,7 +102,30 @@ class Victim:
     def bypass(self) -> None:
         """From now on give the identity's gradient for a purifier's, or the classifier's stand-in's, even where one is
         exact (BPDA; Athalye et al. 2018, 1802.00420); a classifier that has neither keeps its own."""
-        self._bypasses = True
+        self._route = "identity"
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The ways to a gradient that `through` can take, the default one first if there is any."""
+        classifier = self.classifier
+        identity, exact = classifier.identity_stand_in() is not None, classifier.exact() is not None
+        has_own = classifier.differentiable or classifier.stand_in() is not None
+        found: list[tuple[Route, bool]] = [
+            ("given", has_own or identity),
+            ("exact", exact),
+            ("surrogate", classifier.surrogate() is not None),
+            ("identity", has_own and identity),
+        ]
+        return tuple(route for route, is_there in found if is_there)
+
+    def through(self, route: Route) -> None:
+        """From now on answer along a route. A surrogate answers with logits of its own, every other route with the
+        classifier's. Raises `UsageError` where the classifier does not offer it."""
+        if route not in ("given", *self.routes):
+            raise UsageError(f"{self._name} offers no {route} gradient; it has {', '.join(self.routes) or 'none'}.")
+        self._route = route
+        if route == "surrogate" and self._surrogate is None:
+            self._surrogate = self.classifier.surrogate()
 
     def observation(self) -> Observation:
         """What the harness saw of the queries."""
@@ -111,11 +141,15 @@ class Victim:
         return logits, query
 
     def _with_gradient(self, images: Tensor) -> tuple[Gradient, Tensor]:
-        straight = self.classifier.identity_stand_in() if self._bypasses else None
+        bypasses = self._route == "identity"
+        straight = self.classifier.identity_stand_in() if bypasses else None
         if straight is not None:
             return "identity", self._query(straight, images)
+        exact = self.classifier.exact() if self._route == "exact" else None
+        if exact is not None:
+            return "exact", self._attached(self._query(exact, images))
         stand_in = self.classifier.stand_in()
-        if self.classifier.differentiable and not (self._bypasses and stand_in is not None):
+        if self.classifier.differentiable and not (bypasses and stand_in is not None):
             return "own", self._attached(self._query(self.classifier, images))
         if stand_in is None:
             straight = self.classifier.identity_stand_in()
@@ -128,6 +162,18 @@ class Victim:
         approximate = self._query(stand_in, images)
         logits = self._query(self.classifier, images.detach()).detach()
         return "stand-in", logits + (approximate - approximate.detach())  # the classifier's own, to the bit
+
+    def _cheaper(self, surrogate: Classifier, images: Tensor) -> Tensor:
+        """A surrogate's answer, which no judge is asked about: it is not the classifier's."""
+        import torch
+
+        self._seen.queries += 1
+        if not (torch.is_grad_enabled() and images.requires_grad):
+            return self._query(surrogate, images.detach()).detach()
+        seen = images.view_as(images)
+        logits = self._attached(self._query(surrogate, seen))
+        self._observe(seen, logits, "surrogate", None)
+        return logits
 
     def _attached(self, logits: Tensor) -> Tensor:
         if not logits.requires_grad:

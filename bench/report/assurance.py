@@ -15,7 +15,7 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 FIXED_NOISE = "fixed noise"
 IN_EXPECTATION = "in expectation"
 OLDER = "older evidence"
-SURROGATES = ("stand-in", "identity")
+SURROGATES = ("stand-in", "identity", "surrogate")
 """The gradients that are not the classifier's own."""
 
 

@@ -99,6 +99,14 @@ class ScorePurified(Classifier):
             return None
         return self._before(with_a_gradient(self.classifier), "exact")
 
+    def exact(self) -> Classifier | None:
+        """The same with the gradient of every step, where the default is the identity's."""
+        return None if self.gradient == "exact" else self._before(with_a_gradient(self.classifier), "exact")
+
+    def surrogate(self) -> Classifier | None:
+        """One draw instead of several, with the gradient of every step; None where there is one draw anyway."""
+        return None if self.draws == 1 else self._before(with_a_gradient(self.classifier), "exact", 1)
+
     def identity_stand_in(self) -> Classifier | None:
         """The same with the identity for the purifier's gradient; None where the classifier has none to give."""
         return self._before(with_a_gradient(self.classifier), "identity")
@@ -107,10 +115,12 @@ class ScorePurified(Classifier):
         """Fewer images at once in the purifier, then in the classifier."""
         return fewer(self.chunks) or self.classifier.shrink()
 
-    def _before(self, inner: Classifier | None, gradient: Literal["identity", "exact"]) -> Classifier | None:
+    def _before(
+        self, inner: Classifier | None, gradient: Literal["identity", "exact"], draws: int | None = None
+    ) -> Classifier | None:
         if inner is None:
             return None
-        return ScorePurified(self.ascent, inner, self.sigma, self.draws, self.chunks, gradient)
+        return ScorePurified(self.ascent, inner, self.sigma, draws or self.draws, self.chunks, gradient)
 
     def _purify(self, images: Tensor, noise: Tensor) -> Tensor:
         straight = self.gradient == "identity"

@@ -1,0 +1,52 @@
+"""Square on a mean over draws, through pyautoattack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attacks.autoattack.library import isolated, seed_from
+from attacks.autoattack.limits import square_misfit
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from bench import ThreatModel, Victim
+
+
+def square(
+    victim: Victim, images: Tensor, labels: Tensor, threat: ThreatModel, queries: int, draws: int, rng: Generator
+) -> Tensor:
+    """What Square proposes (Andriushchenko et al. 2020, 1912.00049) against the mean of the log-probabilities over
+    `draws` fresh draws; clean images where it finds nothing, or cannot lay its tiles."""
+    import torch
+    from pyautoattack.square import SquareAttack
+
+    height, width = images.shape[2:]
+    if square_misfit(threat.norm, (height, width)):
+        return images
+    asked = 0
+
+    def mean(queried: Tensor) -> Tensor:
+        nonlocal asked
+        asked += 1
+        victim.watch(min(asked, queries), queries, f"square, {len(queried)} samples open")
+        found = []
+        for _ in range(draws):
+            if draws > 1:
+                victim.redraw()
+            found.append(victim(queried).log_softmax(1))
+        return torch.stack(found).mean(0)
+
+    seed = seed_from(rng)
+    with isolated(), torch.no_grad():
+        found: Tensor = SquareAttack(
+            mean,
+            norm=threat.norm.capitalize(),
+            n_queries=queries,
+            eps=threat.radius,
+            n_restarts=1,
+            seed=seed,
+            resc_schedule=False,
+            device=images.device,
+        ).perturb(images, labels)
+    return found
