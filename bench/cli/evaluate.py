@@ -49,6 +49,7 @@ def evaluate(
     draws: Annotated[
         int | None, typer.Option("--draws", envvar="BENCH_DRAWS", help="Predictions an image of a random defense.")
     ] = None,
+    fixed_noise: options.FixedNoise = None,
     shard_size: Annotated[
         int | None, typer.Option("--shard-size", envvar="BENCH_SHARD_SIZE", help="Samples a shard: the batch.")
     ] = None,
@@ -94,6 +95,7 @@ def evaluate(
         shard_size=shard_size,
         seed=seed,
         draws=draws,
+        fixed_noise=fixed_noise,
     )
     plans = list(map(_planned, plans_of(seeded_requests(request, seeds), device)))
     store = Store(db)

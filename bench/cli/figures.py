@@ -102,8 +102,9 @@ def _bar(interval: Interval, rate: float, hue: str) -> Text:
 def _circumstances(result: Result) -> str:
     plan = result.plan
     source = "attacked itself" if plan.source is None else f"images crafted on {plan.source.name}"
+    known = ", which the attack knows" if plan.fixed_noise else ""
     attack = f"{plan.threat.norm} epsilon {format_epsilon(plan.threat.epsilon)}, {source}"
     return (
         f"n {result.n}, {'the images as they are' if plan.is_untouched else attack}, sample seed {plan.sample_seed}, "
-        f"seed {plan.seed}, {plan.draws} draw{'s' if plan.draws > 1 else ''}"
+        f"seed {plan.seed}, {plan.draws} draw{'s' if plan.draws > 1 else ''}{known}"
     )

@@ -36,6 +36,13 @@ Samples = Annotated[int | None, typer.Option("--samples", envvar="BENCH_SAMPLES"
 Seeds = Annotated[
     int, typer.Option("--seeds", envvar="BENCH_SEEDS", help="How many seeds, counted from --seed: mean and worst.")
 ]
+FixedNoise = Annotated[
+    bool | None,
+    typer.Option(
+        "--fixed-noise",
+        help="Let attack and judge share a random defense's noise: what its randomness alone protects falls.",
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
 ]

@@ -139,7 +139,7 @@ def plan_facts(plan: Plan) -> dict[str, str]:
         "threat model": _threat(plan),
         "shards": f"{len(plan.shards())} of {plan.shard_size} samples",
         "seed": str(plan.seed),
-        "draws": str(plan.draws),
+        "draws": f"{plan.draws}, whose noise the attack knows" if plan.fixed_noise else str(plan.draws),
         "weights": ", ".join(f"{role} {digest[:12]}" for role, digest in plan.defense.weights.items()) or "none",
     }
 

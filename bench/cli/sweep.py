@@ -43,6 +43,7 @@ def sweep(
     seeds: options.Seeds = 1,
     source: options.Source = None,
     source_settings: options.SourceSettings = None,
+    fixed_noise: options.FixedNoise = None,
     samples: options.Samples = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
@@ -76,6 +77,7 @@ def sweep(
         source=source,
         source_settings=parse_pairs(source_settings or ()),
         samples=samples,
+        fixed_noise=fixed_noise,
     )
     first = list(dict.fromkeys(seed or ()))
     if len(first) > 1 and seeds > 1:

@@ -66,7 +66,8 @@ class Plan:
 
     `images` is the fingerprint of the drawn samples. `source` None means white box: the attack sees the defense.
     `knowledge` is the attack's own claim (black-box, white-box, adaptive), `precision` the one that the defense
-    computes in, `harness` how it was crafted and judged.
+    computes in, `harness` how it was crafted and judged. `fixed_noise` is the other view of a random defense: attack
+    and judge share one noise a shard, so that its randomness protects nothing.
     """
 
     defense: Spec
@@ -85,6 +86,7 @@ class Plan:
     draws: int
     precision: str = "float32"
     harness: str = HARNESS
+    fixed_noise: bool = False
 
     def document(self) -> dict[str, Any]:
         """Plain data from which `from_document` rebuilds an equal plan; what is only true of a machine is left out."""
@@ -93,6 +95,8 @@ class Plan:
         document = {**plain, **specs, "threat": self.threat.document()}
         if self.harness == FIRST_HARNESS:
             del document["harness"]  # so that its digest stays the one under which it is stored
+        if not self.fixed_noise:
+            del document["fixed_noise"]  # likewise
         return document
 
     @property

@@ -31,7 +31,8 @@ class Victim:
     """A classifier under attack.
 
     A random classifier's noise stays the same from query to query, so that the attacked function is one function and
-    its gradient is the prediction's own; `redraw()` moves on to fresh noise (expectation over transformation).
+    its gradient is the prediction's own; `redraw()` moves on to fresh noise (expectation over transformation), unless
+    the judge will use the attack's (`fixed_noise`).
     """
 
     def __init__(
@@ -42,13 +43,14 @@ class Victim:
         audits: int = 0,
         name: str = "The defense",
         classes: int | None = None,
+        fixed_noise: bool = False,
     ) -> None:
         self.classifier = classifier
         self.watch = watch
         self._name, self._classes = name, classes
         self._rng = rng
         self._seed = rng.initial_seed()
-        self._draw = 0
+        self._draw, self._is_fixed = 0, fixed_noise
         self._drawn = -1, 0  # a draw and its seed, which is asked for at every query
         self._route: Route = "given"
         self._surrogate: Classifier | None = None
@@ -96,8 +98,8 @@ class Victim:
         return logits
 
     def redraw(self) -> None:
-        """Use fresh noise from now on."""
-        self._draw += 1
+        """Use fresh noise from now on; without effect where attack and judge share one noise."""
+        self._draw += not self._is_fixed
 
     def bypass(self) -> None:
         """From now on give the identity's gradient for a purifier's, or the classifier's stand-in's, even where one is
@@ -211,8 +213,7 @@ class Victim:
     def _noise(self) -> int:
         """The seed of the noise under which the next query is answered."""
         if self._drawn[0] != self._draw:
-            digest = hashlib.sha256(f"{self._seed}/{self._draw}".encode()).digest()
-            self._drawn = self._draw, int.from_bytes(digest[:8], "big") >> 1
+            self._drawn = self._draw, noise_seed(self._seed, self._draw)
         return self._drawn[1]
 
     def _query(self, classifier: Classifier, images: Tensor) -> Tensor:
@@ -223,6 +224,11 @@ class Victim:
         if images._version != written:
             raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
         return logits
+
+
+def noise_seed(seed: int, draw: int = 0) -> int:
+    """The seed of a draw of noise under which a victim of this seed answers; below 2^63."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{draw}".encode()).digest()[:8], "big") >> 1
 
 
 def ask(classifier: Classifier, images: Tensor, rng: Generator, classes: int | None = None) -> Tensor:

@@ -115,7 +115,7 @@ def _craft(
     rng = _generator(plan, job.shard, "attack", device)
     audits = max(1, min(AUDITS, AUDITED_BYTES // (3 * job.images.nbytes)))
     rng_of_victim, classes = _generator(plan, job.shard, "victim", device), len(job.task.classes)
-    victim = Victim(classifier, rng_of_victim, watch, audits, plan.defense.name, classes)
+    victim = Victim(classifier, rng_of_victim, watch, audits, plan.defense.name, classes, plan.fixed_noise)
     batch, before = _batch(job, device), condition(classifier)
     with seeded(rng, device), blame(plan.attack.name):
         proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)

@@ -16,6 +16,7 @@ from bench.domain.attack import Smoothing
 from bench.domain.dataset import Task
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan, Shard
+from bench.domain.victim import noise_seed
 from bench.evaluation.judging import Answer, Hearing, Question, Testimony, portions
 from bench.evaluation.proposal import Craft, Proposal
 from bench.evaluation.replay import Again, again, compare
@@ -148,15 +149,20 @@ class Errand:
         return Side(plan, exhibits, self._questions(exhibits, None), fingerprint(self.images))
 
     def _questions(self, exhibits: Exhibits, smoothing: Smoothing | None) -> tuple[Question, ...]:
-        """Images in groups, under seeds that are the same for clean and perturbed ones; the nearest images last."""
+        """Images in groups, under seeds that are the same for clean and perturbed ones; the nearest images last.
+
+        Where the judge shares the attack's noise, a shard is one group, as it is one batch for the attack.
+        """
         shown = [exhibits.perturbed] if exhibits.closest is None else [exhibits.perturbed, exhibits.closest]
         votes = None if smoothing is None else (smoothing.n0, smoothing.n)
         draws = self.plan.draws if votes is None else len(votes)
         found = []
         for images in shown:
-            for start, end in portions(len(images)):
+            for start, end in [(0, len(images))] if self.plan.fixed_noise else portions(len(images)):
                 part = np.nan_to_num(images[start:end], nan=0.0, posinf=0.0, neginf=0.0)
                 seeds = tuple(self.plan.seed_of(self.shard, "judge", start, draw) for draw in range(draws))
+                if self.plan.fixed_noise and votes is None:
+                    seeds = (noise_seed(self.plan.seed_of(self.shard, "victim")),) * draws
                 found.append(Question(part, seeds, votes=votes))
         return tuple(found)
 

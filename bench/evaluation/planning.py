@@ -47,6 +47,7 @@ class Request:
     shard_size: int | None = None
     seed: int | None = None
     draws: int | None = None
+    fixed_noise: bool | None = None
 
 
 def make_plan(request: Request, device: Device = lambda: resolve_device("auto")) -> Plan:
@@ -67,10 +68,15 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
 
     subject = _Subject(request.defense, request.defense_settings, images.task, device)
     attack = _attack(request)
+    source = _source(request, attack, subject, device)
+    fixed_noise = protocol.fixed_noise if request.fixed_noise is None else request.fixed_noise
+    draws = _positive("draws", request.draws, protocol.draws)
+    if fixed_noise:
+        _check_fixed_noise(request, source, draws)
     return Plan(
         defense=subject.spec,
         attack=UNTOUCHED if attack is None else attacks.spec(request.attack, attack),
-        source=_source(request, attack, subject, device),
+        source=source,
         dataset=dataset,
         size=len(images),
         images=fingerprint(images, indices, dataset),
@@ -81,8 +87,9 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
         sample_seed=sample_seed,
         shard_size=_positive("shard size", request.shard_size, protocol.shard_size),
         seed=_seed("seed", protocol.seed if request.seed is None else request.seed),
-        draws=_positive("draws", request.draws, protocol.draws),
+        draws=draws,
         precision=precision_of(subject.spec),
+        fixed_noise=fixed_noise,
     )
 
 
@@ -143,6 +150,17 @@ def _source(request: Request, attack: Attack | None, judged: _Subject, device: D
         return None
     source = _Subject(name, request.source_settings, judged.task, device)
     return None if source.is_same(judged) else source.spec
+
+
+def _check_fixed_noise(request: Request, source: Spec | None, draws: int) -> None:
+    """Attack and judge can share a noise only where they ask the same classifier, and then there is one draw."""
+    if source is not None:
+        raise UsageError(
+            f"--fixed-noise lets the attack know the judged classifier's noise, but these images are crafted on "
+            f"{source.name}; add --source self."
+        )
+    if draws != 1:
+        raise UsageError(f"With --fixed-noise there is one noise, so one draw a sample; got {draws}: add --draws 1.")
 
 
 def _threat(request: Request, attack: Attack | None, dataset: Dataset) -> ThreatModel:

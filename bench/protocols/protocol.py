@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.domain.dataset import Sampling
     from bench.domain.plan import Plan, Spec
 
-SETTINGS = ("samples", "sample_seed", "sampling", "shard_size", "seed", "draws")
+SETTINGS = ("samples", "sample_seed", "sampling", "shard_size", "seed", "draws", "fixed_noise")
 SHARED = ("linf", "l2")
 """The norms that a protocol's one epsilon is for, as TMDC's is; as an l0 or a severity it would mean nothing."""
 
@@ -39,7 +39,7 @@ class Protocol:
     """All that is equal in every row of a leaderboard.
 
     `source` None means white box. `epsilon` is for attacks in linf and l2; None, and every other norm, means the data
-    set's customary budget in the attack's norm.
+    set's customary budget in the attack's norm. `fixed_noise` is a plan's.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Protocol:
     source: str | None
     epsilon: Fraction | None
     attacks: tuple[ProtocolAttack, ...]
+    fixed_noise: bool = False
 
 
 def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool:

@@ -25,9 +25,9 @@ DEFAULT = "transfer-1024"
 def read(path: Path) -> Protocol:
     """The protocol in a TOML file.
 
-    Every key but `epsilon` must be there; an attack has a `name` and may have an `epsilon` and `params`. `source` is
-    a defense's name, or "self" for white box. Raises `UsageError` for a file that is missing or no TOML, and for
-    missing, unknown or unfit keys.
+    Every key but `epsilon` and `fixed_noise` must be there; an attack has a `name` and may have an `epsilon` and
+    `params`. `source` is a defense's name, or "self" for white box. Raises `UsageError` for a file that is missing or
+    no TOML, and for missing, unknown or unfit keys.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -35,7 +35,7 @@ def read(path: Path) -> Protocol:
         raise UsageError(f"The protocol {path} cannot be read ({error.strerror}); check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The protocol {path} is not a TOML file: {error}.") from None
-    _check_keys(table, (*REQUIRED, "epsilon"), REQUIRED, f"The protocol {path}")
+    _check_keys(table, (*REQUIRED, "epsilon", "fixed_noise"), REQUIRED, f"The protocol {path}")
     texts = {key: _text(table[key], key, path) for key in TEXTS}
     if texts["sampling"] not in get_args(Sampling):
         raise UsageError(f"{path}: sampling must be 'random' or 'first'; found {texts['sampling']!r}.")
@@ -48,6 +48,7 @@ def read(path: Path) -> Protocol:
         source=None if texts["source"] == WHITE_BOX else texts["source"],
         epsilon=_epsilon(table, f"{path}"),
         attacks=_attacks(table["attacks"], path),
+        fixed_noise=_flag(table, "fixed_noise", path),
         **numbers,
     )
 
@@ -90,6 +91,13 @@ def _text(value: object, key: str, path: Path) -> str:
 def _number(value: object, key: str, least: int, path: Path) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UsageError(f"{path}: {key} must be a whole number of at least {least}; found {value!r}.")
+    return value
+
+
+def _flag(table: Mapping[str, Any], key: str, path: Path) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise UsageError(f"{path}: {key} must be true or false; found {value!r}.")
     return value
 
 

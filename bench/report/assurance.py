@@ -14,6 +14,7 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 
 FIXED_NOISE = "fixed noise"
 IN_EXPECTATION = "in expectation"
+SHARED_NOISE = "shared noise"
 OLDER = "older evidence"
 SURROGATES = ("stand-in", "identity", "surrogate")
 """The gradients that are not the classifier's own."""
@@ -91,7 +92,9 @@ def _observed(plan: Plan, evidence: Evidence) -> tuple[Level, tuple[str, ...]]:
         return "black-box", ()
     stand_in = surrogate(evidence)
     qualifiers = [f"{stand_in} gradient"] if stand_in else []
-    if evidence.random:
+    if evidence.random and plan.fixed_noise:
+        qualifiers.append(SHARED_NOISE)
+    elif evidence.random:
         qualifiers.append(IN_EXPECTATION if evidence.redrawn else FIXED_NOISE)
     return "adaptive" if plan.knowledge == "adaptive" else "white-box", tuple(qualifiers)
 

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 LOT = 1e-4
 """Probability below which one of three equal answers is the odd one too often."""
+WHOSE = {
+    "stand-in": "a stand-in of the classifier",
+    "identity": "the identity in a purifier's stead",
+    "surrogate": "a cheaper version of the classifier",
+}
 ZERO = 0.1
 """Share of rows whose gradient may be zero in every pixel without a word."""
 
@@ -138,7 +143,7 @@ def _of_evidence(record: Record) -> Iterator[Doubt]:
     plan, evidence, outcomes, name = record.plan, record.evidence, record.outcomes, record.plan.defense.name
     taken = sum(evidence.gradients.values()) if evidence and is_adversarial(plan) else 0
     if evidence is not None and taken and plan.source is None:
-        if evidence.random and not evidence.redrawn:
+        if evidence.random and not evidence.redrawn and not plan.fixed_noise:
             yield Doubt(
                 f"{name} is random, and every gradient ({taken} in all) was taken under "
                 f"{_draws(evidence.noises, record.shards)} of its noise: the attack may have fitted that alone, and "
@@ -146,12 +151,13 @@ def _of_evidence(record: Record) -> Iterator[Doubt]:
             )
         stand_in = surrogate(evidence)
         if stand_in:
-            whose = "a stand-in of the classifier" if stand_in == "stand-in" else "the identity in a purifier's stead"
             yield Doubt(
-                f"Of {taken} gradient{'s' if taken > 1 else ''} {evidence.gradients[stand_in]} came from {whose}: one "
+                f"Of {taken} gradient{'s' if taken > 1 else ''} {evidence.gradients[stand_in]} came from "
+                f"{WHOSE[stand_in]}: one "
                 f"that is exact may lead further."
             )
-    if evidence is not None and evidence.random and plan.draws == 1 and plan.knowledge != "certified":
+    is_lucky = plan.draws == 1 and plan.knowledge != "certified" and not plan.fixed_noise
+    if evidence is not None and evidence.random and is_lucky:
         yield Doubt(f"{name} is random and was judged with one draw a sample, which judges luck too; use --draws 10.")
     if is_adversarial(plan):
         if evidence is None or not evidence.random:

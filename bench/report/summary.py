@@ -141,6 +141,7 @@ class Result:
             "sample_seed": plan.sample_seed,
             "seed": plan.seed,
             "draws": plan.draws,
+            "fixed_noise": plan.fixed_noise,
             "clean_accuracy": self.clean_accuracy,
             "clean_interval": [self.clean_interval.low, self.clean_interval.high],
             "robust_accuracy": self.robust_accuracy,

@@ -95,6 +95,7 @@ def title(board: Leaderboard) -> str:
     if not board.columns:
         return f"{board.example.dataset.name} · {board.example.samples} samples, clean images"
     images = f"images from {board.source.name}" if board.source else "white box"
+    images += ", shared noise" * board.example.fixed_noise
     return f"{board.example.dataset.name} · {board.example.samples} samples, {images}"
 
 
@@ -137,7 +138,8 @@ def caption(board: Leaderboard) -> str:
         images = "the images as they are"
     return (
         f"percent of {plan.samples} samples ({drawn}) classified correctly, with 95 % intervals; {images}, "
-        f"attack seed {plan.seed}, {plan.draws} draw{'s' if plan.draws != 1 else ''} a sample; worst case: of the "
+        f"attack seed {plan.seed}, {plan.draws} draw{'s' if plan.draws != 1 else ''} a sample"
+        f"{' under noise that the attack knows' if plan.fixed_noise else ''}; worst case: of the "
         f"clean image and {worst_of(board)}, sample by sample."
     )
 
