@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,9 +52,9 @@ class Problem:
 def checkpoints(steps: int) -> set[int]:
     """The steps after which APGD looks back: ever shorter windows."""
     found, at, window = set(), 0.0, FIRST
-    while at + window <= 1:
+    while at + window <= 1 + 1e-9:
         at += window
-        found.add(int(-(-at * steps // 1)))
+        found.add(math.ceil(round(at * steps, 6)))
         window = max(window - SHORTER, SHORTEST)
     return found
 

@@ -20,6 +20,7 @@ NUMBERS = {"samples": 1, "sample_seed": 0, "shard_size": 1, "seed": 0, "draws": 
 REQUIRED = (*TEXTS, *NUMBERS, "attacks")
 WHITE_BOX = "self"
 DEFAULT = "transfer-1024"
+STRONGEST = "adaptive-1024"
 
 
 def read(path: Path) -> Protocol:
@@ -55,9 +56,9 @@ def read(path: Path) -> Protocol:
 
 @cache
 def builtin_protocols() -> Mapping[str, Protocol]:
-    """The protocols that come with bench, by name; the default one first."""
+    """The protocols that come with bench, by name: that of the strongest evidence first, then the default one."""
     protocols = [read(path) for path in sorted(Path(__file__).parent.glob("*.toml"))]
-    protocols.sort(key=lambda protocol: (protocol.name != DEFAULT, protocol.name))
+    protocols.sort(key=lambda each: (each.name != STRONGEST, each.name != DEFAULT, each.name))
     return {protocol.name: protocol for protocol in protocols}
 
 
