@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.domain.published import Published
     from bench.domain.smoothing import count_votes
     from bench.domain.threat import ThreatModel
-    from bench.domain.victim import Victim
+    from bench.domain.victim import Route, Victim
     from bench.domain.watching import tick
     from bench.notebook import Store
     from bench.registry import Part
@@ -50,7 +50,7 @@ _HOMES = {
     "bench.domain.published": ("Published",),
     "bench.domain.smoothing": ("count_votes",),
     "bench.domain.threat": ("ThreatModel",),
-    "bench.domain.victim": ("Victim",),
+    "bench.domain.victim": ("Route", "Victim"),
     "bench.domain.watching": ("tick",),
     "bench.registry": ("Part",),
     "bench.notebook": ("Store",),
@@ -78,6 +78,7 @@ __all__ = [
     "Plan",
     "PluginError",
     "Published",
+    "Route",
     "Shard",
     "ShardResult",
     "Smoothed",

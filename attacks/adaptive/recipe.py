@@ -19,8 +19,7 @@ from bench import Attack, Perturbed, UsageError
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from bench import Batch, ThreatModel, Victim
-    from bench.domain.victim import Route
+    from bench import Batch, Route, ThreatModel, Victim
 
 Find = Callable[["Tensor", "Tensor"], "Tensor"]
 """From clean images and labels to a part's proposals."""

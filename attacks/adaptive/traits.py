@@ -9,8 +9,7 @@ from attacks.adaptive.looking import Gradients
 from attacks.adaptive.losses import margin
 
 if TYPE_CHECKING:
-    from bench import Batch, Victim
-    from bench.domain.victim import Route
+    from bench import Batch, Route, Victim
 
 ROWS = 8
 """Images that are looked at."""

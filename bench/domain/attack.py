@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Perturbed:
     distance, each the nearest misclassified one that it found, or the clean image; their judged distances give the
     accuracy at every epsilon. `broken_at` (N,) int64 says in which of its iterations, from 1, an attack first saw the
     sample misclassified: 0 where the clean image already was, -1 never. `fell_to` names for each sample the part of an
-    ensemble that misled the victim: "clean" where the clean image did, "" where none did.
+    ensemble that misled the victim: "clean" where the clean image did, "" where none did. `told` are counts of its run
+    by name ("silent": 3), which are summed over the shards; they are the attack's word, and nothing is judged by them.
     """
 
     images: Tensor
@@ -34,6 +36,7 @@ class Perturbed:
     closest: Tensor | None = None
     broken_at: Tensor | None = None
     fell_to: tuple[str, ...] | None = None
+    told: Mapping[str, int] = field(default_factory=dict)
 
 
 class Attack(ABC):

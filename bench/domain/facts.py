@@ -44,7 +44,8 @@ class Crafting:
 
     `gradients` counts the queries with a backward pass by whose gradient they were given. `noises` counts the draws of
     the defense's noise under which gradients were taken: 1 for a frozen one. `zero_gradients` is the share of asked
-    rows whose gradient was zero in every pixel. `unmoved` counts proposals that are the clean image to the bit.
+    rows whose gradient was zero in every pixel. `unmoved` counts proposals that are the clean image to the bit. `told`
+    is the attack's own word (`Perturbed.told`).
     """
 
     forwards: int
@@ -55,6 +56,7 @@ class Crafting:
     zero_gradients: float = 0.0
     unmoved: int = 0
     controls: Controls = Controls()
+    told: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Evidence:
     unmoved: int
     controls: Controls
     odd: tuple[int, ...] = (0, 0, 0)
+    told: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def redrawn(self) -> bool:
@@ -133,9 +136,11 @@ class Evidence:
             return None
         crafted = [each.crafting for each in found if each.crafting is not None]
         gradients: dict[str, int] = {}
+        told: dict[str, int] = {}
         for crafting in crafted:
-            for source, count in crafting.gradients.items():
-                gradients[source] = gradients.get(source, 0) + count
+            for sums, counts in ((gradients, crafting.gradients), (told, crafting.told)):
+                for name, count in counts.items():
+                    sums[name] = sums.get(name, 0) + count
         return cls(
             random=any(each.random for each in found),
             declared_random=any(each.declared_random for each in found),
@@ -155,6 +160,7 @@ class Evidence:
             unmoved=sum(each.unmoved for each in crafted),
             controls=sum((each.controls for each in crafted), Controls()),
             odd=tuple(sum(counts) for counts in zip(*(each.odd for each in found), strict=True)),
+            told=told,
         )
 
     def document(self) -> dict[str, Any]:

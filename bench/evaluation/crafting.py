@@ -74,6 +74,7 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
             zero_gradients=seen.zero_gradients,
             unmoved=unmoved,
             controls=measured,
+            told=proposal.told,
         ),
         seconds=time.perf_counter() - started,
         peak_memory=peak_memory(shelf.device),

@@ -82,6 +82,8 @@ def checked(proposal: Perturbed, batch: Batch, attack: str) -> Perturbed:
         raise PluginError(f"{attack} returned a broken_at below -1, which means never.")
     if fell_to is not None and (len(fell_to) != len(batch) or not all(isinstance(part, str) for part in fell_to)):
         raise PluginError(f"{attack} returned a fell_to that is no word a sample.")
+    if not all(isinstance(name, str) and type(count) is int for name, count in proposal.told.items()):
+        raise PluginError(f"{attack} told of its run in something else than whole numbers by name.")
     return Perturbed(
         images=proposal.images.detach().clone(),
         witness=_own(proposal.witness),
@@ -89,6 +91,7 @@ def checked(proposal: Perturbed, batch: Batch, attack: str) -> Perturbed:
         closest=_own(proposal.closest),
         broken_at=_own(broken_at),
         fell_to=None if fell_to is None else tuple(fell_to),
+        told=dict(proposal.told),
     )
 
 

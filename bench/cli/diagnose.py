@@ -1,0 +1,125 @@
+"""`bench diagnose`: is a defense's evaluation sound?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from bench.cli import options
+from bench.cli.console import print_json, stderr, stdout
+from bench.domain.errors import UsageError
+from bench.domain.threat import parse_epsilon
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.evaluation.planning import Request
+    from bench.report.doctor import Check, Judged
+    from bench.store.store import Store
+
+FAILED, UNSOUND = 1, 3
+COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
+
+
+def diagnose(
+    defense: Annotated[str, typer.Argument(help="A defense; see `bench list defenses`.")],
+    defense_settings: options.DefenseSettings = None,
+    norm: Annotated[str, typer.Option("--norm", help="linf or l2.")] = "linf",
+    epsilon: Annotated[str | None, typer.Option("--epsilon", help="Budget, instead of the customary one.")] = None,
+    samples: options.Samples = None,
+    dataset: options.Dataset = options.DEFAULT_DATASET,
+    dataset_settings: options.DatasetSettings = None,
+    data_dir: options.DataDir = None,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    db: options.Database = options.DEFAULT_DATABASE,
+    as_json: options.Json = False,
+) -> None:
+    """Examine a defense: attacks of known strength, larger budgets, gradients, rounding, the binarization test.
+
+    Every check passes, warns or fails, with one sentence; exit 3 if any fails. The runs are stored, and the defense's
+    card on the page shows the checks.
+    """
+    from bench.evaluation.planning import Request
+    from bench.protocols import find_protocol
+    from bench.protocols.examination import PROTOCOL, SAMPLES
+    from bench.report.doctor import examine
+    from bench.settings import parse_pairs
+    from bench.store.store import Store
+
+    if norm not in ("linf", "l2"):
+        raise UsageError(f"--norm must be linf or l2; got {norm!r}.")
+    request = Request(
+        defense=defense,
+        attack="",
+        protocol=find_protocol(PROTOCOL),
+        defense_settings=parse_pairs(defense_settings or ()),
+        dataset=dataset,
+        dataset_settings=parse_pairs(dataset_settings or ()),
+        data_dir=data_dir,
+        epsilon=None if epsilon is None else parse_epsilon(epsilon),
+        samples=SAMPLES if samples is None else samples,
+    )
+    store = Store(db)
+    found, problems = _examined(request, norm, store, device, workers, as_json)
+    checks = examine(found)
+    if as_json:
+        print_json({"defense": defense, "checks": [check.document() for check in checks], "problems": problems})
+    else:
+        _show(defense, checks, problems)
+    if problems:
+        raise typer.Exit(FAILED)
+    if any(check.verdict == "fail" for check in checks):
+        raise typer.Exit(UNSOUND)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command()(diagnose)
+
+
+def _examined(
+    request: Request, norm: str, store: Store, device: str, workers: int | None, quiet: bool
+) -> tuple[dict[str, Judged], list[str]]:
+    """The results of the runs by name, and what went wrong; a random defense is given runs of its own after the
+    others."""
+    from bench.evaluation.examination import exams
+    from bench.evaluation.sweep import sweep
+    from bench.progress import EvaluationProgress
+    from bench.report.summary import read
+
+    found: dict[str, Judged] = {}
+    problems: list[str] = []
+    with EvaluationProgress(stderr, quiet=quiet) as progress:
+        for random in (False, True):
+            wanted = {name: each for name, each in exams(request, norm, random).items() if name not in found}
+            if random and not any(pair[0].evidence and pair[0].evidence.random for pair in found.values()):
+                break
+            progress.cells(len(wanted))
+            cells = [(request.defense, name, each) for name, each in wanted.items()]
+            for cell in sweep(cells, store, progress, device, request.data_dir, workers):
+                plan = None if cell.evaluation is None else cell.evaluation.plan
+                if plan is not None and store.shards(plan):
+                    found[cell.attack] = read(store, plan), store.table(plan)
+                    accuracy = found[cell.attack][0].robust_accuracy
+                    progress.cell_done(f"{accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
+                failures = [] if cell.evaluation is None else [each.sentence for each in cell.evaluation.failures]
+                problems += [f"{cell.attack}: {sentence}" for sentence in (cell.problem, *failures) if sentence]
+            if problems:
+                break
+    return found, problems
+
+
+def _show(defense: str, checks: Sequence[Check], problems: Sequence[str]) -> None:
+    table = Table(title=f"diagnosis of {escape(defense)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", "check", "what was seen"):
+        table.add_column(column, header_style="dim", overflow="fold")
+    for check in checks:
+        colour = COLOURS[check.verdict]
+        table.add_row(f"[{colour}]{check.verdict}[/]", escape(check.name), escape(check.sentence))
+    stdout.print(table)
+    for problem in problems:
+        stderr.print(f"[red bold]Failed[/] {escape(problem)}", highlight=False, soft_wrap=True)
