@@ -1,4 +1,4 @@
-"""Defenses that only hide the gradient of the packaged ResNet, found as `tests.hiding:Name`; honest about none of it."""
+"""Defenses that only hide the packaged ResNet's gradient, found as `tests.hiding:Hidden`; honest about none of it."""
 
 from __future__ import annotations
 

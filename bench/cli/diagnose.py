@@ -92,7 +92,7 @@ def _examined(
     from bench.report.summary import read
 
     found: dict[str, Judged] = {}
-    problems: list[str] = []
+    problems: dict[str, str] = {}  # by sentence: what every run says is said once
     with EvaluationProgress(stderr, quiet=quiet) as progress:
         for random in (False, True):
             wanted = {name: each for name, each in exams(request, norm, random).items() if name not in found}
@@ -107,10 +107,12 @@ def _examined(
                     accuracy = found[cell.attack][0].robust_accuracy
                     progress.cell_done(f"{accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
                 failures = [] if cell.evaluation is None else [each.sentence for each in cell.evaluation.failures]
-                problems += [f"{cell.attack}: {sentence}" for sentence in (cell.problem, *failures) if sentence]
+                for sentence in (cell.problem, *failures):
+                    if sentence:
+                        problems.setdefault(sentence, cell.attack)
             if problems:
                 break
-    return found, problems
+    return found, [f"{exam}: {sentence}" for sentence, exam in problems.items()]
 
 
 def _show(defense: str, checks: Sequence[Check], problems: Sequence[str]) -> None:
