@@ -26,7 +26,7 @@ class Leaderboard:
     `protocol` is None where the settings are nobody's. `example` is any of the plans, for the settings that all
     share; `source` is None for white box. `missing` names the protocol's attacks that no row has yet. `aside` are the
     columns that no worst case counts, for most rows have nothing in them. Without columns the images were judged as
-    they are.
+    they are. `adapted` says whether the store holds an adaptive attack on any of the rows.
     """
 
     protocol: Protocol | None
@@ -36,6 +36,7 @@ class Leaderboard:
     rows: tuple[Row, ...]
     missing: tuple[str, ...]
     aside: tuple[Column, ...] = ()
+    adapted: bool = True
 
     @property
     def assurances(self) -> tuple[str, ...]:
@@ -94,6 +95,12 @@ class Known:
         found = self._by_defense[self._key(members[0])] if members else ()
         return [entry for entry in found if entry.result.plan.digest not in own]
 
+    def levels(self, defense: tuple[str, str], group: Group) -> set[str]:
+        """How strong the evidence is that counts for a defense on a group's data set, on whatever board."""
+        plan = [*group.entries, *group.untouched][0].result.plan
+        found = self._by_defense.get((*defense, identity(plan.dataset)), ())
+        return {entry.result.assurance.level for entry in found if entry.result.counts}
+
     @staticmethod
     def _key(entry: Entry) -> Hashable:
         plan = entry.result.plan
@@ -126,6 +133,8 @@ def _board(group: Group, known: Known) -> Leaderboard:
     counted = [column for column in columns if column in attacked] or columns
     aside = [] if group.protocol else _rare(counted, list(by_defense.values()))
     strange = _strange(group, known.results)
+    levels = {key: known.levels(key, group) for key in (by_defense or untouched)}
+    adapted = any("adaptive" in each for each in levels.values())
     rows = [
         make_row(
             members := by_defense.get(key, []),
@@ -134,6 +143,7 @@ def _board(group: Group, known: Known) -> Leaderboard:
             untouched=untouched.get(key),
             elsewhere=known.others(members),
             strange=strange,
+            adapted=not adapted or bool(levels[key] & {"adaptive", "certified"}),
         )
         for key in (by_defense or untouched)
     ]
@@ -144,6 +154,7 @@ def _board(group: Group, known: Known) -> Leaderboard:
         example=[*group.entries, *group.untouched][0].result.plan,
         columns=tuple(columns),
         rows=ranked(rows),
+        adapted=adapted,
         missing=tuple(name for name in order if name not in run and name != UNTOUCHED.name),
         aside=tuple(aside),
     )

@@ -13,6 +13,7 @@ from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.report.accuracy import Accuracy
 from bench.report.diagnosis import diagnose
+from bench.report.doctor import Check, examine, recognised
 from bench.report.summary import Result, summarise
 from bench.stats import Proportion
 
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 BEHIND = (
     "Random, and attacked by gradient under one frozen draw of its noise alone: it ranks below every defense that was "
     "not."
+)
+UNADAPTED = (
+    "No attack that is adapted to it is in this store, as there is for others here: its worst case may be far too "
+    "high, and it ranks below theirs."
 )
 
 
@@ -60,7 +65,8 @@ class Row:
     a `rank` (see `ranked`); otherwise `gaps` says what is missing. `notes` are the doubts about its results, alone and
     together. `untouched` is the result that judged the images as they are, where there is one. `strange` are the
     columns, as places, in which it met other images than the other rows. `behind` says why it ranks below others
-    whatever its figures are; empty where it does not.
+    whatever its figures are; empty where it does not. `checks` are those of its examination (`bench diagnose`), where
+    the store holds one.
     """
 
     defense: Spec
@@ -73,6 +79,7 @@ class Row:
     untouched: Result | None = None
     strange: frozenset[int] = frozenset()
     behind: str = ""
+    checks: tuple[Check, ...] = ()
     survival: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
     """Per sample (N,) the share that survives; of what `worst` is the mean."""
 
@@ -147,11 +154,13 @@ def make_row(
     untouched: Entry | None = None,
     elsewhere: Sequence[Entry] = (),
     strange: Mapping[str, str] | None = None,
+    adapted: bool = True,
 ) -> Row:
     """The row of one defense's entries, unranked; every entry stands in one of the columns.
 
     The worst case is over the `counted` ones. `untouched` judged the images as they are, `elsewhere` are further
-    entries of the same defense. `strange` says of plans, by digest, whose other images they met.
+    entries of the same defense. `strange` says of plans, by digest, whose other images they met. Not `adapted` is a row
+    without adaptive evidence among others that have some.
     """
     by_column = {identity(entry.column): entry.result for entry in entries}
     results = tuple(by_column.get(identity(column)) for column in columns)
@@ -176,8 +185,9 @@ def make_row(
         notes=(*_flaws(asides, by_column), *_notes(known, elsewhere, others)),
         untouched=None if untouched is None else untouched.result,
         strange=frozenset(at for at, result in enumerate(results) if result and result.plan.digest in others),
-        behind=BEHIND if is_behind else "",
+        behind=BEHIND if is_behind else "" if adapted else UNADAPTED,
         survival=survival,
+        checks=examine(recognised([(each.result, each.outcomes) for each in (*known, *elsewhere)])),
     )
 
 
