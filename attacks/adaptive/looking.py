@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attacks.adaptive.losses import Loss, margin, pull
+from attacks.losses import Loss, margin, pull
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attacks.adaptive.auto_pgd import Best, Problem, auto_pgd, plain_pgd
 from attacks.adaptive.looking import Differences, Gradients, Look, answers, draws_for, rivals
-from attacks.adaptive.losses import LOSSES
 from attacks.adaptive.square import square
 from attacks.adaptive.traits import ROWS, Traits
 from attacks.ascent import at_least_one, exact_step, random_start
 from attacks.autoattack import AutoAttackL2, AutoAttackLinf
 from attacks.autoattack.recipe import AutoAttack
+from attacks.losses import LOSSES
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attacks.adaptive.looking import Gradients
-from attacks.adaptive.losses import margin
+from attacks.losses import margin
 
 if TYPE_CHECKING:
     from bench import Batch, Route, Victim

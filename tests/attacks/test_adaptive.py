@@ -11,8 +11,8 @@ from torch import Generator, Tensor
 from attacks.adaptive import Adaptive, AdaptiveL2, AdaptiveLinf
 from attacks.adaptive.auto_pgd import checkpoints
 from attacks.adaptive.looking import draws_for
-from attacks.adaptive.losses import LOSSES, margin, pull
 from attacks.autoattack import AutoAttackLinf
+from attacks.losses import LOSSES, margin, pull
 from bench import Batch, Classifier, Network, UsageError, Victim
 from bench.domain.victim import noise_seed
 from tests.attacks.test_expectation import NoisyLinear, labelled

@@ -1,0 +1,62 @@
+"""DDN: the direction by the gradient, the length by whether the last one sufficed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from attacks.ascent import at_least_one
+from attacks.minimum_norm.nearest import Nearest, lengths
+from bench import Attack, Perturbed, UsageError
+
+if TYPE_CHECKING:
+    from torch import Generator
+
+    from bench import Batch, ThreatModel, Victim
+
+
+@dataclass(frozen=True)
+class DdnL2(Attack):
+    """The nearest misclassified image in l2 by decoupled direction and norm (Rony et al. 2019, 1811.09600).
+
+    Steps along the cross-entropy's normalised gradient, of length 1 falling to 0.01 by a cosine; after each the
+    perturbation is scaled to a length that shrinks by the share `gamma` where it misleads and grows by it where not.
+    Deviation: images are not rounded to 256 levels. A gradient of zero is replaced by a random direction.
+    """
+
+    norm: ClassVar[str] = "l2"
+    steps: int = 100
+    gamma: float = 0.05
+    initial: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least_one("steps", self.steps)
+        if not 0 < self.gamma < 1 or self.initial <= 0:
+            raise UsageError(f"gamma must lie in (0, 1) and initial be above 0; got {self.gamma} and {self.initial}.")
+
+    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
+        """The nearest images, and those of them that lie within `threat`."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        nearest, clean = Nearest.start(victim, batch, threat), batch.images
+        delta, sizes = torch.zeros_like(clean), torch.full_like(nearest.distances, self.initial)
+        most = torch.maximum(clean, 1 - clean).flatten(1).norm(dim=1)
+        for step in range(self.steps):
+            asked = (clean + delta).requires_grad_()
+            with torch.enable_grad():
+                logits = victim(asked)
+                loss = cross_entropy(logits, batch.labels, reduction="sum")
+            (gradient,) = torch.autograd.grad(loss, asked)
+            misled = nearest.saw(asked.detach(), logits.detach(), step + 1)
+            length = lengths(gradient, "l2")
+            chance = torch.empty_like(gradient).normal_(generator=rng)
+            gradient = torch.where((length < 1e-12).view(-1, 1, 1, 1), chance, gradient)
+            rate = 0.01 + 0.99 * (1 + math.cos(math.pi * step / self.steps)) / 2
+            delta = delta + rate * gradient / lengths(gradient, "l2").clamp_min(1e-12).view(-1, 1, 1, 1)
+            sizes = torch.minimum(torch.where(misled, sizes * (1 - self.gamma), sizes * (1 + self.gamma)), most)
+            delta = delta * (sizes / lengths(delta, "l2").clamp_min(1e-12)).view(-1, 1, 1, 1)
+            delta = (clean + delta).clamp(0, 1) - clean
+            victim.watch(step + 1, self.steps, "gradient steps")
+        return nearest.proposal()
