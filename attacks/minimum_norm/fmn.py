@@ -81,9 +81,9 @@ class Fmn(Attack):
             smaller = torch.minimum(torch.minimum(sizes - 1, (sizes * (1 - gamma)).floor()), best)
             larger = torch.maximum(sizes + 1, (sizes * (1 + gamma)).floor())
             return torch.where(misled, smaller, larger).clamp_min(0)
-        estimate = BEYOND * leads.abs() / lengths(gradient, DUAL[self.norm]).clamp_min(1e-12)
+        estimate = leads.abs() / lengths(gradient, DUAL[self.norm]).clamp_min(1e-12)
         found = best.isfinite()
-        further = torch.where(found, sizes * (1 + gamma), lengths(delta, self.norm) + estimate)
+        further = torch.where(found, sizes * (1 + gamma), BEYOND * (lengths(delta, self.norm) + estimate))
         return torch.where(misled, torch.minimum(sizes * (1 - gamma), best), further)
 
 
