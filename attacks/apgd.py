@@ -36,6 +36,7 @@ class Apgd(Attack):
     with 2 classes every loss rises with the one margin that there is.
     """
 
+    library = "pyautoattack"
     name: ClassVar[str]
     n_iter: int = 100
     n_restarts: int = 1

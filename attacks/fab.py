@@ -29,6 +29,7 @@ class Fab(Attack):
     for that a sample missed because an earlier one had broken it. So they do not hang on epsilon, but through restarts.
     """
 
+    library = "pyautoattack"
     name: ClassVar[str] = "fab"
     n_iter: int = 100
     n_restarts: int = 1

@@ -28,6 +28,7 @@ class Square(Attack):
     images are clamped.
     """
 
+    library = "pyautoattack"
     knowledge = "black-box"
     n_queries: int = 5000
     n_restarts: int = 1

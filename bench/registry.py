@@ -113,7 +113,7 @@ class Registry(Generic[P]):
                 return Listing(f"{entry.name}:NAME", entry.value, _summary(found), {}, {}, family=True)
             plugin = self.find(entry.name)
             with blame(entry.name):
-                facts = {fact: str(getattr(plugin, fact, "")) for fact in ("norm", "knowledge", "family")}
+                facts = {fact: str(getattr(plugin, fact, "")) for fact in ("norm", "knowledge", "family", "library")}
                 settings = describe(plugin)
         except BenchError as error:
             return Listing(entry.name, entry.value, "", {}, {}, broken=str(error))

@@ -23,6 +23,7 @@ class AutoAttackRand(Attack):
     its own. What numbers of classes forbid is replaced as in `AutoAttack`, of which this is `version=rand`.
     """
 
+    library = "pyautoattack"
     kind: ClassVar[type[AutoAttack]]
     n_iter: int = 100
     n_restarts: int = 1

@@ -43,6 +43,7 @@ class AutoAttack(Attack):
     5 pixels of height. In l1 the images are clamped to [0, 1], which the library's leave by a rounding error.
     """
 
+    library = "pyautoattack"
     version: str = "standard"
     attacks: tuple[str, ...] = ()
     n_restarts: int | None = None

@@ -48,6 +48,8 @@ class Attack(ABC):
     knowledge: ClassVar[Knowledge] = "white-box"
     """What it means to use of the victim: logits (black-box), gradients (white-box), the defense's own mechanism
     (adaptive). What it did use is observed. 'certified' is no attack but a proof that none succeeds."""
+    library: ClassVar[str] = ""
+    """The distribution whose implementation runs, where it is another's."""
 
     @abstractmethod
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:

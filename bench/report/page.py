@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from jinja2 import Environment
 
 from bench.protocols import Protocol
 from bench.report import formats, markup, tables
+from bench.report.attack_ranking import AttackBoard, attack_boards, curve
 from bench.report.choice import distinct
 from bench.report.commands import rerun, setting_text
 from bench.report.figures.album import Album, album_maker
@@ -71,8 +73,9 @@ def render(
     Raises `BenchError` where the file cannot be written.
     """
     boards = leaderboards(store, protocols)
+    ranked = attack_boards(store)
     shown = references(published, (board.example.dataset.name for board in boards))
-    page = compose(boards, title, shown, album_maker(store, data_dir) if pictures else None, refresh)
+    page = compose(boards, title, shown, album_maker(store, data_dir) if pictures else None, refresh, ranked)
     with replacing(output, "The page", "name another file with --output") as file:
         file.write(page.encode())
     return output
@@ -84,6 +87,7 @@ def compose(
     published: tuple[Reference, ...] = (),
     draw: Callable[[Leaderboard, str], Album] | None = None,
     refresh: int | None = None,
+    ranked: tuple[AttackBoard, ...] = (),
 ) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
     style, script = markup.joined("page.css", "figures.css"), markup.joined("tools.js", "page.js")
@@ -94,6 +98,7 @@ def compose(
         .render(
             views=tuple(_views(boards, draw)),
             published=published,
+            attack_boards=ranked,
             title=title,
             refresh=refresh,
             style=style,
@@ -120,6 +125,8 @@ def _environment() -> Environment:
         certified=tables.certified,
         column_assurances=tables.column_assurances,
         certified_radii=tables.certified_radii,
+        curve=curve,
+        inf=math.inf,
         differences=differences,
         figure_of=tables.figure,
         norms=formats.NORMS,

@@ -11,11 +11,13 @@ from bench.registry import Listing, attacks, defenses
 
 @dataclass(frozen=True)
 class About:
-    """A plugin's one-line summary, its family, and where its code is (`module:Class`); empty where nothing is known."""
+    """A plugin's one-line summary, its family, where its code is (`module:Class`), and the library that an attack runs;
+    empty where nothing is known."""
 
     summary: str = ""
     family: str = ""
     target: str = ""
+    library: str = ""
 
 
 def about_defense(name: str) -> About:
@@ -36,7 +38,7 @@ def _about(known: Mapping[str, Listing], name: str) -> About:
     listing = known.get(name)
     if listing is None:
         return About()
-    return About(listing.summary, listing.facts.get("family", ""), listing.target)
+    return About(listing.summary, listing.facts.get("family", ""), listing.target, listing.facts.get("library", ""))
 
 
 @cache

@@ -1,6 +1,6 @@
 """Intervals and tests; numbers in, numbers out."""
 
-from bench.stats.paired import holm, mcnemar, smallest_difference
+from bench.stats.paired import holm, mcnemar, paired_mean, smallest_difference
 from bench.stats.proportions import CONFIDENCE, Interval, Proportion, binomial_test, clopper_pearson, wilson
 from bench.stats.resampling import bootstrap_difference, bootstrap_mean, clustered_interval
 
@@ -15,6 +15,7 @@ __all__ = [
     "clustered_interval",
     "holm",
     "mcnemar",
+    "paired_mean",
     "smallest_difference",
     "wilson",
 ]

@@ -31,6 +31,16 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return binomial_test(only_a, only_a + only_b)
 
 
+def paired_mean(differences: NDArray[np.float64]) -> float:
+    """The two-sided p-value that paired differences (n,) have the mean 0, by the normal approximation; 1 where all are
+    0 or there are fewer than 2."""
+    n = len(differences)
+    if n < 2 or not differences.any():
+        return 1.0
+    error = float(differences.std(ddof=1)) / math.sqrt(n)
+    return 0.0 if error == 0 else math.erfc(abs(float(differences.mean())) / error / math.sqrt(2))
+
+
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """The p-values adjusted for their number, in the given order: reject those of at most 0.05 and one false alarm
     among all of them has a chance of at most 0.05.
