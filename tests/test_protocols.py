@@ -187,3 +187,18 @@ def test_a_protocol_may_ask_for_untouched_images_which_have_no_source_and_no_bud
     mine = read(written(tmp_path, f'{TEXT}\n[[attacks]]\nname = "none"\n'))
     assert covers(mine, untouched, {})
     assert budget(mine, mine.attacks[-1], untouched.threat.norm, {}) == 0
+
+
+def test_passes_and_fixed_noise_are_part_of_what_a_protocol_fixes(tmp_path: Path) -> None:
+    own = read(written(tmp_path, TEXT.replace("draws = 3", "draws = 3\nfixed_noise = true\npasses = 2000")))
+    assert (own.fixed_noise, own.passes) == (True, 2000)
+    limited = replace(PLAN, fixed_noise=True, passes=2000)
+    assert covers(own, limited, {})
+    assert not covers(own, PLAN, {})
+    assert not covers(read(written(tmp_path)), limited, {})
+    assert len({PLAN.digest, limited.digest, replace(PLAN, passes=2000).digest}) == 3
+    assert Plan.from_document(limited.document()) == limited
+    assert "passes" not in PLAN.document()
+    assert limited.untouched().passes is None
+    with pytest.raises(UsageError, match="fixed_noise must be true or false"):
+        read(written(tmp_path, TEXT.replace("draws = 3", 'draws = 3\nfixed_noise = "yes"')))

@@ -50,6 +50,7 @@ def evaluate(
         int | None, typer.Option("--draws", envvar="BENCH_DRAWS", help="Predictions an image of a random defense.")
     ] = None,
     fixed_noise: options.FixedNoise = None,
+    passes: options.Passes = None,
     shard_size: Annotated[
         int | None, typer.Option("--shard-size", envvar="BENCH_SHARD_SIZE", help="Samples a shard: the batch.")
     ] = None,
@@ -96,6 +97,7 @@ def evaluate(
         seed=seed,
         draws=draws,
         fixed_noise=fixed_noise,
+        passes=passes,
     )
     plans = list(map(_planned, plans_of(seeded_requests(request, seeds), device)))
     store = Store(db)

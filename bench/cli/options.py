@@ -43,6 +43,12 @@ FixedNoise = Annotated[
         help="Let attack and judge share a random defense's noise: what its randomness alone protects falls.",
     ),
 ]
+Passes = Annotated[
+    int | None,
+    typer.Option(
+        "--passes", envvar="BENCH_PASSES", min=1, help="Stop the attack after so many passes a sample, whatever it is."
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
 ]

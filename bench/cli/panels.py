@@ -140,6 +140,7 @@ def plan_facts(plan: Plan) -> dict[str, str]:
         "shards": f"{len(plan.shards())} of {plan.shard_size} samples",
         "seed": str(plan.seed),
         "draws": f"{plan.draws}, whose noise the attack knows" if plan.fixed_noise else str(plan.draws),
+        **({} if plan.passes is None else {"passes": f"at most {plan.passes} a sample"}),
         "weights": ", ".join(f"{role} {digest[:12]}" for role, digest in plan.defense.weights.items()) or "none",
     }
 

@@ -44,6 +44,7 @@ def sweep(
     source: options.Source = None,
     source_settings: options.SourceSettings = None,
     fixed_noise: options.FixedNoise = None,
+    passes: options.Passes = None,
     samples: options.Samples = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
@@ -78,6 +79,7 @@ def sweep(
         source_settings=parse_pairs(source_settings or ()),
         samples=samples,
         fixed_noise=fixed_noise,
+        passes=passes,
     )
     first = list(dict.fromkeys(seed or ()))
     if len(first) > 1 and seeds > 1:

@@ -67,7 +67,8 @@ class Plan:
     `images` is the fingerprint of the drawn samples. `source` None means white box: the attack sees the defense.
     `knowledge` is the attack's own claim (black-box, white-box, adaptive), `precision` the one that the defense
     computes in, `harness` how it was crafted and judged. `fixed_noise` is the other view of a random defense: attack
-    and judge share one noise a shard, so that its randomness protects nothing.
+    and judge share one noise a shard, so that its randomness protects nothing. `passes` is the most forward and
+    backward passes a sample that the attack may make; None leaves it to the attack.
     """
 
     defense: Spec
@@ -87,6 +88,7 @@ class Plan:
     precision: str = "float32"
     harness: str = HARNESS
     fixed_noise: bool = False
+    passes: int | None = None
 
     def document(self) -> dict[str, Any]:
         """Plain data from which `from_document` rebuilds an equal plan; what is only true of a machine is left out."""
@@ -97,6 +99,8 @@ class Plan:
             del document["harness"]  # so that its digest stays the one under which it is stored
         if not self.fixed_noise:
             del document["fixed_noise"]  # likewise
+        if self.passes is None:
+            del document["passes"]
         return document
 
     @property
@@ -149,7 +153,8 @@ class Plan:
     def untouched(self) -> Plan:
         """The plan that judges the same images as they are; the attack, its budget and its source do not matter."""
         threat = ThreatModel(UNTOUCHED_NORM, Fraction(0))
-        return replace(self, attack=UNTOUCHED, source=None, threat=threat, knowledge=UNTOUCHED_NORM)
+        clean = replace(self, attack=UNTOUCHED, source=None, threat=threat, knowledge=UNTOUCHED_NORM)
+        return replace(clean, passes=None)
 
     @cached_property
     def _key(self) -> str:

@@ -9,6 +9,7 @@ from bench.domain.blame import blame
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.facts import Gradient
 from bench.domain.observation import Observation, Query
+from bench.domain.spending import Ledger
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -32,7 +33,7 @@ class Victim:
 
     A random classifier's noise stays the same from query to query, so that the attacked function is one function and
     its gradient is the prediction's own; `redraw()` moves on to fresh noise (expectation over transformation), unless
-    the judge will use the attack's (`fixed_noise`).
+    the judge will use the attack's (`fixed_noise`). A `ledger` raises `Spent` when the allowed passes are spent.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Victim:
         name: str = "The defense",
         classes: int | None = None,
         fixed_noise: bool = False,
+        ledger: Ledger | None = None,
     ) -> None:
         self.classifier = classifier
         self.watch = watch
@@ -55,6 +57,7 @@ class Victim:
         self._route: Route = "given"
         self._surrogate: Classifier | None = None
         self._seen = Observation(self._seed, audits)
+        self._ledger = ledger
 
     @property
     def deterministic(self) -> bool:
@@ -81,6 +84,9 @@ class Victim:
 
         if images.is_inference():  # such images have neither a gradient nor a version
             images = _outside(images)
+        if self._ledger is not None:
+            self._ledger.check()
+            self._ledger.charge(len(images))
         self._seen.forwards += len(images)
         if self._route == "surrogate" and self._surrogate is not None:
             return self._cheaper(self._surrogate, images)
@@ -95,6 +101,8 @@ class Victim:
             raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
         if place is not None and query is not None:
             self._seen.keep(place, query)
+        if self._ledger is not None:
+            self._ledger.saw(images.detach(), logits.detach())
         return logits
 
     def redraw(self) -> None:
@@ -193,6 +201,8 @@ class Victim:
 
         def at_logits(cotangent: Tensor) -> None:
             observation.backwards += len(cotangent)
+            if self._ledger is not None:
+                self._ledger.charge(len(cotangent))
             if not moving:
                 observation.gradients[source] = observation.gradients.get(source, 0) + 1
                 observation.noises.add(noise)

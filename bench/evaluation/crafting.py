@@ -15,6 +15,7 @@ from bench.domain.errors import PluginError
 from bench.domain.facts import Controls, Crafting
 from bench.domain.observation import Observation, Query
 from bench.domain.plan import Plan, Shard
+from bench.domain.spending import Ledger, Spent
 from bench.domain.victim import Victim, ask, without_refusals
 from bench.domain.watching import watched
 from bench.evaluation.controls import ROWS, controls
@@ -116,10 +117,15 @@ def _craft(
     rng = _generator(plan, job.shard, "attack", device)
     audits = max(1, min(AUDITS, AUDITED_BYTES // (3 * job.images.nbytes)))
     rng_of_victim, classes = _generator(plan, job.shard, "victim", device), len(job.task.classes)
-    victim = Victim(classifier, rng_of_victim, watch, audits, plan.defense.name, classes, plan.fixed_noise)
+    ledger = None if plan.passes is None else Ledger(_batch(job, device), plan.threat, plan.passes)
+    victim = Victim(classifier, rng_of_victim, watch, audits, plan.defense.name, classes, plan.fixed_noise, ledger)
     batch, before = _batch(job, device), condition(classifier)
     with seeded(rng, device), blame(plan.attack.name):
-        proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
+        try:
+            proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
+        except Spent:
+            assert ledger is not None
+            proposal = ledger.proposal()
     _check_untouched(batch, _batch(job, device), plan.attack.name)
     seen, batch = victim.observation(), _batch(job, device)
     if changed(before, condition(classifier)):

@@ -48,6 +48,7 @@ class Request:
     seed: int | None = None
     draws: int | None = None
     fixed_noise: bool | None = None
+    passes: int | None = None
 
 
 def make_plan(request: Request, device: Device = lambda: resolve_device("auto")) -> Plan:
@@ -90,6 +91,7 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
         draws=draws,
         precision=precision_of(subject.spec),
         fixed_noise=fixed_noise,
+        passes=_passes(request, attack),
     )
 
 
@@ -150,6 +152,14 @@ def _source(request: Request, attack: Attack | None, judged: _Subject, device: D
         return None
     source = _Subject(name, request.source_settings, judged.task, device)
     return None if source.is_same(judged) else source.spec
+
+
+def _passes(request: Request, attack: Attack | None) -> int | None:
+    """The most passes a sample, where there is a limit and something that asks."""
+    wanted = request.protocol.passes if request.passes is None else request.passes
+    if wanted is None or attack is None or isinstance(attack, Certifier):
+        return None
+    return _positive("number of passes", wanted, wanted)
 
 
 def _check_fixed_noise(request: Request, source: Spec | None, draws: int) -> None:

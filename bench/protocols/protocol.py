@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from bench.domain.dataset import Sampling
     from bench.domain.plan import Plan, Spec
 
-SETTINGS = ("samples", "sample_seed", "sampling", "shard_size", "seed", "draws", "fixed_noise")
+JUDGED = ("samples", "sample_seed", "sampling", "shard_size", "seed", "draws", "fixed_noise")
+"""The settings that say how images are chosen and judged, attacked or not."""
+SETTINGS = (*JUDGED, "passes")
 SHARED = ("linf", "l2")
 """The norms that a protocol's one epsilon is for, as TMDC's is; as an l0 or a severity it would mean nothing."""
 
@@ -39,7 +41,7 @@ class Protocol:
     """All that is equal in every row of a leaderboard.
 
     `source` None means white box. `epsilon` is for attacks in linf and l2; None, and every other norm, means the data
-    set's customary budget in the attack's norm. `fixed_noise` is a plan's.
+    set's customary budget in the attack's norm. `fixed_noise` and `passes` are a plan's.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Protocol:
     epsilon: Fraction | None
     attacks: tuple[ProtocolAttack, ...]
     fixed_noise: bool = False
+    passes: int | None = None
 
 
 def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool:
@@ -65,13 +68,18 @@ def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool
     Attack settings that the protocol does not list may have any value.
     """
     return (
-        all(getattr(plan, setting) == getattr(protocol, setting) for setting in SETTINGS)
+        all(getattr(plan, setting) == getattr(protocol, setting) for setting in settings_of(plan))
         and (plan.is_untouched or _same_source(protocol, plan))
         and any(
             attack.fixes(plan.attack) and budget(protocol, attack, plan.threat.norm, customary) == plan.threat.epsilon
             for attack in protocol.attacks
         )
     )
+
+
+def settings_of(plan: Plan) -> tuple[str, ...]:
+    """Which settings a plan has: where nobody attacks there are no passes to limit."""
+    return JUDGED if plan.is_untouched or plan.knowledge == "certified" else SETTINGS
 
 
 def _same_source(protocol: Protocol, plan: Plan) -> bool:

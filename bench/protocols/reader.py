@@ -26,9 +26,9 @@ STRONGEST = "adaptive-1024"
 def read(path: Path) -> Protocol:
     """The protocol in a TOML file.
 
-    Every key but `epsilon` and `fixed_noise` must be there; an attack has a `name` and may have an `epsilon` and
-    `params`. `source` is a defense's name, or "self" for white box. Raises `UsageError` for a file that is missing or
-    no TOML, and for missing, unknown or unfit keys.
+    Every key but `epsilon`, `fixed_noise` and `passes` must be there; an attack has a `name` and may have an `epsilon`
+    and `params`. `source` is a defense's name, or "self" for white box. Raises `UsageError` for a file that is missing
+    or no TOML, and for missing, unknown or unfit keys.
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -36,7 +36,7 @@ def read(path: Path) -> Protocol:
         raise UsageError(f"The protocol {path} cannot be read ({error.strerror}); check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The protocol {path} is not a TOML file: {error}.") from None
-    _check_keys(table, (*REQUIRED, "epsilon", "fixed_noise"), REQUIRED, f"The protocol {path}")
+    _check_keys(table, (*REQUIRED, "epsilon", "fixed_noise", "passes"), REQUIRED, f"The protocol {path}")
     texts = {key: _text(table[key], key, path) for key in TEXTS}
     if texts["sampling"] not in get_args(Sampling):
         raise UsageError(f"{path}: sampling must be 'random' or 'first'; found {texts['sampling']!r}.")
@@ -50,6 +50,7 @@ def read(path: Path) -> Protocol:
         epsilon=_epsilon(table, f"{path}"),
         attacks=_attacks(table["attacks"], path),
         fixed_noise=_flag(table, "fixed_noise", path),
+        passes=_number(table["passes"], "passes", 1, path) if "passes" in table else None,
         **numbers,
     )
 

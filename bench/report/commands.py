@@ -34,6 +34,7 @@ def rerun(plan: Plan, protocol: Protocol | None) -> str:
         words += ["--samples", f"{plan.samples}", "--sampling", plan.sampling, "--sample-seed", f"{plan.sample_seed}"]
         words += ["--seed", f"{plan.seed}", "--draws", f"{plan.draws}", "--shard-size", f"{plan.shard_size}"]
         words += ["--fixed-noise"] * plan.fixed_noise
+        words += [] if plan.passes is None else ["--passes", f"{plan.passes}"]
     else:
         usual = ["--source", named.source or "self"]
         words += ["--protocol", named.name, *([] if plan.is_untouched or source == usual else source)]

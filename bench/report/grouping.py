@@ -9,7 +9,7 @@ from typing import Any
 from bench.domain.errors import BenchError
 from bench.domain.plan import HARNESS, Plan, Spec
 from bench.protocols import Protocol, builtin_protocols, covers
-from bench.protocols.protocol import SETTINGS
+from bench.protocols.protocol import JUDGED, SETTINGS
 from bench.registry import attacks, datasets
 from bench.report.rows import Entry, identity
 from bench.report.seeds import seedless, spread
@@ -149,7 +149,7 @@ def _attach(groups: Sequence[Group], entries: Sequence[Entry], known: Sequence[P
 def _place(entry: Entry) -> Hashable:
     """Whose row an entry is part of: equal settings and an equal defense, attacked or not."""
     plan = entry.result.plan
-    shared = (getattr(plan, setting) for setting in SETTINGS)
+    shared = (getattr(plan, setting) for setting in JUDGED)
     return (identity(plan.dataset), plan.images, *shared, *defense_of(plan))
 
 

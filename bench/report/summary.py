@@ -142,6 +142,7 @@ class Result:
             "seed": plan.seed,
             "draws": plan.draws,
             "fixed_noise": plan.fixed_noise,
+            "passes": plan.passes,
             "clean_accuracy": self.clean_accuracy,
             "clean_interval": [self.clean_interval.low, self.clean_interval.high],
             "robust_accuracy": self.robust_accuracy,

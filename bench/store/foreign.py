@@ -85,6 +85,8 @@ def _fault(plan: Plan) -> str | None:
         return "one of its words is none"
     if not all(isinstance(part, dict) for spec in specs for part in (spec.params, spec.weights)):
         return "the settings of one of its plugins are none"
+    if plan.passes is not None and not _is_whole(plan.passes, 1):
+        return "its limit of passes is no number above 0"
     if not isinstance(plan.fixed_noise, bool):
         return "whether it fixes the noise is neither true nor false"
     if plan.harness not in (FIRST_HARNESS, HARNESS):

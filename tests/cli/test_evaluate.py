@@ -84,6 +84,29 @@ def test_options_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) 
     assert json.loads(out)["threat"]["exact"] == "8/255"
 
 
+def test_an_attack_stops_after_its_passes_and_the_number_says_so() -> None:
+    code, out, _ = bench(*WHITE_BOX, "--attack", "pgd-linf", "--passes", "10", "--json")
+    found = json.loads(out)
+    assert (code, found["passes"], found["invalid"]) == (0, 10, [])
+    assert found["remarks"] == ["stopped after 10 passes a sample"]
+    assert found["forwards_per_sample"] + found["backwards_per_sample"] <= 11
+    assert bench("verify", found["plan"])[0] == 0
+
+
+def test_fixed_noise_lets_the_attack_know_a_random_defense() -> None:
+    words = ["evaluate", "--defense", "tests.plugins:NoisyHyperplane", "--source", "self", *HALVES]
+    code, out, _ = bench(*words, "--attack", "pgd-linf", "--fixed-noise", "--json")
+    assert (code, json.loads(out)["assurance"]) == (0, "white-box, shared noise")
+    assert not [doubt for doubt in json.loads(out)["doubts"] if "frozen draw" in doubt or "one draw" in doubt]
+    assert bench("verify", json.loads(out)["plan"])[0] == 0
+    code, _, err = bench(*words, "--attack", "pgd-linf", "--fixed-noise", "--draws", "2")
+    assert (code, "one draw a sample" in err) == (2, True)
+    code, _, err = bench(
+        *words[:3], *HALVES, "--source", "tests.plugins:Hyperplane", "--attack", "pgd-linf", "--fixed-noise"
+    )
+    assert (code, "--source self" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "hint"),
     [

@@ -1,0 +1,94 @@
+"""A limit on an attack's passes: what it has seen when they are spent is what it proposes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.domain.attack import Perturbed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.domain.dataset import Batch
+    from bench.domain.threat import ThreatModel
+
+ORDERS = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}
+"""Norms in which images of one query are told apart by their distances."""
+
+
+class Spent(BaseException):
+    """Raised through an attack whose passes are spent; a `BaseException`, for libraries swallow others."""
+
+
+class Ledger:
+    """Counts an attack's forward and backward passes over a batch, and keeps of each sample the admissible image that
+    came furthest.
+
+    A query's row belongs to every sample for which it is admissible: that is all that a proposal has to be. `most`
+    passes a sample are allowed; the query with which more are reached is the last one.
+    """
+
+    def __init__(self, batch: Batch, threat: ThreatModel, most: int) -> None:
+        import torch
+
+        self._clean, self._labels, self._threat = batch.images.clone(), batch.labels.clone(), threat
+        self._left = most * len(batch)
+        self._most = most
+        self.images = self._clean.clone()
+        self.leads = torch.full(batch.labels.shape, -torch.inf, device=batch.labels.device)
+        self.is_spent = False
+
+    def charge(self, passes: int) -> None:
+        """Count passes in samples."""
+        self._left -= passes
+
+    def check(self) -> None:
+        """Raise `Spent` where none are left."""
+        if self._left <= 0:
+            self.is_spent = True
+            raise Spent
+
+    def saw(self, images: Tensor, logits: Tensor) -> None:
+        """Keep what of these images (M, C, H, W) comes further than anything before, by their logits (M, K)."""
+        rows, samples = self._pairs(images)
+        if len(rows) == 0:
+            return
+        labels = self._labels[samples]
+        leads = _leads(logits[rows], labels)
+        for row, sample, lead in zip(rows.tolist(), samples.tolist(), leads.tolist(), strict=True):
+            if lead > float(self.leads[sample]):
+                self.leads[sample] = lead
+                self.images[sample] = images[row]
+
+    def proposal(self) -> Perturbed:
+        """The images kept, and a remark that says why."""
+        return Perturbed(self.images, remarks=(f"stopped after {self._most} passes a sample",))
+
+    def _pairs(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows and samples (P,) for which a row is admissible."""
+        import torch
+
+        count = len(self._clean)
+        if len(images) == count:
+            fits = self._threat.admits(self._clean, images)
+            if bool(fits.any()):
+                found = fits.nonzero().flatten()
+                return found, found
+        order = ORDERS.get(self._threat.norm)
+        if order is None:
+            none = torch.zeros(0, dtype=torch.int64, device=images.device)
+            return none, none
+        far = torch.cdist(images.flatten(1).double(), self._clean.flatten(1).double(), p=order)
+        rows, samples = (far <= self._threat.radius * 1.01).nonzero(as_tuple=True)
+        if len(rows) == 0:
+            return rows, samples
+        fits = self._threat.admits(self._clean[samples], images[rows])
+        return rows[fits], samples[fits]
+
+
+def _leads(logits: Tensor, labels: Tensor) -> Tensor:
+    """How far (N,) the highest wrong logit leads the true class's."""
+    import torch
+
+    true = labels[:, None]
+    return logits.scatter(1, true, -torch.inf).amax(1) - logits.gather(1, true).flatten()
