@@ -46,17 +46,21 @@ class Side:
 class Match:
     """Defenses that stand side by side: all runs under a column are of the same samples.
 
-    `board` is the leaderboard on which they do, None where plans were named one by one.
+    `board` is the leaderboard on which they do, None where plans were named one by one. `rivals` are attacks on one
+    defense, which share a budget alone.
     """
 
     board: Leaderboard | None
     example: Plan
     columns: tuple[Column, ...]
     sides: tuple[Side, ...]
+    rivals: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
         """A short name a column: the attack's, with its budget and settings where the attack stands there twice."""
+        if self.rivals:
+            return tuple(str(column.threat) for column in self.columns)
         specs = [column.attack for column in self.columns]
         names = [spec.name for spec in specs]
         return tuple(
@@ -97,12 +101,15 @@ def matches(
 
 
 def _of_plans(entries: Sequence[Entry]) -> Match:
-    """The match of single plans; `UsageError` where they are not of the same samples under the same attack."""
+    """The match of single plans, of several defenses under one attack or of several attacks on one defense;
+    `UsageError` where they are neither, or not of the same samples and budget."""
     first, *others = (entry.result.plan for entry in entries)
     if not others:
         raise UsageError(f"Plan {first.digest[:12]} stands alone; a comparison needs at least two plans.")
+    rivals = _are_attacks(entries)
+    parts = [part for part in _WORDS if not (rivals and part == "attack")]
     for other in others:
-        unequal = [part for part in _WORDS if getattr(first, part) != getattr(other, part)]
+        unequal = [part for part in parts if getattr(first, part) != getattr(other, part)]
         if unequal:
             told = [
                 f"{_WORDS[part]} ({_short(first, other, part)} and {_short(other, first, part)})" for part in unequal
@@ -117,13 +124,20 @@ def _of_plans(entries: Sequence[Entry]) -> Match:
             raise UsageError(f"Plan {entry.result.plan.digest[:12]} cannot be compared: it is {flaw}.")
     _check_images([entry.result for entry in entries])
     column = entries[0].column
-    specs = [entry.result.plan.defense for entry in entries]
+    specs = [entry.result.plan.attack if rivals else entry.result.plan.defense for entry in entries]
     labels = _distinct([_named(spec, specs) for spec in specs], [entry.result.plan for entry in entries])
     sides = [
         Side(label, entry.result.plan.defense, {identity(column): (entry,)}, {})
         for label, entry in zip(labels, entries, strict=True)
     ]
-    return Match(None, first, (column,), tuple(sides))
+    return Match(None, first, (column,), tuple(sides), rivals)
+
+
+def _are_attacks(entries: Sequence[Entry]) -> bool:
+    """Whether these plans are rival attacks: on one defense, the same samples and with one budget."""
+    plans = [entry.result.plan for entry in entries]
+    defenses, attacks = {identity(plan.defense) for plan in plans}, {identity(plan.attack) for plan in plans}
+    return len(defenses) == 1 and len(attacks) == len(plans)
 
 
 def _check_images(results: Sequence[Result]) -> None:

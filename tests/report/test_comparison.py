@@ -244,6 +244,17 @@ def test_plans_that_do_not_belong_together_are_refused_in_one_sentence(
     assert f"cannot be paired, for they differ in {words}" in str(raised.value)
 
 
+def test_rival_attacks_on_one_defense_are_paired_under_their_budget(store: Store) -> None:
+    plans = [plan_of("tmdc", attack, source=None) for attack in ("fmn-linf", "aa-linf")]
+    add(store, plans[0], RIGHT, first(30))
+    add(store, plans[1], RIGHT, first(12))
+    comparison = only(store, *digests(plans))
+    (duel,) = comparison.duels
+    assert (duel.first.label, duel.second.label) == ("fmn-linf", "aa-linf")
+    assert [contrast.label for contrast in duel.contrasts] == ["clean", "linf 0.05"]
+    assert len(duel.contrasts[1].only_first) == 18
+
+
 def test_unfinished_and_invalid_plans_are_refused(store: Store) -> None:
     plans = [plan_of("tmdc"), plan_of("vit"), plan_of("rdc")]
     add(store, plans[0], RIGHT, RIGHT)
