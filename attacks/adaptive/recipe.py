@@ -6,20 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.adaptive.auto_pgd import Best, Problem, auto_pgd, plain_pgd
-from attacks.adaptive.looking import Differences, Gradients, Look, answers, draws_for, rivals
+from attacks.a3 import A3, A3L2, A3Linf
 from attacks.adaptive.square import square
 from attacks.adaptive.traits import ROWS, Traits
 from attacks.ascent import at_least_one, exact_step, random_start
+from attacks.auto_pgd import Best, Problem, auto_pgd, plain_pgd
 from attacks.autoattack import AutoAttackL2, AutoAttackLinf
 from attacks.autoattack.recipe import AutoAttack
+from attacks.looking import Differences, Gradients, Look, answers, draws_for, rivals
 from attacks.losses import LOSSES
-from bench import Attack, Perturbed, UsageError
+from attacks.malt import Malt, MaltL2, MaltLinf
+from bench import Attack, Batch, Perturbed, UsageError
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from bench import Batch, Route, ThreatModel, Victim
+    from bench import Route, ThreatModel, Victim
 
 Find = Callable[["Tensor", "Tensor"], "Tensor"]
 """From clean images and labels to a part's proposals."""
@@ -34,7 +36,8 @@ class Adaptive(Attack):
     beyond doubt, and of every sample the image is kept that misleads more of `checks` fresh draws (or, equally many, by
     the larger mean lead), both asked under the same draws:
 
-    - deterministic: AutoAttack in `version` (Croce and Hein 2020, 2003.01690), then APGD on the margin.
+    - deterministic: AutoAttack in `version` (Croce and Hein 2020, 2003.01690), then A3 of up to `restarts` restarts,
+      MALT of `targets` targets, and APGD on the margin.
     - random: APGD on the mean over draws, for each of `losses`; PGD on it, `pgd_steps` of `pgd_step_size` (Lee and Kim
       2023, 2303.09051); and the margin along a cheaper surrogate's gradient first, and past a purifier's by the
       identity (BPDA; Athalye et al. 2018, 1802.00420), where the classifier has these.
@@ -49,8 +52,12 @@ class Adaptive(Attack):
 
     knowledge = "adaptive"
     plain: ClassVar[type[AutoAttack]]
+    short: ClassVar[type[A3]]
+    near: ClassVar[type[Malt]]
     version: str = "standard"
     losses: tuple[str, ...] = ("ce", "dlr", "margin")
+    restarts: int = 50
+    targets: int = 9
     n_iter: int = 100
     draws: int | None = None
     most_draws: int = 20
@@ -66,7 +73,7 @@ class Adaptive(Attack):
             at_least_one(name, getattr(self, name))
         if self.draws is not None:
             at_least_one("draws", self.draws)
-        for name in ("pgd_steps", "n_queries"):
+        for name in ("restarts", "targets", "pgd_steps", "n_queries"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be at least 0, which leaves that part out; got {getattr(self, name)}.")
         exact_step(self.pgd_step_size)
@@ -119,6 +126,10 @@ class Run:
             found = attack._autoattack().perturb(self.victim, self.batch, self.threat, self.rng)
             self.remarks += found.remarks
             self._take(found.images, found.fell_to or ())
+            if attack.restarts:
+                parts += [("a3", self._whole(attack.short(attack.restarts)))]
+            if attack.targets:
+                parts += [("malt", self._whole(attack.near(attack.n_iter, attack.targets)))]
             parts += [
                 (f"apgd-margin{_along(route)}", self._climber("margin", route, 1))
                 for route in ("given", "exact", "surrogate", "identity")
@@ -229,6 +240,16 @@ class Run:
         best: Best = auto_pgd(problem, start, self.attack.n_iter, self._tell)
         return best.images
 
+    def _whole(self, whole: Attack) -> Find:
+        """Another attack of ours as a part, as it comes."""
+
+        def find(images: Tensor, labels: Tensor) -> Tensor:
+            indices = tuple(self.batch.indices[row] for row in self.open.tolist())
+            found = whole.perturb(self.victim, Batch(indices, images, labels), self.threat, self.rng)
+            return found.images
+
+        return find
+
     def _squares(self, images: Tensor, labels: Tensor) -> Tensor:
         draws = 2 if self.traits.random else 1
         return square(self.victim, images, labels, self.threat, self.attack.n_queries, draws, self.rng)
@@ -249,6 +270,8 @@ class AdaptiveLinf(Adaptive):
 
     norm: ClassVar[str] = "linf"
     plain: ClassVar[type[AutoAttack]] = AutoAttackLinf
+    short: ClassVar[type[A3]] = A3Linf
+    near: ClassVar[type[Malt]] = MaltLinf
 
 
 @dataclass(frozen=True)
@@ -258,6 +281,8 @@ class AdaptiveL2(Adaptive):
 
     norm: ClassVar[str] = "l2"
     plain: ClassVar[type[AutoAttack]] = AutoAttackL2
+    short: ClassVar[type[A3]] = A3L2
+    near: ClassVar[type[Malt]] = MaltL2
 
 
 def _along(route: Route) -> str:

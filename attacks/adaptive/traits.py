@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attacks.adaptive.looking import Gradients
+from attacks.looking import Gradients
 from attacks.losses import margin
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from attacks.adaptive import Adaptive, AdaptiveL2, AdaptiveLinf
-from attacks.adaptive.auto_pgd import checkpoints
-from attacks.adaptive.looking import draws_for
+from attacks.auto_pgd import checkpoints
 from attacks.autoattack import AutoAttackLinf
+from attacks.looking import draws_for
 from attacks.losses import LOSSES, margin, pull
 from bench import Batch, Classifier, Network, UsageError, Victim
 from bench.domain.victim import noise_seed
 from tests.attacks.test_expectation import NoisyLinear, labelled
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 
-FAST = {"n_iter": 20, "pgd_steps": 0, "n_queries": 0, "directions": 24, "checks": 8}
+FAST = {"restarts": 1, "targets": 2, "n_iter": 20, "pgd_steps": 0, "n_queries": 0, "directions": 24, "checks": 8}
 
 
 class Linear(Classifier):

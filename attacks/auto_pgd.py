@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attacks.adaptive.looking import Look, View
 from attacks.ascent import steepest
+from attacks.looking import Look, View
 
 if TYPE_CHECKING:
     from torch import Tensor
