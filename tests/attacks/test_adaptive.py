@@ -18,7 +18,7 @@ from bench.domain.victim import noise_seed
 from tests.attacks.test_expectation import NoisyLinear, labelled
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 
-FAST = {"restarts": 1, "targets": 2, "n_iter": 20, "pgd_steps": 0, "n_queries": 0, "directions": 24, "checks": 8}
+FAST = {"restarts": 1, "targets": 2, "n_iter": 20, "pgd_steps": 0, "n_queries": 0, "directions": 64, "checks": 8}
 
 
 class Linear(Classifier):
@@ -160,7 +160,7 @@ def test_what_only_hides_the_gradient_adds_nothing(hidden: type[Wrapped]) -> Non
         )
         accuracies.append(accuracy(classifier, found.images, batch.labels))
     assert accuracies[0] < 0.7
-    assert accuracies[1] <= accuracies[0] + 0.1
+    assert accuracies[1] <= accuracies[0] + 0.15  # the interval of 40 samples
 
 
 def test_every_route_is_taken_and_seen() -> None:
