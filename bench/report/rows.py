@@ -12,6 +12,7 @@ import numpy as np
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.report.accuracy import Accuracy
+from bench.report.assurance import is_adversarial
 from bench.report.diagnosis import diagnose
 from bench.report.doctor import Check, examine, recognised
 from bench.report.summary import Result, summarise
@@ -46,6 +47,16 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Bounds:
+    """Between what the accuracy under every attack of a budget lies: `lower` is certified, `upper` survives each attack
+    that was run, both over the same samples."""
+
+    threat: ThreatModel
+    lower: Proportion
+    upper: Proportion
+
+
+@dataclass(frozen=True)
 class Note:
     """A doubt about a row: the attacks that it is about, none where it is about all of them together."""
 
@@ -66,7 +77,7 @@ class Row:
     together. `untouched` is the result that judged the images as they are, where there is one. `strange` are the
     columns, as places, in which it met other images than the other rows. `behind` says why it ranks below others
     whatever its figures are; empty where it does not. `checks` are those of its examination (`bench diagnose`), where
-    the store holds one.
+    the store holds one; `bounds` those of budgets at which it was certified and attacked.
     """
 
     defense: Spec
@@ -80,6 +91,7 @@ class Row:
     strange: frozenset[int] = frozenset()
     behind: str = ""
     checks: tuple[Check, ...] = ()
+    bounds: tuple[Bounds, ...] = ()
     survival: NDArray[np.float64] | None = field(default=None, compare=False, repr=False)
     """Per sample (N,) the share that survives; of what `worst` is the mean."""
 
@@ -188,7 +200,26 @@ def make_row(
         behind=BEHIND if is_behind else "" if adapted else UNADAPTED,
         survival=survival,
         checks=examine(recognised([(each.result, each.outcomes) for each in (*known, *elsewhere)])),
+        bounds=tuple(_bounds([*known, *elsewhere])),
     )
+
+
+def _bounds(entries: Sequence[Entry]) -> Iterator[Bounds]:
+    """What certificates and attacks on the same samples say together, a budget at a time."""
+    whole = [entry for entry in entries if entry.result.counts]
+    proofs = [entry for entry in whole if entry.result.plan.knowledge == "certified"]
+    attacks = [entry for entry in whole if is_adversarial(entry.result.plan) and entry.result.plan.source is None]
+    for threat in sorted({entry.result.plan.threat for entry in attacks}, key=str):
+        mine = [entry for entry in attacks if entry.result.plan.threat == threat]
+        for proof in proofs:
+            plan = proof.result.plan
+            same = [each for each in mine if each.result.plan.indices == plan.indices]
+            if plan.threat.norm == threat.norm and same:
+                lower = int((proof.outcomes.radius >= threat.radius).sum())
+                upper = np.minimum.reduce([each.outcomes.lowest for each in same]).sum().item()
+                n = len(proof.outcomes)
+                yield Bounds(threat, Proportion(lower, n), Proportion(upper, n))
+                break
 
 
 def _flaws(columns: Sequence[Column], results: Mapping[str, Result]) -> Iterator[Note]:

@@ -303,3 +303,29 @@ def test_transfer_that_misleads_more_than_a_single_step_is_no_sign_of_masking(st
     single = make_plan(attack="fgsm-linf", source=None, threat=ThreatModel("linf", Fraction("0.1")))
     constant(store, single, 900, passes=(1, 1))
     assert [row.notes for board in leaderboards(store) for row in board.rows] == [(), ()]
+
+
+# A certificate and the attacks bound what nobody knows.
+
+
+def test_a_row_shows_between_what_its_accuracy_lies_where_it_was_certified_and_attacked(store: Store) -> None:
+    proof = small_plan("rdc", "certify-l2", source=None, knowledge="certified")
+    add(store, proof, [True] * 8, [True] * 3 + [False] * 5)
+    constant(store, small_plan("rdc", "pgd-l2", source=None), 6)
+    (row,) = [row for board in leaderboards(store) for row in board.rows][:1]
+    assert [(str(found.threat), found.lower.n) for found in row.bounds] == [("l2 0.05", 8)]
+    assert row.bounds[0].lower.rate <= row.bounds[0].upper.rate == 6 / 8
+
+
+def test_a_row_that_no_adaptive_attack_has_met_ranks_below_those_that_one_has(store: Store) -> None:
+    constant(store, small_plan("vit", "fgsm-linf", source=None), 8)
+    constant(store, small_plan("rdc", "fgsm-linf", source=None), 2)
+    assert not leaderboards(store)[0].adapted
+    assert [row.defense.name for row in leaderboards(store)[0].rows] == ["vit", "rdc"]
+    constant(store, small_plan("rdc", "adaptive-linf", source=None, knowledge="adaptive"), 2)
+    board = next(
+        board for board in leaderboards(store) if "fgsm-linf" in {column.attack.name for column in board.columns}
+    )
+    assert [row.defense.name for row in board.rows if row.worst][:1] == ["rdc"] or row_of(board, "vit").behind
+    assert "No attack that is adapted" in row_of(board, "vit").behind
+    assert not row_of(board, "rdc").behind

@@ -147,8 +147,8 @@ def test_no_number_stands_alone(filled: Store, tmp_path: Path) -> None:
 
 def test_tables_can_be_read_by_ear(filled: Store, tmp_path: Path) -> None:
     _, reader = page(filled, tmp_path)
-    boards, cards = 2, 4
-    assert reader.tags["table"] == boards + cards
+    boards, cards, attacks = 2, 4, 1
+    assert reader.tags["table"] == boards + cards + attacks
     assert reader.tags["caption"] == boards
     heads = (4 + 2 + 6) + (4 + 1 + 6) + 3 * 9 + 10
     assert Counter(reader.values("scope")) == {"col": heads, "row": cards + 7}
