@@ -150,9 +150,9 @@ def test_tables_can_be_read_by_ear(filled: Store, tmp_path: Path) -> None:
     boards, cards, attacks = 2, 4, 1
     assert reader.tags["table"] == boards + cards + attacks
     assert reader.tags["caption"] == boards
-    heads = (4 + 2 + 6) + (4 + 1 + 6) + 3 * 9 + 10
-    assert Counter(reader.values("scope")) == {"col": heads, "row": cards + 7}
-    assert reader.values("role").count("region") == boards + cards
+    heads = (4 + 2 + 6) + (4 + 1 + 6) + 3 * 9 + 10 + 9
+    assert Counter(reader.values("scope")) == {"col": heads, "row": cards + 7 + 2}
+    assert reader.values("role").count("region") == boards + cards + attacks
 
 
 def test_every_table_has_a_heading_over_every_cell(filled: Store, tmp_path: Path) -> None:
