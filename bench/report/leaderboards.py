@@ -52,6 +52,13 @@ class Leaderboard:
         return (*levels, *sorted({word for each in found for word in each.qualifiers} - {*levels}))
 
     @property
+    def is_adaptive(self) -> bool:
+        """Whether all that it counts are adaptive attacks on the defense itself."""
+        found = {identity(result.plan.attack): result.plan for row in self.rows for result in row.found}
+        plans = [found[identity(column.attack)] for column in self.counted]
+        return bool(plans) and all(plan.knowledge == "adaptive" and plan.source is None for plan in plans)
+
+    @property
     def counted(self) -> tuple[Column, ...]:
         """The columns that the worst case is over: those of attacks, but for what stands aside."""
         return tuple(column for column in self.columns if column not in self.aside and self._is_attack(column))
@@ -63,7 +70,8 @@ class Leaderboard:
 
 
 def leaderboards(store: Store, protocols: Iterable[Protocol] | None = None) -> tuple[Leaderboard, ...]:
-    """All leaderboards of a store: those of the protocols (the built-in ones by default), then the others.
+    """All leaderboards of a store: those of adaptive attacks, of the protocols (the built-in ones by default), then the
+    others.
 
     A plan counts for every protocol that covers it. Plans that none covers make leaderboards of their own settings,
     on which other plans with the same attacks, budgets and settings stand too. A leaderboard that would only repeat
@@ -77,7 +85,8 @@ def leaderboards(store: Store, protocols: Iterable[Protocol] | None = None) -> t
     entries = [read_entry(store, plan) for plan in store.plans()]
     groups = grouped(entries, builtin_protocols().values() if protocols is None else protocols)
     known = Known(entries)
-    return tuple(_board(group, known) for group in groups)
+    boards = [_board(group, known) for group in groups]
+    return tuple(sorted(boards, key=lambda board: not board.is_adaptive))
 
 
 class Known:

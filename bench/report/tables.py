@@ -94,7 +94,8 @@ def title(board: Leaderboard) -> str:
         return f"{board.example.dataset.name} · {board.protocol.name}"
     if not board.columns:
         return f"{board.example.dataset.name} · {board.example.samples} samples, clean images"
-    images = f"images from {board.source.name}" if board.source else "white box"
+    kind = "adaptive attacks" if board.is_adaptive else "white box"
+    images = f"images from {board.source.name}" if board.source else kind
     images += ", shared noise" * board.example.fixed_noise
     images += "" if board.example.passes is None else f", at most {board.example.passes} passes a sample"
     return f"{board.example.dataset.name} · {board.example.samples} samples, {images}"
