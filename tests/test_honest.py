@@ -22,11 +22,22 @@ from tests.evaluation.observers import Memory
 
 NETS = ("resnet", "wide-resnet", "vit", "pgd-at", "trades", "jem")
 DEFENSES = tuple(listing.name for listing in defenses.listings() if "required" not in listing.settings.values())
-ATTACKS = tuple(listing.name for listing in attacks.listings() if not listing.family)
+REFUSED = "as-published-tmdc"
+"""It leaves its budget to show a published fault."""
+ATTACKS = tuple(listing.name for listing in attacks.listings() if not listing.family and listing.name != REFUSED)
 SHORT = {
     "one-pixel": {"generations": "10", "population": "50"},
     "cw-l2": {"steps": "50", "search_steps": "2"},
     "certify-l2": {"n": "1000"},
+    "pdpgd-linf": {"steps": "100"},
+    "pdpgd-l2": {"steps": "100"},
+    "pdpgd-l1": {"steps": "100"},
+    "sigma-zero-l0": {"steps": "100"},
+    **{f"a3-{norm}": {"restarts": "1"} for norm in ("linf", "l2")},
+    **{
+        f"adaptive-{norm}": {"restarts": "1", "targets": "1", "n_iter": "20", "pgd_steps": "10", "n_queries": "100"}
+        for norm in ("linf", "l2")
+    },
     **{f"square-{norm}": {"n_queries": "500"} for norm in ("linf", "l2", "l1")},
     **{f"fab{kind}-{norm}": {"n_iter": "20"} for kind in ("", "-t") for norm in ("linf", "l2", "l1")},
 }

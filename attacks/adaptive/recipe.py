@@ -79,10 +79,11 @@ class Adaptive(Attack):
         exact_step(self.pgd_step_size)
         if not 0 <= self.negligible < 1:
             raise UsageError(f"negligible is a share from 0 to below 1; got {self.negligible}.")
+        if self.version not in ("standard", "plus"):
+            raise UsageError(f"version must be standard or plus; got {self.version!r}.")
         for name in self.losses:
             if name not in LOSSES:
                 raise UsageError(f"No loss is called {name!r}; choose from {', '.join(LOSSES)}.")
-        self._autoattack()
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """Images within `threat`, clean where nothing misleads more draws, and the part that each sample fell to."""
@@ -94,7 +95,8 @@ class Adaptive(Attack):
         return Perturbed(run.images, remarks=tuple(run.remarks), fell_to=tuple(run.fell_to))
 
     def _autoattack(self) -> AutoAttack:
-        return self.plain(self.version)
+        # its own numbers in its version "standard" are these settings' defaults
+        return self.plain(self.version, n_iter=self.n_iter, n_queries=self.n_queries or None)
 
 
 @dataclass

@@ -67,7 +67,7 @@ def test_misclassified_samples_are_left_alone_and_iterations_say_when_the_others
     assert torch.equal(found.broken_at >= 0, wrong)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(
     attack=st.sampled_from([A3Linf(restarts=1), A3L2(restarts=1), MaltLinf(n_iter=3), MaltL2(n_iter=3)]),
     count=st.integers(1, 4),
