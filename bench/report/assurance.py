@@ -20,6 +20,10 @@ SURROGATES = ("stand-in", "identity", "surrogate")
 """The gradients that are not the classifier's own."""
 
 
+OF_OTHERS, OF_ADAPTIVE = 0.5, 0.75
+"""Share of the queries from which on another's gradient gives a number its name."""
+
+
 @dataclass(frozen=True)
 class Assurance:
     """How strong the evidence behind a number is: a level, and what qualifies it.
@@ -77,10 +81,14 @@ def is_adversarial(plan: Plan) -> bool:
     return not plan.is_untouched and plan.knowledge != "certified"
 
 
-def surrogate(evidence: Evidence) -> str | None:
-    """Whose gradient stood in for the classifier's own in at least half of the queries; None where its own was used."""
+def surrogate(evidence: Evidence, *, adaptive: bool = False) -> str | None:
+    """Whose gradient stood in for the classifier's own in at least half of the queries; None where its own was used.
+
+    An `adaptive` attack takes several gradients and keeps the best image, so a quarter of its own is enough.
+    """
     given = {source: evidence.gradients.get(source, 0) for source in SURROGATES}
-    if not sum(given.values()) or 2 * sum(given.values()) < sum(evidence.gradients.values()):
+    least = OF_ADAPTIVE if adaptive else OF_OTHERS
+    if not sum(given.values()) or sum(given.values()) < least * sum(evidence.gradients.values()):
         return None
     return max(given, key=given.__getitem__)
 
@@ -90,7 +98,7 @@ def _observed(plan: Plan, evidence: Evidence) -> tuple[Level, tuple[str, ...]]:
         return _declared(plan), ()
     if not sum(evidence.gradients.values()):
         return "black-box", ()
-    stand_in = surrogate(evidence)
+    stand_in = surrogate(evidence, adaptive=plan.knowledge == "adaptive")
     qualifiers = [f"{stand_in} gradient"] if stand_in else []
     if evidence.random and plan.fixed_noise:
         qualifiers.append(SHARED_NOISE)

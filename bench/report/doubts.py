@@ -149,7 +149,7 @@ def _of_evidence(record: Record) -> Iterator[Doubt]:
                 f"{_draws(evidence.noises, record.shards)} of its noise: the attack may have fitted that alone, and "
                 f"robustness be overstated; use one that averages over fresh noise."
             )
-        stand_in = surrogate(evidence)
+        stand_in = surrogate(evidence, adaptive=plan.knowledge == "adaptive")
         if stand_in:
             yield Doubt(
                 f"Of {taken} gradient{'s' if taken > 1 else ''} {evidence.gradients[stand_in]} came from "

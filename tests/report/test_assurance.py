@@ -90,3 +90,18 @@ def test_whose_gradient_it_was_is_named_where_most_were_not_the_classifiers(
     assert assure(plan, seen(plan, crafting={"gradients": gradients})).text == text
     fixed = replace(plan, defense=plan.defense)
     assert assure(fixed, seen(fixed, crafting={"gradients": gradients}, random=True)).text == f"{text}, fixed noise"
+
+
+def test_an_adaptive_attack_that_took_several_gradients_is_named_after_none_of_them() -> None:
+    plan = white("adaptive-linf", knowledge="adaptive")
+
+    def label(**gradients: int) -> str:
+        return assure(plan, seen(plan, crafting={"gradients": gradients})).text
+
+    assert label(exact=30, surrogate=35, identity=35) == "adaptive"
+    assert label(exact=10, surrogate=30, identity=60) == "adaptive, identity gradient"
+
+
+def test_noise_that_attack_and_judge_share_is_named() -> None:
+    plan = white(fixed_noise=True)
+    assert assure(plan, seen(plan, random=True, declared_random=True)).text == "white-box, shared noise"
