@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.domain.attack import Perturbed
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -60,9 +58,10 @@ class Ledger:
                 self.leads[sample] = lead
                 self.images[sample] = images[row]
 
-    def proposal(self) -> Perturbed:
-        """The images kept, and a remark that says why."""
-        return Perturbed(self.images, remarks=(f"stopped after {self._most} passes a sample",))
+    @property
+    def remark(self) -> str:
+        """What became of the attack, for the reader of its number."""
+        return f"stopped after {self._most} passes a sample"
 
     def _pairs(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and samples (P,) for which a row is admissible."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.domain.attack import Certifier, Smoothing
+from bench.domain.attack import Certifier, Perturbed, Smoothing
 from bench.domain.blame import blame
 from bench.domain.dataset import Batch
 from bench.domain.errors import PluginError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor
 
-    from bench.domain.attack import Attack, Perturbed
+    from bench.domain.attack import Attack
     from bench.domain.defense import Classifier, Watch
 
 AUDITS = 8
@@ -125,7 +125,7 @@ def _craft(
             proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
         except Spent:
             assert ledger is not None
-            proposal = ledger.proposal()
+            proposal = Perturbed(ledger.images, remarks=(ledger.remark,))
     _check_untouched(batch, _batch(job, device), plan.attack.name)
     seen, batch = victim.observation(), _batch(job, device)
     if changed(before, condition(classifier)):

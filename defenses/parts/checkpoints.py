@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PACKAGED = Path(__file__).resolve().parents[1] / "weights"
+MODELS = {
+    "unet": ("diffusion_pytorch_model.safetensors", "config.json"),
+    "vae": ("diffusion_pytorch_model.safetensors", "config.json"),
+    "text_encoder": ("model.safetensors", "config.json"),
+    "scheduler": ("scheduler_config.json",),
+    "tokenizer": ("tokenizer_config.json",),
+}
+"""The files of each model of Stable Diffusion in diffusers' layout, by folder."""
 SINGLE_FILES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.bin")
 """Customary names of a network's one file, the one to prefer first."""
 CONFIG = "config.json"
@@ -110,8 +118,6 @@ def _is_whole(folder: Path, files: Sequence[str]) -> bool:
         return CONFIG not in files or (folder / CONFIG).is_file() or _tells_its_shape(file)
     if not any("/" in pattern for pattern in files):
         return False
-    from defenses.parts.layout import MODELS
-
     try:
         parts = json.loads((folder / "model_index.json").read_text("utf-8"))
     except (OSError, ValueError):

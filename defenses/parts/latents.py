@@ -13,10 +13,10 @@ from safetensors import safe_open
 from torch import Generator, Tensor, nn
 
 from bench import Task, UsageError, WeightsError
+from defenses.parts.checkpoints import MODELS
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.hidden import unfit_torchvision
 from defenses.parts.hub_models import checked, quiet
-from defenses.parts.layout import MODELS
 from defenses.parts.lora import merge
 from defenses.parts.narrow import narrowly, type_of
 from defenses.parts.randomness import ambient

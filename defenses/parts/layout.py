@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench import WeightsError
-from defenses.parts.checkpoints import SINGLE_FILES, configuration, metadata_of, single_file
+from defenses.parts.checkpoints import MODELS, SINGLE_FILES, configuration, metadata_of, single_file
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
@@ -20,14 +20,6 @@ PATTERNS = (
     *SINGLE_FILES,
 )
 """What to fetch from a hub repository: configurations, tokenizer, full-precision safetensors."""
-
-MODELS = {
-    "unet": ("diffusion_pytorch_model.safetensors", "config.json"),
-    "vae": ("diffusion_pytorch_model.safetensors", "config.json"),
-    "text_encoder": ("model.safetensors", "config.json"),
-    "scheduler": ("scheduler_config.json",),
-    "tokenizer": ("tokenizer_config.json",),
-}
 
 
 def is_latent(path: Path) -> bool:

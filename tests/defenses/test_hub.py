@@ -104,7 +104,8 @@ def test_what_the_cache_holds_in_part_is_completed_and_asked_for_once(
 def test_a_stable_diffusion_that_was_fetched_in_part_does_not_count_as_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from defenses.parts.layout import MODELS, PATTERNS
+    from defenses.parts.checkpoints import MODELS
+    from defenses.parts.layout import PATTERNS
 
     index = {name: ["diffusers", "Model"] for name in MODELS}
     files = {f"{part}/{name}": b"{}" for part, names in MODELS.items() for name in names}
