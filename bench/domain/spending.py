@@ -34,7 +34,6 @@ class Ledger:
         self._most = most
         self.images = self._clean.clone()
         self.leads = torch.full(batch.labels.shape, -torch.inf, device=batch.labels.device)
-        self.is_spent = False
 
     def charge(self, passes: int) -> None:
         """Count passes in samples."""
@@ -43,7 +42,6 @@ class Ledger:
     def check(self) -> None:
         """Raise `Spent` where none are left."""
         if self._left <= 0:
-            self.is_spent = True
             raise Spent
 
     def saw(self, images: Tensor, logits: Tensor) -> None:
@@ -52,10 +50,10 @@ class Ledger:
         if len(rows) == 0:
             return
         labels = self._labels[samples]
-        leads = _leads(logits[rows], labels)
-        for row, sample, lead in zip(rows.tolist(), samples.tolist(), leads.tolist(), strict=True):
-            if lead > float(self.leads[sample]):
-                self.leads[sample] = lead
+        leads = lead(logits[rows], labels)
+        for row, sample, found in zip(rows.tolist(), samples.tolist(), leads.tolist(), strict=True):
+            if found > float(self.leads[sample]):
+                self.leads[sample] = found
                 self.images[sample] = images[row]
 
     @property
@@ -85,7 +83,7 @@ class Ledger:
         return rows[fits], samples[fits]
 
 
-def _leads(logits: Tensor, labels: Tensor) -> Tensor:
+def lead(logits: Tensor, labels: Tensor) -> Tensor:
     """How far (N,) the highest wrong logit leads the true class's."""
     import torch
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.domain.facts import Controls
 from bench.domain.flow import warp
+from bench.domain.spending import lead
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -51,14 +52,6 @@ def controls(
     if slopes:
         counted |= _slopes(victim, clean, labels, right, threat)
     return Controls(**{name: int(rows.sum()) for name, rows in counted.items()})
-
-
-def lead(logits: Tensor, labels: Tensor) -> Tensor:
-    """The highest wrong logit minus the true class's (N,); above 0 a row is misclassified."""
-    import torch
-
-    own = logits.gather(1, labels[:, None])
-    return logits.scatter(1, labels[:, None], -torch.inf).amax(1) - own.flatten()
 
 
 def noise_of_budget(clean: Tensor, threat: ThreatModel, rng: Generator) -> Tensor:

@@ -124,7 +124,8 @@ def _craft(
         try:
             proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
         except Spent:
-            assert ledger is not None
+            if ledger is None:
+                raise PluginError("it says that its passes are spent, but nobody limited them.") from None
             proposal = Perturbed(ledger.images, remarks=(ledger.remark,))
     _check_untouched(batch, _batch(job, device), plan.attack.name)
     seen, batch = victim.observation(), _batch(job, device)
