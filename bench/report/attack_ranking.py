@@ -19,7 +19,7 @@ from bench.domain.threat import NORMS
 from bench.report.assurance import is_adversarial
 from bench.report.grouping import defense_of
 from bench.report.plugins import about_attack
-from bench.report.rows import Entry, identity, read_entry
+from bench.report.rows import Entry, identity, read_entries
 from bench.stats import CONFIDENCE, holm, paired_mean
 
 if TYPE_CHECKING:
@@ -105,15 +105,15 @@ class AttackBoard:
         }
 
 
-def attack_boards(store: Store) -> tuple[AttackBoard, ...]:
-    """A board for each defense, set of samples and norm under which the store holds at least two white-box or black-box
-    attacks that count; certificates, corruptions and transferred images are no attacks on the defense."""
+def attack_boards(store: Store, entries: Sequence[Entry] | None = None) -> tuple[AttackBoard, ...]:
+    """A board for each defense, set of samples and norm under which a store's entries hold at least two attacks that
+    count; certificates, corruptions and transferred images are no attacks on the defense."""
     groups: dict[Hashable, list[Entry]] = {}
-    for plan in store.plans():
-        if plan.source is None and is_adversarial(plan) and plan.threat.norm not in ("corruption", "flow"):
-            entry = read_entry(store, plan)
-            if entry.result.counts:
-                groups.setdefault(_place(plan), []).append(entry)
+    for entry in read_entries(store) if entries is None else entries:
+        plan = entry.result.plan
+        attacks = plan.source is None and is_adversarial(plan) and plan.threat.norm not in ("corruption", "flow")
+        if attacks and entry.result.counts:
+            groups.setdefault(_place(plan), []).append(entry)
     boards = (_board(entries) for entries in groups.values() if len({_name(each) for each in entries}) > 1)
     return tuple(sorted(boards, key=lambda each: (each.defense.name, NORMS.index(each.norm))))
 

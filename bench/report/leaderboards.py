@@ -12,7 +12,7 @@ from bench.report.assurance import LEVELS
 from bench.report.grouping import Group, defense_of, grouped
 from bench.report.images import strangers
 from bench.report.ranking import ranked
-from bench.report.rows import Column, Entry, Row, identity, make_row, read_entry
+from bench.report.rows import Column, Entry, Row, identity, make_row, read_entries
 
 if TYPE_CHECKING:
     from bench.report.summary import Result
@@ -69,7 +69,9 @@ class Leaderboard:
         return any(result is not None and result.plan.knowledge != "certified" for result in found)
 
 
-def leaderboards(store: Store, protocols: Iterable[Protocol] | None = None) -> tuple[Leaderboard, ...]:
+def leaderboards(
+    store: Store, protocols: Iterable[Protocol] | None = None, entries: Sequence[Entry] | None = None
+) -> tuple[Leaderboard, ...]:
     """All leaderboards of a store: those of adaptive attacks, of the protocols (the built-in ones by default), then the
     others.
 
@@ -82,7 +84,7 @@ def leaderboards(store: Store, protocols: Iterable[Protocol] | None = None) -> t
     Untouched images are no attack: they are the clean accuracy of the rows of the same settings. Those that no row
     has make leaderboards without columns.
     """
-    entries = [read_entry(store, plan) for plan in store.plans()]
+    entries = read_entries(store) if entries is None else entries
     groups = grouped(entries, builtin_protocols().values() if protocols is None else protocols)
     known = Known(entries)
     boards = [_board(group, known) for group in groups]

@@ -21,7 +21,7 @@ from bench.report.files import replacing
 from bench.report.leaderboards import Leaderboard, leaderboards
 from bench.report.plugins import about_attack, about_defense
 from bench.report.references import Reference, references
-from bench.report.rows import differences
+from bench.report.rows import differences, read_entries
 from bench.report.sightings import falls, sightings, traits
 from bench.report.texts import pieces
 
@@ -72,8 +72,8 @@ def render(
     seconds. Missing folders are made.
     Raises `BenchError` where the file cannot be written.
     """
-    boards = leaderboards(store, protocols)
-    ranked = attack_boards(store)
+    entries = read_entries(store)
+    boards, ranked = leaderboards(store, protocols, entries), attack_boards(store, entries)
     shown = references(published, (board.example.dataset.name for board in boards))
     page = compose(boards, title, shown, album_maker(store, data_dir) if pictures else None, refresh, ranked)
     with replacing(output, "The page", "name another file with --output") as file:

@@ -158,6 +158,11 @@ def read_entry(store: Store, plan: Plan) -> Entry:
     return Entry(summarise(plan, outcomes, store.shards(plan), store.conflicts(plan)), outcomes)
 
 
+def read_entries(store: Store) -> list[Entry]:
+    """The entries of all plans of a store."""
+    return [read_entry(store, plan) for plan in store.plans()]
+
+
 def make_row(
     entries: Sequence[Entry],
     columns: Sequence[Column],
