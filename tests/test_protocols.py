@@ -71,7 +71,7 @@ def test_a_file_is_read_with_exact_budgets(tmp_path: Path) -> None:
 
 
 def test_the_strongest_protocol_is_first_and_the_default_what_the_field_expects() -> None:
-    others = ["diffpure-512", "robustbench", "tmdc-2024", "white-box-1024"]
+    others = ["adaptive-64", "diffpure-512", "robustbench", "tmdc-2024", "white-box-1024"]
     assert list(builtin_protocols()) == ["adaptive-1024", "transfer-1024", *others]
     default = find_protocol("transfer-1024")
     assert (default.samples, default.sample_seed, default.source) == (1024, 2024, "resnet")

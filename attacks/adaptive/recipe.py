@@ -38,9 +38,10 @@ class Adaptive(Attack):
 
     - deterministic: AutoAttack in `version` (Croce and Hein 2020, 2003.01690), then A3 of up to `restarts` restarts,
       MALT of `targets` targets, and APGD on the margin.
-    - random: APGD on the mean over draws, for each of `losses`; PGD on it, `pgd_steps` of `pgd_step_size` (Lee and Kim
-      2023, 2303.09051); and the margin along a cheaper surrogate's gradient first, and past a purifier's by the
-      identity (BPDA; Athalye et al. 2018, 1802.00420), where the classifier has these.
+    - random: APGD on the mean over draws, for each of `losses`, and on the first of them from `starts` random points;
+      PGD on it, `pgd_steps` of `pgd_step_size` (Lee and Kim 2023, 2303.09051); where the classifier has these, the
+      first loss along a cheaper surrogate's gradient before all others, which then start from what that found, and
+      past a purifier's by the identity (BPDA; Athalye et al. 2018, 1802.00420).
     - without a gradient, or of zero gradient: APGD on the margin along estimated gradients (SPSA; Uesato et al. 2018,
       1802.05666) of `directions` signs.
     - Square on top (Andriushchenko et al. 2020, 1912.00049), of a random classifier on its mean over two draws.
@@ -55,7 +56,8 @@ class Adaptive(Attack):
     short: ClassVar[type[A3]]
     near: ClassVar[type[Malt]]
     version: str = "standard"
-    losses: tuple[str, ...] = ("ce", "dlr", "margin")
+    losses: tuple[str, ...] = ("margin", "ce", "dlr")
+    starts: int = 1
     restarts: int = 50
     targets: int = 9
     n_iter: int = 100
@@ -69,7 +71,7 @@ class Adaptive(Attack):
     negligible: float = 0.01
 
     def __post_init__(self) -> None:
-        for name in ("n_iter", "most_draws", "directions", "checks"):
+        for name in ("starts", "n_iter", "most_draws", "directions", "checks"):
             at_least_one(name, getattr(self, name))
         if self.draws is not None:
             at_least_one("draws", self.draws)
@@ -81,6 +83,8 @@ class Adaptive(Attack):
             raise UsageError(f"negligible is a share from 0 to below 1; got {self.negligible}.")
         if self.version not in ("standard", "plus"):
             raise UsageError(f"version must be standard or plus; got {self.version!r}.")
+        if not self.losses:
+            raise UsageError(f"losses must name at least one of {', '.join(LOSSES)}.")
         for name in self.losses:
             if name not in LOSSES:
                 raise UsageError(f"No loss is called {name!r}; choose from {', '.join(LOSSES)}.")
@@ -148,14 +152,18 @@ class Run:
         attack, traits = self.attack, self.traits
         parts: list[tuple[str, Find]] = []
         if traits.routes and len(self.open):
-            draws = self._draws()
-            if "surrogate" in traits.routes:
-                parts += [("apgd-margin (surrogate)", self._climber("margin", "surrogate", draws))]
+            draws, first = self._draws(), attack.losses[0]
+            is_led = "surrogate" in traits.routes
+            if is_led:
+                parts += [(f"apgd-{first} (surrogate)", self._climber(first, "surrogate", draws))]
             for loss in attack.losses:
-                parts += [(f"apgd-{loss}{_along(traits.best)}", self._climber(loss, traits.best, draws))]
+                climb = self._climber(loss, traits.best, draws, onward=is_led)
+                parts += [(f"apgd-{loss}{_along(traits.best)}", climb)]
             if "identity" in traits.routes or traits.best != "given":
                 bypass: Route = "identity" if "identity" in traits.routes else "given"
-                parts += [(f"apgd-margin{_along('identity')}", self._climber("margin", bypass, draws))]
+                parts += [(f"apgd-{first}{_along('identity')}", self._climber(first, bypass, draws))]
+            again = self._climber(first, traits.best, draws)
+            parts += [(f"apgd-{first}, start {start}", again) for start in range(2, attack.starts + 1)]
             if attack.pgd_steps:
                 parts += [(f"pgd-ce{_along(traits.best)}", self._walker(traits.best, draws))]
         if traits.flat:
@@ -208,11 +216,13 @@ class Run:
         self.remarks.append(f"adaptive: {count} draws a gradient, for about {_rounded(share)} of one draw's is signal")
         return count
 
-    def _climber(self, loss: str, route: Route, draws: int) -> Find:
+    def _climber(self, loss: str, route: Route, draws: int, onward: bool = False) -> Find:
+        """APGD from a random point, or `onward` from what the parts before found."""
+
         def find(images: Tensor, labels: Tensor) -> Tensor:
             self.victim.through(route)
             look = Gradients(self.victim, LOSSES[loss], draws, self.attack.negligible)
-            return self._climb(look, images, labels)
+            return self._climb(look, images, labels, onward)
 
         return find
 
@@ -236,8 +246,14 @@ class Run:
 
         return find
 
-    def _climb(self, look: Look, images: Tensor, labels: Tensor) -> Tensor:
+    def _climb(self, look: Look, images: Tensor, labels: Tensor, onward: bool = False) -> Tensor:
+        import torch
+
         start = (images + random_start(self.threat.norm, images, self.threat.radius, self.rng)).clamp(0, 1)
+        if onward:
+            found = self.images[self.open]
+            is_found = (found != images).flatten(1).any(1).view(-1, 1, 1, 1)
+            start = torch.where(is_found, found, start)
         problem = self._problem(look, images, labels)
         best: Best = auto_pgd(problem, start, self.attack.n_iter, self._tell)
         return best.images

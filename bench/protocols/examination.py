@@ -64,5 +64,15 @@ EXAMS: Mapping[str, Exam] = {
     "square": Exam("square", {"n_queries": 500}),
     "transfer": Exam("pgd", {"steps": 40}, source=True),
     "probe": Exam("probe", {"steps": 40}),
-    "adaptive": Exam("adaptive", {"restarts": 4, "n_iter": 50, "pgd_steps": 0, "n_queries": 500}),
+    "adaptive": Exam(
+        "adaptive",
+        {
+            "losses": ("margin",),
+            "restarts": 4,
+            "n_iter": 50,
+            "most_draws": 8,
+            "pgd_steps": 0,
+            "n_queries": 500,
+        },
+    ),
 }
