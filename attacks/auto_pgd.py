@@ -41,12 +41,19 @@ class Best:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is climbed: a look, the clean images and labels, the budget; `sure` says which samples may stop early."""
+    """What is climbed: a look, the clean images and labels, the budget. Where `whole`, all samples are looked at while
+    there is one that is not beyond doubt, for a noise that the judge shares belongs to the places in a batch."""
 
     look: Look
     clean: Tensor
     labels: Tensor
     threat: ThreatModel
+    whole: bool = False
+
+    def going(self, view: View) -> Tensor:
+        """Which of the samples looked at (N,) bool go on."""
+        going = ~view.sure
+        return going.any().expand_as(going) if self.whole else going
 
 
 def checkpoints(steps: int) -> set[int]:
@@ -109,8 +116,8 @@ def auto_pgd(problem: Problem, start: Tensor, steps: int, tell: Tell) -> Best:
             gradient = torch.where(restart.view(-1, 1, 1, 1), uphill[rows], gradient)
             halved_before, top_before = halved, top.clone()
             climbed = torch.zeros_like(climbed)
-        open_rows = ~view.sure
-        rows, gradient = rows[open_rows], gradient[open_rows]
+        going = problem.going(view)
+        rows, gradient = rows[going], gradient[going]
     return best
 
 
@@ -132,5 +139,5 @@ def plain_pgd(problem: Problem, steps: int, step_size: float, tell: Tell) -> Bes
             break
         moved = images[rows] + step_size * steepest(problem.threat.norm, view.gradient)
         images[rows] = problem.threat.project(clean[rows], moved)
-        rows = rows[~view.sure]
+        rows = rows[problem.going(view)]
     return best

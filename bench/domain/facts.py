@@ -45,7 +45,7 @@ class Crafting:
     `gradients` counts the queries with a backward pass by whose gradient they were given. `noises` counts the draws of
     the defense's noise under which gradients were taken: 1 for a frozen one. `zero_gradients` is the share of asked
     rows whose gradient was zero in every pixel. `unmoved` counts proposals that are the clean image to the bit. `told`
-    is the attack's own word (`Perturbed.told`).
+    is the attack's own word (`Perturbed.told`). `partial` counts the queries that were not about the whole shard.
     """
 
     forwards: int
@@ -57,6 +57,7 @@ class Crafting:
     unmoved: int = 0
     controls: Controls = Controls()
     told: Mapping[str, int] = field(default_factory=dict)
+    partial: int = 0
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ class Evidence:
     controls: Controls
     odd: tuple[int, ...] = (0, 0, 0)
     told: Mapping[str, int] = field(default_factory=dict)
+    partial: int = 0
 
     @property
     def redrawn(self) -> bool:
@@ -161,6 +163,7 @@ class Evidence:
             controls=sum((each.controls for each in crafted), Controls()),
             odd=tuple(sum(counts) for counts in zip(*(each.odd for each in found), strict=True)),
             told=told,
+            partial=sum(each.partial for each in crafted),
         )
 
     def document(self) -> dict[str, Any]:

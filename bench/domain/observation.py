@@ -30,14 +30,16 @@ class Query:
 class Observation:
     """What is counted of an attack's queries, and the few of them that are kept, chosen at random as they come.
 
-    `forwards` and `backwards` count passes in samples. A query is kept whole, for a random classifier answers a whole
-    batch; which ones are kept nobody can tell before the attack has ended.
+    `forwards` and `backwards` count passes in samples, `sizes` queries by how many images each was about. A query is
+    kept whole, for a random classifier answers a whole batch; which ones are kept nobody can tell before the attack has
+    ended.
     """
 
     def __init__(self, seed: int, most: int) -> None:
         self.forwards = 0
         self.backwards = 0
         self.queries = 0
+        self.sizes: dict[int, int] = {}
         self.gradients: dict[Gradient, int] = {}
         self.noises: set[int] = set()
         self.asked: Tensor | int = 0

@@ -65,6 +65,12 @@ class Victim:
         return self.classifier.deterministic
 
     @property
+    def shares_noise(self) -> bool:
+        """Whether the judge will answer under the attack's noise. That belongs to the places in a batch: only who asks
+        about the whole batch, in its order, meets it."""
+        return self._is_fixed
+
+    @property
     def forwards(self) -> int:
         """Forward passes so far, in samples."""
         return self._seen.forwards
@@ -88,6 +94,7 @@ class Victim:
             self._ledger.check()
             self._ledger.charge(len(images))
         self._seen.forwards += len(images)
+        self._seen.sizes[len(images)] = self._seen.sizes.get(len(images), 0) + 1
         if self._route == "surrogate" and self._surrogate is not None:
             return self._cheaper(self._surrogate, images)
         place = self._seen.place()

@@ -76,6 +76,7 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
             unmoved=unmoved,
             controls=measured,
             told=proposal.told,
+            partial=sum(count for size, count in seen.sizes.items() if size != len(images)),
         ),
         seconds=time.perf_counter() - started,
         peak_memory=peak_memory(shelf.device),

@@ -149,6 +149,11 @@ def _of_evidence(record: Record) -> Iterator[Doubt]:
                 f"{_draws(evidence.noises, record.shards)} of its noise: the attack may have fitted that alone, and "
                 f"robustness be overstated; use one that averages over fresh noise."
             )
+        if evidence.random and plan.fixed_noise and 2 * evidence.partial > evidence.queries:
+            yield Doubt(
+                f"Of {evidence.queries} queries {evidence.partial} were about a part of a batch, whose noise is not "
+                f"the judge's: this attack shares less noise than it is allowed, and robustness is overstated."
+            )
         stand_in = surrogate(evidence, adaptive=plan.knowledge == "adaptive")
         if stand_in:
             yield Doubt(

@@ -153,7 +153,7 @@ def test_what_only_hides_the_gradient_adds_nothing(hidden: type[Wrapped]) -> Non
     for classifier in (Network(module), hidden(Network(module))):
         run = AdaptiveLinf("standard", **{**FAST, "n_queries": 0})
         quick = type(
-            "Quick", (AdaptiveLinf,), {"_autoattack": lambda self: AutoAttackLinf("custom", ("apgd-ce",), n_iter=10)}
+            "Quick", (AdaptiveLinf,), {"autoattack": lambda self: AutoAttackLinf("custom", ("apgd-ce",), n_iter=10)}
         )
         found = quick(**{**FAST, "n_iter": run.n_iter}).perturb(
             Victim(classifier, generator(2)), batch, budget, generator()
@@ -262,3 +262,17 @@ def test_a_batch_is_never_written_into() -> None:
     AdaptiveLinf(**FAST).perturb(Victim(Noisy(module, 0.1), generator()), batch, threat("linf", "0.1"), generator())
     assert torch.equal(before.images, batch.images)
     assert torch.equal(before.labels, batch.labels)
+
+
+def test_under_shared_noise_whole_batches_are_asked_about_and_the_judge_is_misled() -> None:
+    module = network()
+    batch, budget = batch_for(module, 12), threat("linf", "0.1")
+    attacked = Victim(Noisy(module, 2.0), generator(9), fixed_noise=True)
+    assert attacked.shares_noise
+    found = AdaptiveLinf(**{**FAST, "pgd_steps": 5}).perturb(attacked, batch, budget, generator())
+    sizes = attacked.observation().sizes
+    assert sizes[12] > 0.9 * sum(sizes.values())
+    judged = Noisy(module, 2.0)(found.images, generator(noise_seed(9))).argmax(1) != batch.labels
+    named = [part != "" for part in found.fell_to or ()]
+    assert judged.tolist() == named
+    assert sum(named) > 6

@@ -74,6 +74,14 @@ def test_one_frozen_noise_and_one_draw_are_said_and_accuse_nobody(store: Store) 
     assert "frozen" in doubt
 
 
+def test_who_asks_about_parts_of_a_batch_does_not_meet_the_noise_that_the_judge_shares(store: Store) -> None:
+    for parts, words in ((30, "a part of a batch"), (4, "")):
+        plan = white(fixed_noise=True, seed=parts)
+        found = result(store, plan, random=True, declared_random=True, crafting={"partial": parts})
+        assert words in " ".join(found.doubts)
+        assert bool(found.doubts) == bool(words)
+
+
 def test_a_random_defense_that_calls_itself_deterministic_is_named(store: Store) -> None:
     found = result(store, make_plan(draws=1), random=True)
     assert (found.findings[0].blames, found.doubts[0][:36]) == (DEFENSE, "tmdc calls itself deterministic, but")
