@@ -10,7 +10,7 @@ from attacks.adaptive.run import Run
 from attacks.adaptive.traits import Traits
 from attacks.ascent import at_least_one, exact_step
 from attacks.autoattack import AutoAttackL2, AutoAttackLinf
-from attacks.autoattack.recipe import AutoAttack
+from attacks.autoattack.recipe import VERSIONS, AutoAttack
 from attacks.losses import LOSSES
 from attacks.malt import Malt, MaltL2, MaltLinf
 from bench import Attack, Batch, Perturbed, UsageError
@@ -94,7 +94,11 @@ class Adaptive(Attack):
 
     def autoattack(self) -> AutoAttack:
         """The part that is AutoAttack: its own numbers in its version "standard" are these settings' defaults."""
-        return self.plain(self.version, n_iter=self.n_iter, n_queries=self.n_queries or None)
+        if self.n_queries:
+            return self.plain(self.version, n_iter=self.n_iter, n_queries=self.n_queries)
+        blind = tuple(name for name in VERSIONS[self.version] if name != "square")
+        restarts = 1 if self.version == "standard" else None
+        return self.plain("custom", blind, n_restarts=restarts, n_iter=self.n_iter)
 
 
 @dataclass(frozen=True)

@@ -67,12 +67,12 @@ EXAMS: Mapping[str, Exam] = {
     "adaptive": Exam(
         "adaptive",
         {
-            "losses": ("margin",),
+            "losses": ["margin"],
             "restarts": 4,
             "n_iter": 50,
             "most_draws": 8,
             "pgd_steps": 0,
-            "n_queries": 500,
+            "n_queries": 0,
         },
     ),
 }

@@ -276,3 +276,10 @@ def test_under_shared_noise_whole_batches_are_asked_about_and_the_judge_is_misle
     named = [part != "" for part in found.fell_to or ()]
     assert judged.tolist() == named
     assert sum(named) > 6
+
+
+def test_without_queries_square_is_left_out_of_autoattack_too() -> None:
+    assert AdaptiveLinf(n_queries=0).autoattack() == AutoAttackLinf(
+        "custom", ("apgd-ce", "apgd-t", "fab-t"), n_restarts=1, n_iter=100
+    )
+    assert AdaptiveLinf().autoattack() == AutoAttackLinf("standard", n_iter=100, n_queries=5000)
