@@ -33,7 +33,7 @@ HEADINGS = ("data set", "defense", "attack", "budget", "images from", "n", "clea
 
 @final
 class Store(store.Store):
-    """The results: `Store("results.db")`, or any SQLAlchemy URL. Frames need pandas: `defense-bench[notebook]`.
+    """The results: `Store("results.db")`, or a PostgreSQL URL. Frames need pandas: `defense-bench[notebook]`.
 
     It adds reading to the store that the harness writes, and overrides nothing of it. A wrapper would have to repeat
     every method, and could not be handed to what takes a store; the store itself must not know the report.

@@ -59,10 +59,10 @@ def options(
 
 def build() -> typer.Typer:
     """The application with all its verbs."""
-    from bench.cli import check, compare, diagnose, evaluate, export, generate, merge, reading, sweep, train
+    from bench.cli import check, compare, diagnose, evaluate, export, generate, merge, reading, sweep, train, upgrade
 
     if not app.registered_commands:
-        for module in (evaluate, sweep, diagnose, train, generate, check, compare, merge, export, reading):
+        for module in (evaluate, sweep, diagnose, train, generate, check, compare, merge, upgrade, export, reading):
             module.register(app)
     return app
 

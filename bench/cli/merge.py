@@ -47,9 +47,11 @@ def merge(
             if not as_json:
                 _show(found[-1])
     if as_json:
-        print_json({"db": db, "merged": [merged.document() for merged in found]})
+        print_json({"db": store.location, "merged": [merged.document() for merged in found]})
     else:
-        stdout.print(f"[dim]next:[/] bench report{'' if db == options.DEFAULT_DATABASE else f' --db {escape(db)}'}")
+        stdout.print(
+            f"[dim]next:[/] bench report{'' if db == options.DEFAULT_DATABASE else f' --db {escape(store.location)}'}"
+        )
     if not all(merged.agrees for merged in found):
         raise typer.Exit(1)
 

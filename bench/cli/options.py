@@ -59,7 +59,7 @@ Replay = Annotated[
     ),
 ]
 Database = Annotated[
-    str, typer.Option("--db", envvar="BENCH_DB", help="The store: a SQLite file, or any SQLAlchemy URL.")
+    str, typer.Option("--db", envvar="BENCH_DB", help="The store: a SQLite file, or a PostgreSQL URL.")
 ]
 Device = Annotated[
     str,

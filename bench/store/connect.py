@@ -1,114 +1,130 @@
-"""Opens a database: the URL that a user may write, SQLite's settings, and the schema's version."""
+"""Makes engines for a file or a server: the address that a user may write, and what each database is told."""
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from bench.domain.errors import StoreError
 
-SCHEMA = "0003"
-OLDER = ("0001", "0002")
-"""Schemas that are brought up to date when a database is opened; the steps are in `migrations`."""
 BUSY_SECONDS = 30
+"""How long SQLite waits for another process's lock before it says so; the store then asks again for a while."""
+DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+"""The driver of a URL that names none: the one of the extra `postgres`."""
+LIBPQ = {
+    "application_name": "bench",
+    "connect_timeout": 10,
+    # A link that has gone silent is noticed within about a minute, not after the system's two hours.
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""What PostgreSQL's own library is told, unless the URL says otherwise: seconds, and milliseconds for the last one."""
 
 
-def connect(location: str | Path, *, create: bool = True) -> Engine:
-    """An engine for a path or a SQLAlchemy URL, its schema made where there is none, and brought up to date where old.
+@dataclass(frozen=True)
+class Address:
+    """Where a store is: `url` with everything that connecting needs, `path` of a SQLite file, `shown` for messages."""
 
-    Raises `StoreError` for a file that is no database, a schema of another bench, an unknown or unreachable URL, and,
-    without `create`, for a database that is not there.
-    """
-    url = str(location) if "://" in str(location) else f"sqlite:///{location}"
-    try:
-        parsed = make_url(url)
-        is_sqlite = parsed.get_backend_name() == "sqlite"
-        if is_sqlite and parsed.database not in (None, "", ":memory:"):
-            _check_place(Path(str(parsed.database)), create)
-        arguments: dict[str, Any] = {"timeout": BUSY_SECONDS} if is_sqlite else {}
-        engine = create_engine(parsed, connect_args=arguments)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise StoreError(
-            f"{url!r} is no database that can be opened here ({error}); give --db a file, or a SQLAlchemy URL whose "
-            f"driver is installed."
-        ) from None
-    if is_sqlite:
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    _check_schema(engine, str(location))
-    return engine
+    url: URL
+    path: Path | None
+    shown: str
+
+    @classmethod
+    def of(cls, location: str | Path) -> Address:
+        """What a path or a URL means. Raises `StoreError` for a URL of no database that bench knows."""
+        written = str(location)
+        if "://" not in written:
+            return cls(make_url(f"sqlite:///{written}"), Path(written), written)
+        try:
+            scheme = written.partition("://")[0]
+            url = make_url(written.replace(scheme, DRIVERS.get(scheme, scheme), 1))
+        except (ArgumentError, ValueError):
+            raise StoreError(
+                f"{without_password(written)} is no URL of a database; give --db a file, or "
+                f"postgresql://user@host/name."
+            ) from None
+        backend = url.drivername.partition("+")[0]
+        if backend not in ("sqlite", "postgresql"):
+            raise StoreError(
+                f"{without_password(written)} names a database that bench does not know; give --db a file, or "
+                f"postgresql://user@host/name."
+            )
+        if backend == "sqlite":
+            return cls(url, Path(url.database) if url.database not in (None, "", ":memory:") else None, written)
+        return cls(url, None, without_password(written))
+
+    def engine(self, *, switch: bool = True) -> Engine:
+        """An engine for it; nothing is connected yet. `switch` lets a SQLite file change to a write-ahead log.
+
+        Raises `StoreError` where the driver is missing.
+        """
+        is_sqlite = self.url.get_backend_name() == "sqlite"
+        try:
+            engine = create_engine(self.url, **(_sqlite() if is_sqlite else _server(self.url)))
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            hint = "pip install 'defense-bench[postgres]'" if "psycopg" in self.url.drivername else "install it"
+            raise StoreError(
+                f"{self.shown} cannot be opened here ({error}); its driver is missing: {hint}, or give --db a file."
+            ) from None
+        if is_sqlite:
+            event.listen(engine, "connect", _keep_a_log if switch else _prepare)
+            event.listen(engine, "begin", _begin)
+        return engine
 
 
-def _check_place(path: Path, create: bool) -> None:
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder; --db needs a file, such as {path / 'results.db'}.")
-    if not path.exists() and not create:
-        raise StoreError(f"There is no results database at {path}; run `bench evaluate` first, or name one with --db.")
-    if not path.absolute().parent.is_dir():
-        raise StoreError(f"The folder {path.absolute().parent} does not exist; make it first, or name another --db.")
+def without_password(written: str) -> str:
+    """A URL as a message may show it."""
+    hidden = re.sub(r"(://[^:@/?]*):.*@", r"\1:***@", written)
+    return re.sub(r"((?:^|[?&])[^=&]*password[^=&]*)=[^&]*", r"\1=***", hidden)
 
 
 def writing(engine: Engine) -> Engine:
-    """The same database for transactions that will write: they queue up instead of failing half-way."""
+    """The same database for transactions that will write: on SQLite they queue up instead of failing half-way."""
     return engine.execution_options(bench_writes=True)
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+def _sqlite() -> dict[str, Any]:
+    return {"connect_args": {"timeout": BUSY_SECONDS}}
+
+
+def _server(url: URL) -> dict[str, Any]:
+    speaks_libpq = url.drivername in ("postgresql+psycopg", "postgresql+psycopg2")
+    told = {name: value for name, value in LIBPQ.items() if name not in url.query} if speaks_libpq else {}
+    # Few connections stay open: hundreds of processes may share the server.
+    return {"connect_args": told, "pool_pre_ping": True, "pool_size": 2, "max_overflow": 14}
+
+
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # transactions begin where SQLAlchemy says so, DDL included
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    # A reader (a report) never waits for the writer (a run), and a kill loses nothing that was committed.
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _keep_a_log(connection: sqlite3.Connection, _: object) -> None:
+    """A reader (a report) never waits for the writer (a run), and a kill loses nothing that was committed."""
+    _prepare(connection, _)
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # Where two processes open a new file at once, the switch passes the busy wait by.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("bench_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _version(connection: Connection) -> str | None:
-    if "bench_schema" not in inspect(connection).get_table_names():
-        return None
-    found: str | None = connection.execute(text("SELECT version_num FROM bench_schema")).scalar()
-    return found
-
-
-def _check_schema(engine: Engine, location: str) -> None:
-    try:
-        with engine.connect() as connection:
-            tables = set(inspect(connection).get_table_names())
-            found = _version(connection)
-    except OperationalError as error:
-        raise StoreError(f"The database {location} cannot be opened: {error.orig}.") from None
-    except DBAPIError as error:
-        raise StoreError(
-            f"{location} is not a results database ({error.orig}); name another file with --db. It was left as it is."
-        ) from None
-    if found is None and "plans" in tables:
-        raise StoreError(f"{location} holds tables of another program; name another database with --db.")
-    if found is None or found in OLDER:
-        _migrate(engine)
-    elif found != SCHEMA:
-        raise StoreError(
-            f"{location} has schema {found!r}, this bench reads {SCHEMA!r}; open it with the version of bench that "
-            f"wrote it, or name another database with --db."
-        )
-
-
-def _migrate(engine: Engine) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    with writing(engine).begin() as connection:
-        if _version(connection) == SCHEMA:
-            return  # another process made the schema while this one waited
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +10,8 @@ from pathlib import Path
 
 from bench.domain.errors import StoreError, UsageError
 from bench.store.artifacts import Artifacts, artifacts_beside
+from bench.store.connect import without_password
+from bench.store.copying import copy_database
 from bench.store.store import Store
 
 URL = "sqlite:///"
@@ -34,31 +35,17 @@ def lend(location: str) -> Iterator[Lent]:
     """
     path = Path(location.removeprefix(URL))
     if "://" in location.removeprefix(URL):
-        raise UsageError(f"{location} is no file: merge from SQLite files, and give a server's database with --db.")
+        raise UsageError(
+            f"{without_password(location)} is no file: merge from SQLite files, and give a server's database with --db."
+        )
     if not path.is_file():
         raise UsageError(f"There is no results database at {path}; give the file that another `bench` has written.")
     with tempfile.TemporaryDirectory(prefix="bench-merge-") as folder:
         copy = Path(folder) / path.name
-        _copy(path, copy)
+        copy_database(path, copy)
         try:
             store = Store(copy, create=False)
         except StoreError as error:
             raise StoreError(str(error).replace(str(copy), str(path))) from None
         with closing(store):
             yield Lent(location, path, store, Artifacts(artifacts_beside(path)))
-
-
-def _copy(path: Path, copy: Path) -> None:
-    """A consistent copy of a SQLite database; nothing is written beside the original."""
-    # Where a journal lies beside it, somebody may be writing, and locks are needed; without one, opening the file in
-    # the ordinary way would leave such a journal behind.
-    in_use = path.with_name(f"{path.name}-wal").exists()
-    mode = "mode=ro" if in_use else "mode=ro&immutable=1"
-    try:
-        with (
-            closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as original,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            original.backup(target)
-    except sqlite3.Error as error:
-        raise StoreError(f"{path} cannot be read as a results database ({error}); check the file.") from None

@@ -1,4 +1,4 @@
-"""The tables: plans, environments, shards, outcomes, conflicts. There is no status: a shard is there or it is not."""
+"""The tables: plans, environments, shards, outcomes, conflicts, and who is at work. A shard is there or it is not."""
 
 from __future__ import annotations
 
@@ -104,3 +104,28 @@ class ConflictRow(Table):
     sentence: Mapped[str] = mapped_column(Text)
     environment: Mapped[dict[str, Any]] = mapped_column(JSON)
     found: Mapped[datetime] = mapped_column(DateTime)
+
+
+class ClaimRow(Table):
+    """A shard that a worker is at work on until `expires`; times are seconds since 1970 by the database's clock."""
+
+    __tablename__ = "claims"
+
+    plan: Mapped[str] = mapped_column(ForeignKey("plans.digest"), primary_key=True)
+    shard: Mapped[int] = mapped_column(primary_key=True)
+    worker: Mapped[str] = mapped_column(Text)
+    taken: Mapped[float] = mapped_column(Double)
+    expires: Mapped[float] = mapped_column(Double)
+
+
+class WorkerRow(Table):
+    """What a worker last said of itself, and when, by the database's clock."""
+
+    __tablename__ = "workers"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    host: Mapped[str] = mapped_column(Text)
+    started: Mapped[float] = mapped_column(Double)
+    seen: Mapped[float] = mapped_column(Double)
+    doing: Mapped[str] = mapped_column(Text)
+    done: Mapped[int]

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import weakref
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import JSON, Text, bindparam, cast, func, select
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from bench.domain.errors import StoreError, UsageError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
 from bench.store.artifacts import Artifacts, artifacts_beside
-from bench.store.connect import connect, writing
+from bench.store.claims import Claims
+from bench.store.opening import open_database
 from bench.store.records import Conflict, ShardRecord, Stamp, Whole
 from bench.store.schema import ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow
+from bench.store.sessions import Sessions
 from bench.store.writing import Filled, fill
 
 # What an outcome is made of, in the order of its fields.
@@ -39,13 +39,22 @@ _DOCUMENT, _PLACES = cast(PlanRow.document, Text), cast(PlanRow.places, Text)
 
 
 class Store:
-    """The results: `Store("results.db")`, or any SQLAlchemy URL. Crafted images lie beside it, in `artifacts`."""
+    """The results: `Store("results.db")`, or a PostgreSQL URL. Crafted images lie beside it, in `artifacts`; `claims`
+    says who is at work on what.
+
+    `location` names it in messages, without a password; `url` opens it again, in another process too. Without `create`
+    it is only read: nothing is made or upgraded, and an older bench's store opens as it is. Raises `StoreError`.
+    """
 
     def __init__(self, location: str | Path, *, create: bool = True) -> None:
-        self.location = str(location)
-        self._engine = connect(location, create=create)
-        database = self._engine.url.database if self._engine.dialect.name == "sqlite" else None
-        self.path = Path(database) if database else None
+        opened = open_database(location, create=create)
+        self.url = str(location)
+        self.location = opened.address.shown
+        self.path = opened.address.path
+        self._engine = opened.engine
+        self._sessions = Sessions(opened.engine, self.location, opened.refusal)
+        self.claims = Claims(self._sessions)
+        weakref.finalize(self, self._engine.dispose)
         self.artifacts = Artifacts(artifacts_beside(self.path))
 
     def plans(self) -> list[Plan]:
@@ -103,16 +112,17 @@ class Store:
     def fill(self, plan: Plan, shards: Iterable[Whole]) -> Filled:
         """Commit those of these finished shards that are not here yet, in one transaction; none of them where one that
         is here contradicts what is offered."""
-        with self._session(writes=True) as session, session.begin():
-            return fill(session, plan, shards)
+        offered = list(shards)
+        return self._sessions.write(lambda session: fill(session, plan, offered))
 
     def conflicts(self, plan: Plan | None = None) -> tuple[Conflict, ...]:
         """How shards (of one plan, or of all) came out otherwise elsewhere than what is kept here, oldest first."""
         query = select(ConflictRow).order_by(ConflictRow.found, ConflictRow.id)
         if plan is not None:
             query = query.where(ConflictRow.plan == plan.digest)
-        with self._session() as session:
-            return tuple(Conflict.of_row(row) for row in session.scalars(query))
+        return self._sessions.read(
+            lambda session: tuple(Conflict.of_row(row) for row in session.scalars(query)),
+        )
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
         """The outcomes of all finished shards, in the plan's order."""
@@ -142,8 +152,9 @@ class Store:
             .where(ShardRow.plan == plan.digest)
             .order_by(ShardRow.number)
         )
-        with self._session() as session:
-            return tuple(ShardRecord.of_row(row, environment) for row, environment in session.execute(query))
+        return self._sessions.read(
+            lambda session: tuple(ShardRecord.of_row(row, environment) for row, environment in session.execute(query))
+        )
 
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""
@@ -151,44 +162,30 @@ class Store:
             *(func.count(ShardRow.plan.distinct()), func.count(), func.max(ShardRow.id), func.max(ShardRow.finished)),
             select(func.count()).select_from(ConflictRow).scalar_subquery(),
         )
-        with self._session() as session:
-            return Stamp(*session.execute(select(*columns)).one())
+        return Stamp(*self._rows(select(*columns))[0])
 
     def close(self) -> None:
         """Let go of the database's file; using the store again opens it again."""
         self._engine.dispose()
 
     def __repr__(self) -> str:
-        with self._session() as session:
-            plans = session.scalar(select(func.count()).select_from(PlanRow))
+        ((plans,),) = self._rows(select(func.count(ShardRow.plan.distinct())))
         return f"Store({self.location!r}: {plans} plans)"
 
     def _columns(self, plan: Plan) -> list[Sequence[Any]]:
         """The outcomes of a plan column by column; equal predictions are parsed once, which is much faster."""
-        with self._session() as session:
-            rows = (
-                session.connection().execute(_OUTCOMES, {"plan": plan.digest}).cursor.fetchall()
-            )  # past SQLAlchemy's rows, which cost as much
+        # Past SQLAlchemy's rows, which cost as much.
+        rows = self._sessions.read(
+            lambda session: session.connection().execute(_OUTCOMES, {"plan": plan.digest}).cursor.fetchall()
+        )
         found: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(_OUTCOME)
         for place in (2, 3):
             known = {text: json.loads(text) for text in set(found[place])}
             found[place] = [known[text] for text in found[place]]
         return found
 
-    @contextmanager
-    def _session(self, writes: bool = False) -> Iterator[Session]:
-        try:
-            with Session(writing(self._engine) if writes else self._engine) as session:
-                yield session
-        except DBAPIError as error:
-            raise StoreError(
-                f"The store {self.location} could not be read or written ({error.orig}); finished shards are kept. "
-                f"Mend the cause, then run the same command again."
-            ) from None
-
     def _rows(self, query: Any) -> Sequence[Any]:
-        with self._session() as session:
-            return session.execute(query).all()
+        return self._sessions.read(lambda session: session.execute(query).all())
 
     @staticmethod
     def _described(*columns: Any) -> Any:

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from bench.domain.outcome import Outcome
 from bench.domain.plan import Plan
 from bench.store.agreement import contradiction
+from bench.store.dialects import inserting
 from bench.store.records import Conflict, ShardRecord, Whole, now, outcome_row
-from bench.store.schema import ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Table
+from bench.store.schema import ClaimRow, ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Table
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,14 @@ def fill(session: Session, plan: Plan, shards: Iterable[Whole]) -> Filled:
     """Add those shards of a plan that are missing, compare the others, and keep how they contradict.
 
     One contradiction, and nothing is added: a plan never mixes what does not agree. The same conflict is kept once. A
-    shard that was merged as a claim is none any more once an equal one is offered that is none.
+    shard that was merged as a claim is none any more once an equal one is offered that is none. Nobody is at work any
+    more on a shard that was computed here.
     """
     offered = list(shards)
-    _add_plan(session, plan, computed_here=all(record.origin is None for record, _ in offered))
+    computed = [record.number for record, _ in offered if record.origin is None]
+    add_plan(session, plan, computed_here=len(computed) == len(offered))
+    # Whoever fills the same plan waits here; what is missing below is missing until the transaction is over.
+    session.execute(select(PlanRow.digest).where(PlanRow.digest == plan.digest).with_for_update(key_share=True))
     found = session.execute(select(ShardRow.number, ShardRow.id).where(ShardRow.plan == plan.digest))
     present = {row.number: row.id for row in found}
     missing = [(record, outcomes) for record, outcomes in offered if record.number not in present]
@@ -49,14 +54,17 @@ def fill(session: Session, plan: Plan, shards: Iterable[Whole]) -> Filled:
             session.execute(update(ShardRow).where(ShardRow.id.in_(proven), ShardRow.claimed).values(claimed=False))
         for record, outcomes in missing:
             _add_shard(session, plan, record, outcomes)
+    for number in computed:
+        session.execute(delete(ClaimRow).where(ClaimRow.plan == plan.digest, ClaimRow.shard == number))
     return Filled(0 if conflicts else len(missing), len(rest) - len(conflicts), conflicts)
 
 
-def _add_plan(session: Session, plan: Plan, computed_here: bool) -> None:
+def add_plan(session: Session, plan: Plan, computed_here: bool) -> None:
     """The plan, unless it is there; only runs of this store say where its files lie, the newest of them."""
-    row = session.get(PlanRow, plan.digest)
-    if row is None:
-        row = PlanRow(
+    known = session.execute(select(PlanRow.places).where(PlanRow.digest == plan.digest)).one_or_none()
+    places = (plan.places or None) if computed_here else None
+    if known is None:
+        row = inserting(session, PlanRow).values(
             digest=plan.digest,
             defense=plan.defense.name,
             attack=plan.attack.name,
@@ -64,11 +72,11 @@ def _add_plan(session: Session, plan: Plan, computed_here: bool) -> None:
             dataset=plan.dataset.name,
             document=plan.document(),
             created=now(),
+            places=places,
         )
-        session.add(row)
-    if computed_here and (row.places or {}) != plan.places:
-        row.places = plan.places or None
-    session.flush()
+        session.execute(row.on_conflict_do_nothing())
+    elif computed_here and (known.places or None) != places:
+        session.execute(update(PlanRow).where(PlanRow.digest == plan.digest).values(places=places))
 
 
 def _stored(session: Session, shard: int) -> Whole:
@@ -110,7 +118,8 @@ def _add_shard(session: Session, plan: Plan, shard: ShardRecord, outcomes: Seque
 
 def _add_environment(session: Session, environment: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
-    if session.get(EnvironmentRow, digest) is None:
-        session.add(EnvironmentRow(digest=digest, document=dict(environment)))
-        session.flush()
+    known = session.scalars(select(EnvironmentRow.digest).where(EnvironmentRow.digest == digest)).one_or_none()
+    if known is None:
+        row = inserting(session, EnvironmentRow).values(digest=digest, document=dict(environment))
+        session.execute(row.on_conflict_do_nothing())
     return digest

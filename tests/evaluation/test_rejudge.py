@@ -75,7 +75,7 @@ def test_an_honest_store_is_taken_whole_and_says_where_it_came_from(
 
 
 def test_the_store_of_an_older_bench_is_judged_by_the_files_that_it_kept(store: Store, tmp_path: Path) -> None:
-    old = Store(restore("schema_0002", tmp_path))
+    old = Store(restore("schema_0002", tmp_path), create=False)
     found = merged(store, old)
     assert found.agrees
     assert (found.plans, found.copied, found.claimed, found.images) == (6, 12, 0, 10)
@@ -94,7 +94,7 @@ def test_the_store_of_an_older_bench_is_judged_by_the_files_that_it_kept(store: 
 def test_the_store_of_an_older_bench_that_was_edited_is_refused(
     store: Store, tmp_path: Path, edited: str, reason: str
 ) -> None:
-    old = Store(restore("schema_0002", tmp_path))
+    old = Store(restore("schema_0002", tmp_path), create=False)
     edit(old, edited)
     assert reason in " ".join(map(str, merged(store, old, claimed=True).refused))
 
@@ -268,7 +268,7 @@ def test_another_shards_images_are_refused(store: Store, other: Store) -> None:
 
 
 def test_flow_fields_and_severities_are_judged_with_their_witness(store: Store, tmp_path: Path) -> None:
-    old = Store(restore("schema_0002", tmp_path))
+    old = Store(restore("schema_0002", tmp_path), create=False)
     plans = {plan.attack.name: plan for plan in old.plans()}
     for name in ("stadv", "corruption"):
         record = old.shards(plans[name])[0]
@@ -283,7 +283,7 @@ def test_flow_fields_and_severities_are_judged_with_their_witness(store: Store, 
 
 
 def test_a_corruption_that_asked_its_victim_is_said(store: Store, tmp_path: Path) -> None:
-    old = Store(restore("schema_0002", tmp_path))
+    old = Store(restore("schema_0002", tmp_path), create=False)
     edit(old, "UPDATE shards SET forwards = 9 WHERE plan IN (SELECT digest FROM plans WHERE attack = 'corruption')")
     (refusal,) = merged(store, old).refused
     assert "corruption asked the victim" in str(refusal)

@@ -134,15 +134,15 @@ def test_a_result_that_is_invalid_only_elsewhere_is_a_conflict_too(store: Store,
     assert [conflict.samples for conflict in store.conflicts(plan)] == [0]
 
 
-def test_a_path_of_somebodys_machine_is_kept_nowhere(store: Store, other: Store) -> None:
+def test_a_path_of_somebodys_machine_is_kept_nowhere(file_store: Store, other: Store) -> None:
     first, second = plan_of(4), plan_of(4, seed=1)
-    store.add(first, result_of(first, 0, label=1))
+    file_store.add(first, result_of(first, 0, label=1))
     for plan in (first, second):
         other.add(plan, result_of(plan, 0, label=2))
-    merged(store, other)
-    store.close()
-    assert str(Path(other.location).parent).encode() not in Path(store.location).read_bytes()
-    assert [shard.origin for shard in store.shards(second)] == ["other.db"]
+    merged(file_store, other)
+    file_store.close()
+    assert str(Path(other.location).parent).encode() not in Path(file_store.location).read_bytes()
+    assert [shard.origin for shard in file_store.shards(second)] == ["other.db"]
 
 
 @pytest.mark.parametrize(
@@ -158,23 +158,23 @@ def test_a_path_of_somebodys_machine_is_kept_nowhere(store: Store, other: Store)
         ({"fell_to": "fab-t"}, False),
     ],
 )
-def test_what_counts_as_a_difference(store: Store, other: Store, change: dict[str, object], differs: bool) -> None:
+def test_what_counts_as_a_difference(file_store: Store, other: Store, change: dict[str, object], differs: bool) -> None:
     plan, result = plan_of(4), result_of(plan_of(4), 0)
-    store.add(plan, result)
+    file_store.add(plan, result)
     changed = replace(result.outcomes[2], **change)  # type: ignore[arg-type]
     other.add(plan, replace(result, outcomes=(*result.outcomes[:2], changed, *result.outcomes[3:])))
-    assert bool(merged(store, other).differences) is differs
+    assert bool(merged(file_store, other).differences) is differs
 
 
 @pytest.mark.parametrize(("name", "first", "second"), [("broken_at", 3, 4), ("fell_to", "square", "fab-t")])
 def test_what_both_have_recorded_is_compared(
-    store: Store, other: Store, name: str, first: object, second: object
+    file_store: Store, other: Store, name: str, first: object, second: object
 ) -> None:
     plan, result = plan_of(4), result_of(plan_of(4), 0)
-    for place, value in ((store, first), (other, second)):
+    for place, value in ((file_store, first), (other, second)):
         outcomes = tuple(replace(outcome, **{name: value}) for outcome in result.outcomes)  # type: ignore[arg-type]
         place.add(plan, replace(result, outcomes=outcomes))
-    assert len(merged(store, other).differences) == 1
+    assert len(merged(file_store, other).differences) == 1
 
 
 def test_infinite_and_unknown_distances_are_equal_to_themselves(store: Store, other: Store) -> None:
@@ -205,7 +205,7 @@ def test_a_store_that_is_being_written_is_merged_as_far_as_it_is(store: Store, o
     assert merged(store, other).copied == 1
 
 
-@pytest.mark.parametrize(("schema", "plans", "shards"), [("0001", 1, 1), ("0002", 6, 12)])
+@pytest.mark.parametrize(("schema", "plans", "shards"), [("0001", 1, 1), ("0002", 6, 12), ("0003", 2, 4)])
 def test_a_store_of_an_older_schema_is_read_and_stays_as_it_is(
     store: Store, tmp_path: Path, schema: str, plans: int, shards: int
 ) -> None:
@@ -280,7 +280,7 @@ def test_images_of_shards_that_differ_do_not_come_along(store: Store, other: Sto
     ],
 )
 def test_a_plan_that_is_not_what_it_says_is_left_out_and_the_others_are_taken(
-    store: Store, other: Store, statement: str, reason: str
+    file_store: Store, other: Store, statement: str, reason: str
 ) -> None:
     other.add(plan_of(), result_of(plan_of(), 0))
     other.close()
@@ -288,8 +288,8 @@ def test_a_plan_that_is_not_what_it_says_is_left_out_and_the_others_are_taken(
         connection.execute(statement)
     connection.close()
     other.add(plan_of(seed=1), replace(result_of(plan_of(seed=1), 0), environment=ELSEWHERE))
-    found = merged(store, other)
-    assert store.plans() == [plan_of(seed=1)]
+    found = merged(file_store, other)
+    assert file_store.plans() == [plan_of(seed=1)]
     assert len(found.refused) == 1
     assert re.search(reason, str(found.refused[0]))
     assert not found.agrees
@@ -308,12 +308,12 @@ def test_a_plan_that_is_not_what_it_says_is_left_out_and_the_others_are_taken(
     ],
 )
 def test_a_plan_that_no_bench_makes_is_left_out_although_its_digest_is_right(
-    store: Store, other: Store, changes: dict[str, Any], reason: str
+    file_store: Store, other: Store, changes: dict[str, Any], reason: str
 ) -> None:
     plan = replace(plan_of(4), **changes)
     other.add(plan, replace(result_of(plan_of(4), 0)))
-    assert reason in str(merged(store, other).refused[0])
-    assert store.plans() == []
+    assert reason in str(merged(file_store, other).refused[0])
+    assert file_store.plans() == []
 
 
 def test_a_plan_with_other_draws_than_here_is_disputed(store: Store, other: Store) -> None:
@@ -360,13 +360,13 @@ def test_what_an_examiner_finds_wrong_is_left_out_and_what_it_cannot_check_only_
     assert [shard.claimed for shard in store.shards(doubtful)] == [True, False, True]
 
 
-def test_what_cannot_be_merged_says_why(store: Store, tmp_path: Path) -> None:
-    store.add(plan_of(), result_of(plan_of(), 0))
-    with lend(store.location) as lent, pytest.raises(UsageError, match="the store that is merged into"):
-        merge(store, lent, believe)
+def test_what_cannot_be_merged_says_why(file_store: Store, tmp_path: Path) -> None:
+    file_store.add(plan_of(), result_of(plan_of(), 0))
+    with lend(file_store.location) as lent, pytest.raises(UsageError, match="the store that is merged into"):
+        merge(file_store, lent, believe)
     Store(tmp_path / "empty.db").close()
     with lend(f"sqlite:///{tmp_path / 'empty.db'}") as lent, pytest.raises(UsageError, match="no results"):
-        merge(store, lent, believe)
+        merge(file_store, lent, believe)
     (tmp_path / "notes.db").write_text("my notes, more than sixteen bytes of them")
     for location, error, reason in (
         (tmp_path / "nothing.db", UsageError, "no results database"),

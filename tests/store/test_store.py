@@ -168,16 +168,16 @@ def test_places_are_those_of_the_newest_run_and_no_part_of_the_plan(store: Store
         assert store.find(plan.digest[:9]).places == placed.places
 
 
-def test_a_plan_that_cannot_be_read_is_named(store: Store) -> None:
+def test_a_plan_that_cannot_be_read_is_named(file_store: Store) -> None:
     for seed in range(2):
-        store.add(plan_of(seed=seed), result_of(plan_of(), 0))
-    store.close()
-    with sqlite3.connect(store.location) as connection:
+        file_store.add(plan_of(seed=seed), result_of(plan_of(), 0))
+    file_store.close()
+    with sqlite3.connect(file_store.location) as connection:
         connection.execute("UPDATE plans SET document = '{' WHERE digest = ?", (plan_of().digest,))
     with pytest.raises(StoreError, match=f"Plan {plan_of().digest[:12]} of the store cannot be read"):
-        store.plans()
-    assert set(store.digests()) == {plan_of().digest, plan_of(seed=1).digest}
-    assert store.document(plan_of(seed=1).digest) == plan_of(seed=1).document()
+        file_store.plans()
+    assert set(file_store.digests()) == {plan_of().digest, plan_of(seed=1).digest}
+    assert file_store.document(plan_of(seed=1).digest) == plan_of(seed=1).document()
 
 
 def test_a_stamp_is_another_one_whenever_a_shard_or_a_conflict_has_landed(store: Store) -> None:
@@ -242,8 +242,8 @@ def test_a_plan_is_found_by_the_beginning_of_its_digest(store: Store) -> None:
         store.find("nothing")
 
 
-def test_sqlite_waits_keeps_a_journal_and_holds_foreign_keys(store: Store) -> None:
-    with store._engine.connect() as connection:
+def test_sqlite_waits_keeps_a_journal_and_holds_foreign_keys(file_store: Store) -> None:
+    with file_store._engine.connect() as connection:
         settings = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
             for name in ("foreign_keys", "journal_mode", "busy_timeout")

@@ -1,4 +1,4 @@
-"""Stores of older schemas open with the numbers that they had."""
+"""Stores of older schemas are read as they are, and upgraded with the numbers that they had."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from bench.domain.errors import StoreError
 from bench.domain.plan import FIRST_HARNESS
-from bench.store.connect import OLDER
+from bench.store.claims import Claims
 from bench.store.store import Store
+from bench.store.upgrade import upgrade
+from bench.store.versions import OLDER, SCHEMA
 from tests.store.honest import restore
+from tests.store.test_store import plan_of, result_of
 
 
 def stored(path: Path, columns: str, table: str, order: str) -> list[tuple[Any, ...]]:
@@ -22,26 +26,45 @@ def stored(path: Path, columns: str, table: str, order: str) -> list[tuple[Any, 
         return connection.execute(f"SELECT {columns} FROM {table} ORDER BY {order}").fetchall()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def dump(path: Path) -> list[str]:
+    """A database as statements."""
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
+def opened(path: Path, upgraded: bool) -> Store:
+    """An old store, read as it is or after an upgrade."""
+    if upgraded:
+        upgrade(path)
+    return Store(path, create=upgraded)
+
+
+@pytest.mark.parametrize("upgraded", [False, True])
 @pytest.mark.parametrize("schema", OLDER)
-def test_a_store_of_an_older_schema_opens_with_the_same_numbers(schema: str, tmp_path: Path) -> None:
+def test_a_store_of_an_older_schema_has_the_same_numbers(schema: str, upgraded: bool, tmp_path: Path) -> None:
     path = restore(f"schema_{schema}", tmp_path)
     columns = "sample, label, clean, perturbed, distance, radius"
     columns += ", minimal, broken_at" if schema != "0001" else ", NULL, NULL"
+    columns += ", fell_to" if schema == "0003" else ", NULL"
     joined = "outcomes JOIN shards ON shards.id = outcomes.shard"
     outcomes = stored(path, f"plan, {columns}", joined, "plan, number, position")
     shards = stored(path, "plan, number, perturbed_sha256, invalid, forwards, seconds", "shards", "plan, number")
     documents = dict(stored(path, "digest, document", "plans", "digest"))
 
-    store = Store(path)
+    store = opened(path, upgraded)
     plans = {plan.digest: plan for plan in store.plans()}
     assert {digest: plan.document() for digest, plan in plans.items()} == {
         digest: json.loads(text) for digest, text in documents.items()
     }
-    assert {plan.harness for plan in plans.values()} == {FIRST_HARNESS}
     found = [
         (
             *(digest, o.index, o.label, json.dumps(o.clean), json.dumps(o.perturbed)),
-            *(o.distance, o.radius, o.minimal, o.broken_at),
+            *(o.distance, o.radius, o.minimal, o.broken_at, o.fell_to),
         )
         for digest in sorted(plans)
         for o in store.outcomes(plans[digest])
@@ -49,26 +72,82 @@ def test_a_store_of_an_older_schema_opens_with_the_same_numbers(schema: str, tmp
     assert found == outcomes
     records = [(digest, record) for digest in sorted(plans) for record in store.shards(plans[digest])]
     assert [(digest, r.number, r.perturbed_sha256, r.invalid, r.forwards, r.seconds) for digest, r in records] == shards
-    assert {(record.facts, record.origin, record.claimed) for _, record in records} == {(None, None, False)}
-    assert {outcome.fell_to for plan in plans.values() for outcome in store.outcomes(plan)} == {None}
-    assert store.conflicts() == ()
+    if schema != "0003":
+        assert {plan.harness for plan in plans.values()} == {FIRST_HARNESS}
+        assert {(record.facts, record.origin, record.claimed) for _, record in records} == {(None, None, False)}
+    assert len(store.conflicts()) == (1 if schema == "0003" else 0)
     assert all(store.pending(plan) == () for plan in plans.values())
-    assert stored(path, "version_num", "bench_schema", "1") == [("0003",)]
+    assert (store.claims.held(), store.claims.workers()) == ((), ())
+    assert stored(path, "version_num", "bench_schema", "1") == [(SCHEMA if upgraded else schema,)]
 
 
 @pytest.mark.parametrize("schema", OLDER)
-def test_an_upgrade_happens_once_and_keeps_what_refers_to_what(schema: str, tmp_path: Path) -> None:
+def test_reading_changes_nothing_and_leaves_nothing(schema: str, tmp_path: Path) -> None:
     path = restore(f"schema_{schema}", tmp_path)
-    first = Store(path)
-    before = [(plan, first.outcomes(plan), first.shards(plan)) for plan in first.plans()]
-    first.close()
-    again = Store(path)
-    assert [(plan, again.outcomes(plan), again.shards(plan)) for plan in again.plans()] == before
+    before = contents(tmp_path)
+    store = Store(path, create=False)
+    assert store.plans()
+    assert store.path == path
+    with pytest.raises(StoreError, match=f"has schema '{schema}'.*run `bench upgrade --db {path}` first"):
+        store.add(plan_of(), result_of(plan_of(), 0))
+    with pytest.raises(StoreError, match="bench upgrade"):
+        store.claims.take(plan_of(), [0], "me", 9)
+    store.close()
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("schema", OLDER)
+def test_an_older_store_is_not_written_before_it_is_upgraded(schema: str, tmp_path: Path) -> None:
+    path = restore(f"schema_{schema}", tmp_path)
+    before = dump(path)
+    with pytest.raises(StoreError, match="Reading it needs no upgrade"):
+        Store(path)
+    assert dump(path) == before
+    upgrade(path)
+    store = Store(path)
+    store.add(plan_of(seed=9), result_of(plan_of(seed=9), 0))
+    assert isinstance(store.claims, Claims)
+    assert store.claims.take(plan_of(seed=9), [0, 1], "me", 9) == {1}
+
+
+@pytest.mark.parametrize("schema", OLDER)
+def test_an_upgrade_keeps_a_copy_and_happens_once(schema: str, tmp_path: Path) -> None:
+    path = restore(f"schema_{schema}", tmp_path)
+    old = dump(path)
+    (tmp_path / f"{path.name}.{schema}-backup").write_text("an earlier one")
+    done = upgrade(path)
+    assert (done.before, done.after, done.backup) == (schema, SCHEMA, tmp_path / f"{path.name}.{schema}-backup-2")
+    assert done.backup is not None
+    assert dump(done.backup) == old
+    assert (tmp_path / f"{path.name}.{schema}-backup").read_text() == "an earlier one"
+    after = dump(path)
+    again = upgrade(path)
+    assert (again.before, again.after, again.backup) == (SCHEMA, SCHEMA, None)
+    assert dump(path) == after
     assert stored(path, "count(*)", "pragma_foreign_key_check", "1") == [(0,)]
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_an_upgrade_that_cannot_keep_a_copy_changes_nothing(tmp_path: Path) -> None:
+    path = restore("schema_0002", tmp_path).rename(tmp_path / f"{'l' * 242}.db")
+    before = dump(path)
+    with pytest.raises(StoreError, match="could not be copied"):
+        upgrade(path)
+    assert dump(path) == before
+    assert stored(path, "version_num", "bench_schema", "1") == [("0002",)]
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_what_is_not_there_is_not_upgraded(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no results database"):
+        upgrade(tmp_path / "nothing.db")
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(StoreError, match="nothing to upgrade"):
+        upgrade(tmp_path / "empty.db")
 
 
 def test_the_images_that_an_older_bench_kept_are_found(tmp_path: Path) -> None:
-    store = Store(restore("schema_0002", tmp_path))
+    store = Store(restore("schema_0002", tmp_path), create=False)
     for plan in store.plans():
         for record in store.shards(plan):
             assert store.artifacts.read(record.perturbed_sha256).shape == (2, 1, 8, 8)

@@ -1,0 +1,114 @@
+"""Opens a store's database for work or for reading: older schemas and places where SQLite cannot work included."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from bench.domain.errors import StoreError
+from bench.store.connect import Address
+from bench.store.copying import copy_database
+from bench.store.mounts import network_type
+from bench.store.versions import OLDER, SAME_TO_READ, SCHEMA, build, look
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A database that can be worked with; `refusal` says why it can only be read, where that is so."""
+
+    engine: Engine
+    address: Address
+    refusal: str | None = None
+
+
+def open_database(location: str | Path, *, create: bool = True) -> Opened:
+    """The database of a path or a SQLAlchemy URL, its schema made where there is none.
+
+    Without `create` it is only looked at: nothing is made, and an older schema stays what it is; where its tables are
+    not today's, or the file lies on a network file system, a temporary copy of it is read.
+
+    Raises `StoreError` for a file that is no database, an unknown or unreachable URL, and a schema of another bench;
+    without `create`, for a database that is not there; with it, for an older schema and a network file system.
+    """
+    address = Address.of(location)
+    network = None if address.path is None else check_place(address.path, create)
+    if network is not None and address.path is not None:
+        if create:
+            raise StoreError(on_a_network(address.path, network))
+        return _read_copy(address, address.path, on_a_network(address.path, network))
+    engine = address.engine(switch=create)
+    found = look(engine, address.shown)
+    if found is None:
+        if not create:
+            raise StoreError(_absent(address.shown))
+        build(engine, address.shown)
+    if found not in OLDER:
+        return Opened(engine, address)
+    refusal = outdated(address.shown, found)
+    if create:
+        engine.dispose()
+        raise StoreError(refusal)
+    if found in SAME_TO_READ:
+        return Opened(engine, address, refusal)
+    engine.dispose()
+    if address.path is None:
+        raise StoreError(refusal)
+    return _read_copy(address, address.path, refusal)
+
+
+def check_place(path: Path, create: bool) -> str | None:
+    """The type of the network file system that a database's file lies on; None on a local one.
+
+    Raises `StoreError` where no file can be, and, without `create`, where none is.
+    """
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder; --db needs a file, such as {path / 'results.db'}.")
+    if not path.exists() and not create:
+        raise StoreError(_absent(str(path)))
+    if not path.absolute().parent.is_dir():
+        raise StoreError(f"The folder {path.absolute().parent} does not exist; make it first, or name another --db.")
+    return network_type(path)
+
+
+def on_a_network(path: Path, network: str) -> str:
+    """Why a SQLite file on a network file system is not written, and what to do instead."""
+    return (
+        f"{path} lies on a network file system ({network}), where SQLite's log does not work and results can be lost; "
+        f"give --db a PostgreSQL server, or a file on a local disk for each worker and join them with `bench merge`."
+    )
+
+
+def outdated(shown: str, schema: str) -> str:
+    """Why a store of an older schema is not written, and what to do."""
+    return (
+        f"{shown} has schema {schema!r}, this bench writes {SCHEMA!r}; run `bench upgrade --db {shown}` first, which "
+        f"keeps a copy of a file. Reading it needs no upgrade."
+    )
+
+
+def _absent(shown: str) -> str:
+    return f"There is no results database at {shown}; run `bench evaluate` first, or name one with --db."
+
+
+def _read_copy(address: Address, path: Path, refusal: str) -> Opened:
+    """A temporary copy of a file, brought up to date; it goes away with the engine."""
+    folder = tempfile.mkdtemp(prefix="bench-reading-")
+    try:
+        copy = Path(folder) / path.name
+        copy_database(path, copy)
+        engine = Address.of(copy).engine()
+        found = look(engine, address.shown)
+        if found is None:
+            raise StoreError(_absent(address.shown))
+        if found != SCHEMA:
+            build(engine, address.shown)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(engine, shutil.rmtree, folder, ignore_errors=True)
+    return Opened(engine, address, refusal)
