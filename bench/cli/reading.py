@@ -198,9 +198,8 @@ def _list_plans(db: str, as_json: bool) -> None:
     if as_json:
         print_json([result.document() for result in results])
         return
-    table = Table(
-        title=f"plans in {escape(store.location)}", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0)
-    )
+    title = f"plans in {escape(store.location)}"
+    table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
     for heading in ("plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance"):
         table.add_column(heading, justify="right" if heading in ("n", "clean", "robust") else "left", overflow="fold")
     for result in results:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from bench.domain.plan import Plan
@@ -16,8 +16,6 @@ from bench.store.schema import ClaimRow, ShardRow, WorkerRow
 from bench.store.sessions import Sessions
 from bench.store.writing import add_plan
 
-AT_ONCE = 500
-"""Rows of one statement: SQLite takes a limited number of values."""
 FORGOTTEN = 7 * 86_400.0
 """Seconds after which a worker that has said nothing is no longer listed."""
 
@@ -86,7 +84,7 @@ class Claims:
             taken: set[int] = set()
             candidates = iter(_free(session, plan, wanted, worker, finished))
             while len(taken) < most and (some := list(islice(candidates, most - len(taken)))):
-                taken |= _take(session, plan, some, worker, seconds, finished)
+                taken |= _take(session, plan, sorted(some), worker, seconds, finished)
             return frozenset(taken)
 
         return self._sessions.write(work)
@@ -173,17 +171,16 @@ def _free(session: Session, plan: Plan, shards: Sequence[int], worker: str, fini
 
 
 def _take(session: Session, plan: Plan, shards: Sequence[int], worker: str, seconds: float, finished: bool) -> set[int]:
-    ours: set[int] = set()
-    for start in range(0, len(shards), AT_ONCE):
-        lease = {"plan": plan.digest, "worker": worker, "taken": clock(), "expires": clock() + seconds}
-        new = inserting(session, ClaimRow).values([{**lease, "shard": each} for each in shards[start:][:AT_ONCE]])
-        offered = new.excluded
-        query = new.on_conflict_do_update(
-            index_elements=["plan", "shard"],
-            set_={"worker": offered.worker, "taken": offered.taken, "expires": offered.expires},
-            where=or_(ClaimRow.worker == offered.worker, ClaimRow.expires < clock()),
-        ).returning(ClaimRow.shard)
-        ours.update(session.scalars(query))
+    lease = {"plan": plan.digest, "worker": worker, "taken": clock(), "expires": clock() + seconds}
+    new = inserting(session, ClaimRow).values({**lease, "shard": bindparam("number")})
+    offered = new.excluded
+    query = new.on_conflict_do_update(
+        index_elements=["plan", "shard"],
+        set_={"worker": offered.worker, "taken": offered.taken, "expires": offered.expires},
+        where=or_(ClaimRow.worker == offered.worker, ClaimRow.expires < clock()),
+    ).returning(ClaimRow.shard)
+    found = session.connection().execute(query, [{"number": shard} for shard in shards])
+    ours: set[int] = set(found.scalars())
     if ours and not finished:
         # Asked only now: whoever finished a shard has given up its lease in the same transaction.
         done = ours & set(session.scalars(select(ShardRow.number).where(ShardRow.plan == plan.digest)))

@@ -43,7 +43,7 @@ class Address:
         """What a path or a URL means. Raises `StoreError` for a URL of no database that bench knows."""
         written = str(location)
         if "://" not in written:
-            return cls(make_url(f"sqlite:///{written}"), Path(written), written)
+            return cls(URL.create("sqlite", database=written), Path(written), written)
         try:
             scheme = written.partition("://")[0]
             url = make_url(written.replace(scheme, DRIVERS.get(scheme, scheme), 1))

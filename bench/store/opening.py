@@ -42,23 +42,22 @@ def open_database(location: str | Path, *, create: bool = True) -> Opened:
             raise StoreError(on_a_network(address.path, network))
         return _read_copy(address, address.path, on_a_network(address.path, network))
     engine = address.engine(switch=create)
-    found = look(engine, address.shown)
-    if found is None:
-        if not create:
+    try:
+        found = look(engine, address.shown)
+        if found is None and not create:
             raise StoreError(_absent(address.shown))
-        build(engine, address.shown)
-    if found not in OLDER:
-        return Opened(engine, address)
-    refusal = outdated(address.shown, found)
-    if create:
+        refusal = outdated(address.shown, found) if found in OLDER else None
+        if refusal and (create or (address.path is None and found not in SAME_TO_READ)):
+            raise StoreError(refusal)
+        if found is None:
+            build(engine, address.shown)
+    except BaseException:
         engine.dispose()
-        raise StoreError(refusal)
-    if found in SAME_TO_READ:
-        return Opened(engine, address, refusal)
-    engine.dispose()
-    if address.path is None:
-        raise StoreError(refusal)
-    return _read_copy(address, address.path, refusal)
+        raise
+    if refusal and address.path is not None and found not in SAME_TO_READ:
+        engine.dispose()
+        return _read_copy(address, address.path, refusal)
+    return Opened(engine, address, refusal)
 
 
 def check_place(path: Path, create: bool) -> str | None:
@@ -83,7 +82,7 @@ def on_a_network(path: Path, network: str) -> str:
     )
 
 
-def outdated(shown: str, schema: str) -> str:
+def outdated(shown: str, schema: str | None) -> str:
     """Why a store of an older schema is not written, and what to do."""
     return (
         f"{shown} has schema {schema!r}, this bench writes {SCHEMA!r}; run `bench upgrade --db {shown}` first, which "

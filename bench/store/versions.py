@@ -85,12 +85,12 @@ def lock(connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": LOCK})
 
 
-def migrate(connection: Connection) -> None:
-    """Bring the schema up to date, within the transaction that the connection is in."""
+def migrate(connection: Connection, to: str = SCHEMA) -> None:
+    """Bring the schema up to a newer one, within the transaction that the connection is in."""
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)

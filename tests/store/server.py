@@ -39,7 +39,18 @@ class Server:
         self._user = next(filter(_exists, ("postgres", "nobody"))) if os.getuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
-        command = [programs / "initdb", "-D", self.folder / "data", "-U", "bench", "-A", "trust", "-E", "UTF8", "--no-sync"]
+        command = [
+            programs / "initdb",
+            "-D",
+            self.folder / "data",
+            "-U",
+            "bench",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
         subprocess.run(command, check=True, capture_output=True, **self._as())  # type: ignore[call-overload]
         self.start()
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import sqlite3
 from dataclasses import replace
 from fractions import Fraction
@@ -39,12 +38,6 @@ def plan_of(samples: int = 10, seed: int = 0) -> Plan:
 def result_of(plan: Plan, number: int, label: int = 3) -> ShardResult:
     outcomes = tuple(Outcome(i, label, (3, 2), (1, 3), 0.03) for i in plan.shards()[number].indices)
     return ShardResult(number, outcomes, 80, 40, 0.5, 1 << 33, "ab" * 32, None, ("remark",), {"device": "cpu"})
-
-
-def add_all(location: str, seed: int, label: int = 3) -> None:
-    plan, store = plan_of(40, seed), Store(location)
-    for shard in plan.shards():
-        store.add(plan, result_of(plan, shard.index, label))
 
 
 def test_what_is_stored_comes_back_in_the_order_of_the_plan(store: Store) -> None:
@@ -199,36 +192,6 @@ def test_a_shard_is_stored_whole_or_not_at_all(store: Store) -> None:
         store.add(plan, broken)
     assert store.outcomes(plan) == ()
     assert len(store.pending(plan)) == 3
-
-
-def test_eight_writers_at_once_lose_nothing(tmp_path: Path) -> None:
-    location = str(tmp_path / "shared.db")
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=add_all, args=(location, seed)) for seed in range(8)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0] * 8
-    store = Store(location)
-    assert sum(len(store.outcomes(plan_of(40, seed))) for seed in range(8)) == 320
-
-
-def test_eight_writers_of_the_same_shards_agree_on_what_was_first(tmp_path: Path) -> None:
-    location = str(tmp_path / "shared.db")
-    context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=add_all, args=(location, 0, label)) for label in (3, 3, 3, 3, 3, 3, 2, 2)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert [writer.exitcode for writer in writers] == [0] * 8
-    store, plan = Store(location), plan_of(40)
-    assert tuple(outcome.index for outcome in store.outcomes(plan)) == plan.indices
-    # every shard met the other label at least once, and kept that once
-    assert [conflict.number for conflict in sorted(store.conflicts(), key=lambda found: found.number)] == list(
-        range(10)
-    )
 
 
 def test_a_plan_is_found_by_the_beginning_of_its_digest(store: Store) -> None:

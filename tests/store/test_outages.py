@@ -1,0 +1,127 @@
+"""Servers that go away for a while, and files that are locked for long."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from bench.domain.errors import StoreError
+from bench.store import connect
+from bench.store.store import Store
+from tests.store.crowd import CONTEXT, SECONDS, work_off
+from tests.store.server import Server
+from tests.store.test_store import plan_of, result_of
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
+def test_a_server_that_is_started_again_is_waited_for(server: Server, how: signal.Signals) -> None:
+    url, plan = server.database(), plan_of(160)
+    store = Store(url)
+
+    def restart() -> None:
+        time.sleep(0.2)
+        server.stop(how)
+        time.sleep(0.5)
+        server.start()
+
+    restarting = threading.Thread(target=restart)
+    restarting.start()
+    for shard in plan.shards():
+        store.claims.take(plan, [shard.index], "me", 60.0)
+        store.add(plan, result_of(plan, shard.index))
+        time.sleep(0.03)
+    restarting.join(SECONDS)
+    assert tuple(outcome.index for outcome in store.outcomes(plan)) == plan.indices
+    assert (store.conflicts(), store.claims.held()) == ((), ())
+    store.close()
+    server.drop(url)
+
+
+def test_a_server_that_stays_away_is_one_sentence(server: Server) -> None:
+    url, plan = server.database(), plan_of()
+    store = Store(url)
+    store._sessions.patience = 0.5
+    server.stop()
+    try:
+        with pytest.raises(StoreError, match=r"could not be read or written .*finished shards are kept") as raised:
+            store.add(plan, result_of(plan, 0))
+        assert "\n" not in str(raised.value)
+        with pytest.raises(StoreError, match="could not be read"):
+            store.plans()
+    finally:
+        server.start()
+    store.add(plan, result_of(plan, 0))
+    assert len(store.outcomes(plan)) == 4
+    store.close()
+    server.drop(url)
+
+
+def test_a_lock_that_outlasts_sqlites_own_patience_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect, "BUSY_SECONDS", 0.1)
+    store, plan = Store(tmp_path / "results.db"), plan_of()
+    with closing(sqlite3.connect(tmp_path / "results.db", check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        releasing = threading.Timer(1.0, other.rollback)
+        releasing.start()
+        store.add(plan, result_of(plan, 0))
+        releasing.join()
+        assert len(store.outcomes(plan)) == 4
+        other.execute("BEGIN IMMEDIATE")
+        store._sessions.patience = 0.3
+        with pytest.raises(StoreError, match="database is locked"):
+            store.add(plan, result_of(plan, 1))
+
+
+@pytest.mark.slow
+def test_a_storm_of_crashing_servers_and_killed_workers_loses_nothing(server: Server) -> None:
+    url, plan, chance = server.database(), plan_of(160), random.Random(2024)
+    Store(url).close()
+    for _ in range(10):
+        workers = [CONTEXT.Process(target=work_off, args=(url, f"worker {number}", 2.0, 3, 0.2)) for number in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers[:3]:
+            time.sleep(chance.uniform(0, 1))
+            worker.kill()
+            if chance.random() < 0.7:
+                server.stop(chance.choice([signal.SIGINT, signal.SIGQUIT]))
+                time.sleep(chance.uniform(0, 2))
+                server.start()
+        workers[3].join(SECONDS)
+        assert workers[3].exitcode == 0
+        store = Store(url)
+        assert tuple(outcome.index for outcome in store.outcomes(plan)) == plan.indices
+        assert (store.conflicts(), len(store.shards(plan))) == ((), 40)
+        with store._engine.begin() as connection:
+            connection.exec_driver_sql("DELETE FROM shards")
+        store.close()
+    server.drop(url)
+
+
+@pytest.mark.slow
+def test_a_storm_of_killed_workers_on_a_file_loses_nothing(tmp_path: Path) -> None:
+    chance, plan = random.Random(2024), plan_of(160)
+    for number in range(10):
+        location = str(tmp_path / f"{number}.db")
+        workers = [
+            CONTEXT.Process(target=work_off, args=(location, f"worker {number}", 2.0, 3, 0.1)) for number in range(4)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers[:3]:
+            time.sleep(chance.uniform(0, 0.7))
+            worker.kill()
+        workers[3].join(SECONDS)
+        assert workers[3].exitcode == 0
+        store = Store(location)
+        assert tuple(outcome.index for outcome in store.outcomes(plan)) == plan.indices
+        assert store.conflicts() == ()
