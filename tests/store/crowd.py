@@ -17,7 +17,8 @@ from tests.store.test_store import plan_of, result_of
 
 SECONDS = 120
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload([__name__])  # what all of them import is imported once
+# What all of them import is imported once.
+CONTEXT.set_forkserver_preload([__name__, "alembic.command", "sqlalchemy.dialects.postgresql", "psycopg"])
 
 
 def crowd(work: Callable[..., Any], each: Sequence[tuple[Any, ...]]) -> list[Any]:

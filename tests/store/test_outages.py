@@ -81,6 +81,15 @@ def test_a_lock_that_outlasts_sqlites_own_patience_is_waited_for(
             store.add(plan, result_of(plan, 1))
 
 
+def test_a_new_file_that_another_process_has_locked_is_waited_for(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "results.db", check_same_thread=False, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # SQLite's own patience does not hold for the switch to a log
+        releasing = threading.Timer(0.5, other.rollback)
+        releasing.start()
+        assert Store(tmp_path / "results.db").plans() == []
+        releasing.join()
+
+
 @pytest.mark.slow
 def test_a_storm_of_crashing_servers_and_killed_workers_loses_nothing(server: Server) -> None:
     url, plan, chance = server.database(), plan_of(160), random.Random(2024)

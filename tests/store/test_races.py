@@ -16,12 +16,12 @@ from tests.store.test_store import plan_of, result_of
 
 
 def test_a_store_that_several_open_first_is_made_once(tmp_path: Path) -> None:
-    for number in range(6):
+    for number in range(4):
         assert crowd(open_it, [(str(tmp_path / f"{number}.db"),)] * 4) == [0] * 4
 
 
 def test_a_store_on_a_server_that_several_open_first_is_made_once(server: Server) -> None:
-    for _ in range(3):
+    for _ in range(2):
         url = server.database()
         assert crowd(open_it, [(url,)] * 4) == [0] * 4
         server.drop(url)
