@@ -37,7 +37,7 @@ class _Amount(ProgressColumn):
 
 
 class EvaluationProgress:
-    """One bar for the shards of each plan, and one inside every shard that is running."""
+    """One bar for the shards of each plan that is under way, and one inside every shard that is running."""
 
     def __init__(self, console: Console, quiet: bool = False) -> None:
         self._progress = Progress(
@@ -54,6 +54,7 @@ class EvaluationProgress:
         self._console = console
         self._quiet = quiet
         self._plans: dict[str, tuple[TaskID, str]] = {}
+        self._left: dict[str, int] = {}
         self._shards: dict[tuple[str, int], TaskID] = {}
         self._finished: set[tuple[str, int]] = set()
         self._cells: TaskID | None = None
@@ -72,10 +73,7 @@ class EvaluationProgress:
         self._cells = self._progress.add_task("[bold]cells[/]", total=total, note="", whole=True)
 
     def cell_done(self, line: str) -> None:
-        """One cell of the sweep ended: say so, and clear its bars away."""
-        for task, _ in self._plans.values():
-            self._progress.remove_task(task)
-        self._plans.clear()
+        """One cell of the sweep ended: say so."""
         if self._cells is not None:
             self._progress.advance(self._cells)
         if not self._quiet:
@@ -85,7 +83,7 @@ class EvaluationProgress:
         what = f"{plan.attack.name} on" if role == "crafting" or plan.source is None else "judging"
         title = f"[bold]{what} {plan.defense.name}[/]"
         task = self._progress.add_task(title, total=total, completed=total - pending, note="shards", whole=True)
-        self._plans[plan.digest] = (task, plan.defense.name)
+        self._plans[plan.digest], self._left[plan.digest] = (task, plan.defense.name), pending
 
     def progressed(self, digest: str, shard: int, done: float, total: float, note: str) -> None:
         key = (digest, shard)
@@ -101,9 +99,20 @@ class EvaluationProgress:
         task = self._shards.pop((plan.digest, shard), None)
         if task is not None:
             self._progress.remove_task(task)
-        self._progress.advance(self._plans[plan.digest][0], 1 if result else 0)
+        self._one_less(plan.digest, result is not None)
         if result is not None and result.invalid and not self._quiet:
             self._progress.console.print(f"[red bold]invalid[/] {result.invalid}", highlight=False)
+
+    def _one_less(self, digest: str, is_stored: bool) -> None:
+        """Move the bar of a plan, and take it away with the plan's last shard."""
+        if digest not in self._plans:
+            return
+        task = self._plans[digest][0]
+        self._progress.advance(task, 1 if is_stored else 0)
+        self._left[digest] -= 1
+        if self._left[digest] <= 0 and self._cells is not None:
+            self._progress.remove_task(task)
+            del self._plans[digest]
 
 
 @contextmanager

@@ -56,6 +56,8 @@ def evaluate(
     ] = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    executor: options.Executor = options.DEFAULT_EXECUTOR,
+    shard_timeout: options.ShardTimeout = None,
     replay: options.Replay = options.DEFAULT_REPLAY,
     db: options.Database = options.DEFAULT_DATABASE,
     dry_run: Annotated[
@@ -106,7 +108,7 @@ def evaluate(
         if as_json:
             print_json(documents if seeds > 1 else documents[0])
         return
-    evaluations = _run(plans, store, device, data_dir, workers, replay, as_json)
+    evaluations = _run(plans, store, device, data_dir, workers, replay, executor, shard_timeout, as_json)
     results = [_result(evaluation, store) for evaluation in evaluations]
     found = panels.seeds_document(evaluations, results, store) if seeds > 1 else None
     if as_json:
@@ -162,23 +164,31 @@ def _planned(found: Plan | BenchError) -> Plan:
 
 
 def _run(
-    plans: list[Plan], store: Store, device: str, data_dir: Path | None, workers: int | None, replay: int, quiet: bool
+    plans: list[Plan],
+    store: Store,
+    device: str,
+    data_dir: Path | None,
+    workers: int | None,
+    replay: int,
+    executor: str,
+    shard_timeout: float | None,
+    quiet: bool,
 ) -> list[Evaluation]:
-    """Evaluate the plans one after another, by workers that they share."""
+    """Evaluate the plans in one queue."""
     from bench.evaluation.archive import Archive
     from bench.evaluation.crew import Crew
-    from bench.evaluation.evaluate import evaluate_at
+    from bench.evaluation.evaluate import evaluate_all
     from bench.evaluation.run import Site
     from bench.loading.environment import resolve_device
     from bench.progress import EvaluationProgress
 
     with (
         EvaluationProgress(stderr, quiet=quiet) as progress,
-        Crew(lambda: resolve_device(device), workers) as crew,
+        Crew(lambda: resolve_device(device), workers, executor) as crew,
         Archive(data_dir) as archive,
     ):
-        site = Site(crew, archive, store, progress, replay)
-        return [evaluate_at(site, plan) for plan in plans]
+        ended = dict(evaluate_all(Site(crew, archive, store, progress, replay, shard_timeout), plans))
+    return [ended[position] for position in range(len(plans))]
 
 
 def _result(evaluation: Evaluation, store: Store) -> Result | None:

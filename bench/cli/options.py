@@ -52,6 +52,18 @@ Passes = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", envvar="BENCH_WORKERS", min=1, help="Processes; changes no result.")
 ]
+Executor = Annotated[
+    str,
+    typer.Option(
+        "--executor", envvar="BENCH_EXECUTOR", help="Who runs the shards: processes, or here (one job at a time)."
+    ),
+]
+ShardTimeout = Annotated[
+    float | None,
+    typer.Option(
+        "--shard-timeout", envvar="BENCH_SHARD_TIMEOUT", min=1, help="Give a shard up after so many seconds of work."
+    ),
+]
 Replay = Annotated[
     int,
     typer.Option(
@@ -73,6 +85,7 @@ ProtocolName = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout instead of tables and panels.")]
 
+DEFAULT_EXECUTOR = "processes"
 DEFAULT_DATABASE = "results.db"
 DEFAULT_DATASET = "digits"
 DEFAULT_PROTOCOL = "transfer-1024"

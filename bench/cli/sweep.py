@@ -51,6 +51,8 @@ def sweep(
     data_dir: options.DataDir = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    executor: options.Executor = options.DEFAULT_EXECUTOR,
+    shard_timeout: options.ShardTimeout = None,
     replay: options.Replay = options.DEFAULT_REPLAY,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
@@ -99,9 +101,11 @@ def sweep(
     done: list[tuple[Cell, Result | None]] = []
     with EvaluationProgress(stderr, quiet=as_json) as progress:
         progress.cells(len(cells))
-        for cell in run(cells, store, progress, device, data_dir, workers, replay):
+        for cell in run(cells, store, progress, device, data_dir, workers, replay, executor, shard_timeout):
             done.append((cell, _result(cell, store)))
             progress.cell_done(_line(*done[-1]))
+    places = {(row, column): place for place, (row, column, _) in enumerate(cells)}
+    done.sort(key=lambda pair: places[pair[0].defense, pair[0].attack])
     if as_json:
         print_json([_document(cell, result) for cell, result in done])
     else:

@@ -19,7 +19,9 @@ def blame(name: str) -> Iterator[None]:
     except PluginError as error:
         if error.culprit is not None:
             raise
-        raise PluginError(f"{name}: {error}", culprit=name) from error
+        named = PluginError(f"{name}: {error}", culprit=name)
+        named.local = error.local
+        raise named from error
     except BenchError:
         raise
     except (Exception, SystemExit) as error:

@@ -10,6 +10,8 @@ class BenchError(Exception):
     """A deliberate failure; the command line prints its sentence without a traceback and exits with `exit_code`."""
 
     exit_code = 1
+    local = False
+    """Whether it may be this machine's or this device's alone, so that elsewhere it may go well."""
 
 
 class UsageError(BenchError):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.domain.dataset import Task
-from bench.domain.errors import PluginError
 from bench.domain.plan import Plan
 from bench.evaluation.reading import Reading, place_of
 from bench.finding import entries
@@ -54,19 +54,12 @@ class Archive:
         return self._sets[key]((plan if indices is None else plan.dataset, self._data_dir, indices))
 
     def _elsewhere(self) -> Any:
-        from bench.evaluation.workers import Worker
+        from bench.executors.worker import Worker, ask
 
         worker = Worker("read", "cpu")
         self._open.callback(worker.close)
 
-        def ask(job: Any) -> Any:
-            worker.start(job)
-            report = worker.read()
-            if report.failure is not None:
-                raise PluginError(report.failure)
-            return report.data
-
-        return ask
+        return partial(ask, worker)
 
 
 def _is_ours(reference: str) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def plans_of(requests: Sequence[Request], device: str) -> list[Plan | BenchError]:
     """The plan of each request on a device (a name, or 'auto'), or the error that says why there is none."""
-    from bench.evaluation.workers import alone
+    from bench.executors.worker import alone
 
     try:
         answers = alone("plan", (list(requests), device))

@@ -61,6 +61,7 @@ class Errand:
     clean: Mapping[int, tuple[int, ...]] | None = None
     doubted: str | None = None
     sides: list[Side] = field(default_factory=list)
+    _own: Side | None = None
     _order: list[tuple[int, int]] = field(default_factory=list)
 
     def craft(self) -> Craft:
@@ -84,11 +85,13 @@ class Errand:
 
     def untouched(self) -> None:
         """Take the images as they are."""
-        self.clean = None
-        self.sides = [self._clean_side(self.plan)]
+        self.clean, self._own = None, self._clean_side(self.plan)
 
     def hearing(self) -> Hearing:
-        """Every question, the untouched images' among the others."""
+        """Every question, the untouched images' among the others where nobody else has judged them."""
+        assert self._own is not None
+        alone = self.plan.is_untouched or self.clean is not None
+        self.sides = [self._own] if alone else [self._clean_side(self.plan.untouched()), self._own]
         places = [(side, number) for side, found in enumerate(self.sides) for number in range(len(found.questions))]
         self._order = self._shuffled(places, 1)
         return self._heard([self.sides[side].questions[number] for side, number in self._order], False)
@@ -141,8 +144,7 @@ class Errand:
         return Exhibits(self.images, self.labels, plain(arrays["perturbed"]), asked=asked, **kept)
 
     def _judged(self, exhibits: Exhibits, sha256: str, proposal: Proposal | None, smoothing: Smoothing | None) -> None:
-        own = Side(self.plan, exhibits, self._questions(exhibits, smoothing), sha256, proposal, smoothing)
-        self.sides = [own] if self.clean is not None else [self._clean_side(self.plan.untouched()), own]
+        self._own = Side(self.plan, exhibits, self._questions(exhibits, smoothing), sha256, proposal, smoothing)
 
     def _clean_side(self, plan: Plan) -> Side:
         exhibits = Exhibits(self.images, self.labels, self.images)

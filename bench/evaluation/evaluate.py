@@ -1,16 +1,18 @@
-"""Evaluates a plan: crafts what its source lacks, runs what the store lacks, commits shard by shard."""
+"""Evaluates plans: crafts what their sources lack, runs what the store lacks, commits shard by shard."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench.domain.plan import Plan
+from bench.evaluation.agenda import Agenda
 from bench.evaluation.archive import Archive
 from bench.evaluation.crew import Crew
-from bench.evaluation.run import REPLAYED, Evaluation, Observer, Run, Site
-from bench.evaluation.work import remaining
+from bench.evaluation.queue import Queue
+from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
+from bench.executors.choice import DEFAULT
+from bench.executors.contract import Executor
 from bench.store.store import Store
 
 
@@ -23,26 +25,29 @@ def evaluate(
     workers: int | None = None,
     only: frozenset[int] | None = None,
     replayed: int = REPLAYED,
+    executor: str | Executor = DEFAULT,
+    shard_timeout: float | None = None,
 ) -> Evaluation:
     """Run what is left of a plan (or of `only` some shards) and store it, a shard a transaction.
 
     `device` is asked only if there is work, so that a finished plan needs no torch. `replayed` images of each shard
     are judged again. A failed shard is reported and the others go on.
     """
-    with Crew(device, workers) as crew, Archive(data_dir) as archive:
-        return evaluate_at(Site(crew, archive, store, observer, replayed), plan, only)
+    with Crew(device, workers, executor) as crew, Archive(data_dir) as archive:
+        return evaluate_at(Site(crew, archive, store, observer, replayed, shard_timeout), plan, only)
 
 
 def evaluate_at(site: Site, plan: Plan, only: frozenset[int] | None = None) -> Evaluation:
     """Like `evaluate`, with workers and images that several plans share."""
-    started = time.monotonic()
-    evaluation = Evaluation(plan)
-    work = remaining(plan, site.store, only)
-    if work.crafting is not None and work.to_craft:
-        site.observer.started(work.crafting, "crafting", len(plan.shards()), len(work.to_craft))
-    site.observer.started(plan, "judging", len(plan.shards()), len(work.ready) + len(work.to_craft))
-    if work.shards:
-        site.crew.expect(len(work.to_craft) + len(work.ready))
-        Run(site, evaluation).all(work)
-    evaluation.seconds = time.monotonic() - started
-    return evaluation
+    return next(evaluation for _, evaluation in list(evaluate_all(site, [plan], only)))
+
+
+def evaluate_all(
+    site: Site, plans: Sequence[Plan], only: frozenset[int] | None = None
+) -> Iterator[tuple[int, Evaluation]]:
+    """Run what is left of many plans in one queue; each plan's position and evaluation as it ends, the finished first.
+
+    Plans that need the same images wait for one crafting of them. Raises `StoreError` where the store fails, which ends
+    all.
+    """
+    yield from Queue(site, Agenda.of(plans, site.store, only)).ended()

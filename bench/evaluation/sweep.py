@@ -1,4 +1,4 @@
-"""A protocol's attacks x defenses, and any settings given several times, cell by cell, by workers that all share."""
+"""A protocol's attacks x defenses, and any settings given several times, in one queue, by workers that all share."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from bench.domain.errors import BenchError, UsageError
+from bench.domain.plan import Plan
 from bench.domain.threat import format_epsilon
 from bench.evaluation.archive import Archive
 from bench.evaluation.clerk import plans_of
 from bench.evaluation.crew import Crew
-from bench.evaluation.evaluate import evaluate_at
+from bench.evaluation.evaluate import evaluate_all
 from bench.evaluation.planning import Request
 from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
+from bench.executors.choice import DEFAULT
+from bench.executors.contract import Executor
 from bench.loading.environment import resolve_device
 from bench.registry import Registry, attacks, datasets, defenses
 from bench.settings import choices, combinations
@@ -119,20 +122,23 @@ def sweep(
     data_dir: Path | None = None,
     workers: int | None = None,
     replayed: int = REPLAYED,
+    executor: str | Executor = DEFAULT,
+    shard_timeout: float | None = None,
 ) -> Iterator[Cell]:
-    """Evaluate cell by cell on a device ('auto', or a name), yielding each as it ends; a cell that fails does not stop
-    the others."""
+    """Evaluate all cells on a device ('auto', or a name) in one queue, yielding each as it ends: first those that
+    cannot be planned, then those that are finished already. A cell that fails does not stop the others; the store does."""
     plans = plans_of([request for _, _, request in cells], device)
-    with Crew(lambda: resolve_device(device), workers) as crew, Archive(data_dir) as archive:
-        site = Site(crew, archive, store, observer, replayed)
-        for (row, column, _), plan in zip(cells, plans, strict=True):
-            if isinstance(plan, BenchError):
-                yield Cell(row, column, None, str(plan))
-                continue
-            try:
-                yield Cell(row, column, evaluate_at(site, plan), None)
-            except BenchError as error:
-                yield Cell(row, column, None, str(error))
+    found: list[tuple[str, str, Plan]] = []
+    for (row, column, _), plan in zip(cells, plans, strict=True):
+        if isinstance(plan, BenchError):
+            yield Cell(row, column, None, str(plan))
+        else:
+            found.append((row, column, plan))
+    with Crew(lambda: resolve_device(device), workers, executor) as crew, Archive(data_dir) as archive:
+        site = Site(crew, archive, store, observer, replayed, shard_timeout)
+        for position, evaluation in evaluate_all(site, [plan for _, _, plan in found]):
+            row, column, _ = found[position]
+            yield Cell(row, column, evaluation, None)
 
 
 def _whole(

@@ -24,7 +24,8 @@ KEPT = 2
 
 
 class Shelf:
-    """The plugins that one process has loaded; a classifier is known by its content, and the oldest leaves first.
+    """The plugins that one process has loaded; a classifier is known by its content, and the one that was asked for
+    longest ago leaves first.
 
     What cannot be loaded once is not tried again.
     """
@@ -45,8 +46,10 @@ class Shelf:
             try:
                 self._classifiers[key] = load_defense(spec, task, self.device)
             except BenchError as error:
+                error.local = True
                 self._unusable[key] = error
                 raise
+        self._classifiers[key] = self._classifiers.pop(key)
         return self._classifiers[key]
 
     def fitted(self, spec: Spec, task: Task, run: Callable[[Classifier], T]) -> tuple[T, tuple[str, ...]]:
@@ -67,10 +70,12 @@ class Shelf:
                         raise
                     smaller = classifier.shrink()
                     if smaller is None:
-                        raise PluginError(
+                        large = PluginError(
                             f"{spec.name} does not fit into the memory of {self.device} even in the smallest chunks; "
                             f"use a smaller --shard-size or another --device."
-                        ) from error
+                        )
+                        large.local = True
+                        raise large from error
                     remarks.append(f"Out of memory on {self.device}: the shard was run again in {smaller}.")
         finally:
             if remarks:
@@ -81,10 +86,12 @@ def load_attack(spec: Spec) -> Attack:
     """The attack of a spec; `PluginError` where its code is not that of the plan."""
     attack = attacks.make(spec.reference, spec.settings)
     if not _is_same(attacks.spec(spec.reference, attack), spec):
-        raise PluginError(
+        other = PluginError(
             f"The code or a setting of {spec.name} is not what this plan was made for; make the plan anew by running "
             f"`bench evaluate` again."
         )
+        other.local = True
+        raise other
     return attack
 
 

@@ -1,0 +1,161 @@
+"""What is left of all the plans of a call, and which shards wait for whose images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bench.domain.plan import Plan, Shard
+from bench.evaluation.run import Evaluation, Failure
+from bench.evaluation.work import Work, remaining
+from bench.store.records import Conflict
+from bench.store.store import Store
+
+if TYPE_CHECKING:
+    from bench.evaluation.errand import Errand
+
+
+@dataclass
+class Trip:
+    """A shard of a plan that is to be run: its turn, the images that are `crafted` already, its errand once it has
+    begun, and the seconds that its jobs have taken."""
+
+    plan: Plan
+    shard: Shard
+    rank: tuple[int, ...]
+    crafted: str | None = None
+    errand: Errand | None = None
+    worked: float = 0.0
+
+
+@dataclass
+class _Entry:
+    """A plan of the call: where it stands in it, and which of its shards are left."""
+
+    evaluation: Evaluation
+    positions: list[int]
+    left: set[int]
+    since: float | None = None
+
+
+@dataclass
+class Agenda:
+    """The shards to run, and what becomes of the plans as shards end.
+
+    Images are crafted once for all plans that wait for them, and have the turn of the first of these.
+    """
+
+    trips: list[Trip] = field(default_factory=list)
+    _entries: dict[str, _Entry] = field(default_factory=dict)
+    _crafting: dict[str, Plan] = field(default_factory=dict)
+    _waits: dict[tuple[str, int], list[tuple[str, Shard]]] = field(default_factory=dict)
+    _over: list[_Entry] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plans: Sequence[Plan], store: Store, only: frozenset[int] | None = None) -> Agenda:
+        """What the store lacks of some plans, or of `only` these of their shards."""
+        agenda, holds = cls(), cache(store.artifacts.holds)
+        for position, plan in enumerate(plans):
+            if plan.digest in agenda._entries:
+                agenda._entries[plan.digest].positions.append(position)
+            else:
+                agenda._enter(position, plan, remaining(plan, store, only, holds))
+        agenda._order()
+        return agenda
+
+    def _enter(self, position: int, plan: Plan, work: Work) -> None:
+        left = {shard.index for shard in (*work.ready, *work.to_craft)}
+        entry = self._entries[plan.digest] = _Entry(Evaluation(plan), [position], left)
+        if not left:
+            self._over.append(entry)
+        for shard in work.ready:
+            self.trips.append(Trip(plan, shard, (position, 1, shard.index), work.crafted.get(shard.index)))
+        if work.crafting is not None:
+            for shard in work.to_craft:
+                self._crafting.setdefault(work.crafting.digest, work.crafting)
+                self._waits.setdefault((work.crafting.digest, shard.index), []).append((plan.digest, shard))
+
+    def _order(self) -> None:
+        """Crafting comes at the turn of the first that waits for it."""
+        known = {(trip.plan.digest, trip.shard.index): trip for trip in self.trips}
+        for key, waiting in self._waits.items():
+            digest, shard = waiting[0]
+            rank = (self._entries[digest].positions[0], 0, shard.index)
+            if key in known:
+                known[key].rank = min(rank, known[key].rank)
+            else:
+                self.trips.append(Trip(self._crafting[key[0]], shard, rank))
+        self.trips.sort(key=lambda trip: trip.rank)
+
+    def begun(self, plan: Plan) -> tuple[str, int, int] | None:
+        """What is to be told of a plan at its first shard: what for, how many shards it has and how many are run."""
+        entry = self._entries.get(plan.digest)
+        if entry is None:
+            if self._crafting.pop(plan.digest, None) is None:
+                return None
+            return "crafting", len(plan.shards()), sum(trip.plan.digest == plan.digest for trip in self.trips)
+        if entry.since is not None:
+            return None
+        entry.since = time.monotonic()
+        needed = {index for digest, index in self._waits if digest == plan.digest}
+        return "judging", len(plan.shards()), len(entry.left | needed)
+
+    def done(self, trip: Trip, crafted: str, conflict: Conflict | None) -> list[Trip]:
+        """A shard was stored; the shards that waited for its images, which are `crafted` now."""
+        entry, waiting = self._entries.get(trip.plan.digest), self._waits.pop(_key(trip), [])
+        if entry is not None and trip.shard.index in entry.left:
+            entry.evaluation.computed += 1
+            self._strike(entry, trip.shard.index)
+        elif waiting:
+            entry = self._entries[waiting[0][0]]
+            entry.evaluation.crafted += 1
+        if conflict is not None and entry is not None:
+            entry.evaluation.conflicts.append(conflict)
+        return [
+            Trip(found.evaluation.plan, shard, (found.positions[0], 1, shard.index), crafted)
+            for found, shard in ((self._entries[digest], shard) for digest, shard in waiting)
+        ]
+
+    def is_left(self, trip: Trip) -> bool:
+        """Whether a shard is still to be run."""
+        entry = self._entries.get(trip.plan.digest)
+        return _key(trip) in self._waits or (entry is not None and trip.shard.index in entry.left)
+
+    def elsewhere(self, plan: Plan, shard: Shard) -> bool:
+        """A shard was stored on the way of another plan's; whether it was one of those to run."""
+        entry = self._entries.get(plan.digest)
+        if entry is None or shard.index not in entry.left:
+            return False
+        self._strike(entry, shard.index)
+        return True
+
+    def failed(self, trip: Trip, sentence: str, details: str) -> None:
+        """A shard has no result, and so neither have those that wait for its images."""
+        failure = Failure(trip.shard.index, sentence, details)
+        for digest in (trip.plan.digest, *(digest for digest, _ in self._waits.pop(_key(trip), []))):
+            entry = self._entries.get(digest)
+            if entry is not None and failure.shard in entry.left:
+                entry.evaluation.failures.append(failure)
+                self._strike(entry, failure.shard)
+
+    def ended(self) -> Iterator[tuple[int, Evaluation]]:
+        """The plans of which nothing is left any more, by their position in the call, each once."""
+        while self._over:
+            entry = self._over.pop(0)
+            evaluation = entry.evaluation
+            evaluation.seconds = 0.0 if entry.since is None else time.monotonic() - entry.since
+            yield entry.positions[0], evaluation
+            for position in entry.positions[1:]:
+                yield position, Evaluation(evaluation.plan, failures=list(evaluation.failures))
+
+    def _strike(self, entry: _Entry, shard: int) -> None:
+        entry.left.discard(shard)
+        if not entry.left:
+            self._over.append(entry)
+
+
+def _key(trip: Trip) -> tuple[str, int]:
+    return trip.plan.digest, trip.shard.index

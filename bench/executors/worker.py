@@ -1,0 +1,149 @@
+"""A process of its own for one role: it is given jobs one at a time, and gives back plain data.
+
+Plugins run in such processes alone. What one of them may know is decided by its role: crafting has the attack, its
+victim and the labels; judging and replaying have a classifier and images.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bench.domain.errors import PluginError
+from bench.executors.contract import Report, Role
+from bench.executors.life import live
+from bench.executors.wire import unpack
+
+_PRELOADED = ("torch", "bench.evaluation.crafting", "bench.evaluation.judging")
+_LIGHT = ("plan", "read")
+"""Roles that need no torch, and start sooner without it."""
+ENDED = "A worker process ended without a word"
+START_SECONDS = 300.0
+"""After so long a process that has not said a word yet is given up."""
+END_SECONDS = 5.0
+"""How long an ended process is waited for."""
+
+
+class Worker:
+    """A process that runs jobs of one role on one device; `close` ends it and all that it has started.
+
+    `place` is what the device is called here, and `visible` the environment that makes it the only one.
+    """
+
+    def __init__(self, role: Role, device: str, place: str = "", visible: Mapping[str, str] | None = None) -> None:
+        context = _context(role)
+        self.role, self.place = role, place or device
+        self.connection, theirs = context.Pipe()
+        settings = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
+        self._process = context.Process(target=live, args=(role, device, theirs, {**settings, **(visible or {})}))
+        self._process.start()
+        theirs.close()
+        self._waiting: bytes | None = None
+        self._is_up = self._has_just_ended = False
+        self._since = time.monotonic()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has not said for too long that it is there."""
+        return not self._is_up and time.monotonic() - self._since > START_SECONDS
+
+    def start(self, job: Any) -> None:
+        """Give it a job, which it is sent when it has said that it is there; what comes of it is read later."""
+        self._waiting = pickle.dumps(job, pickle.HIGHEST_PROTOCOL)
+        if self._is_up:
+            self._send()
+
+    def read(self) -> Report | None:
+        """The next thing it says of its job, None where that was but that it is there; of a process that ended without
+        a word, that. Waits for it."""
+        try:
+            said = self.connection.recv_bytes()
+        except (EOFError, OSError):
+            self._has_just_ended = True
+            self._process.join(END_SECONDS)
+            code = self._process.exitcode
+            how = f"killed by signal {-code}" if code is not None and code < 0 else f"exit code {code}"
+            sentence = f"{ENDED} ({how}): out of memory, killed, or ended by a plugin."
+            return Report(finished=True, failure=sentence, spent=True, lost=True)
+        if not self._is_up:
+            self._is_up = True
+            self._send()
+            return None
+        try:
+            return Report(*unpack(said))
+        except (PluginError, TypeError) as error:
+            return Report(finished=True, failure=str(error), spent=True)
+
+    def give_up(self) -> Report:
+        """What is to be said of one that is late."""
+        sentence = f"A worker process for {self.place} did not start within {START_SECONDS:.0f} s; the machine is busy."
+        return Report(finished=True, failure=sentence, spent=True, lost=True)
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        end([self])
+
+    def _send(self) -> None:
+        content, self._waiting = self._waiting, None
+        if content is not None:
+            with contextlib.suppress(OSError):  # of a dead one, reading from it will say that it is
+                self.connection.send_bytes(content)
+
+
+def end(workers: Iterable[Worker]) -> None:
+    """End all of these at once. A process that even a kill does not end is left to the system."""
+    found = list(workers)
+    for worker in found:
+        worker.connection.close()
+        _kill(worker)
+    until = time.monotonic() + END_SECONDS
+    for worker in found:
+        worker._process.join(max(0.0, until - time.monotonic()))
+
+
+def _kill(worker: Worker) -> None:
+    """Kill a process and those that it has started, which are of its group; nothing is needed of it any more."""
+    process = worker._process
+    if process.pid is None or not (process.is_alive() or worker._has_just_ended):
+        return  # of one that ended long ago the number may be another's by now
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(OSError):  # it has no group of its own yet, or is gone
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.is_alive():
+        process.kill()
+
+
+def alone(role: Role, job: Any) -> Any:
+    """What a job gives in a process that is made for it and ends with it. Raises `PluginError` where it fails."""
+    worker = Worker(role, "cpu")
+    try:
+        return ask(worker, job)
+    finally:
+        worker.close()
+
+
+def ask(worker: Worker, job: Any) -> Any:
+    """What a job gives. Raises `PluginError` where it fails."""
+    worker.start(job)
+    report = worker.read()
+    while report is None or not report.finished:
+        report = worker.read()
+    if report.failure is not None:
+        raise PluginError(report.failure)
+    return report.data
+
+
+def _context(role: Role) -> Any:
+    """How processes start: torch is read once and shared where the system can fork off a clean server."""
+    if role in _LIGHT or sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_PRELOADED))
+    return context
