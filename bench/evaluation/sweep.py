@@ -126,7 +126,9 @@ def sweep(
     shard_timeout: float | None = None,
 ) -> Iterator[Cell]:
     """Evaluate all cells on a device ('auto', or a name) in one queue, yielding each as it ends: first those that
-    cannot be planned, then those that are finished already. A cell that fails does not stop the others; the store does."""
+    cannot be planned, then those that are finished already. A cell that fails does not stop the others.
+
+    Raises `StoreError` where the store fails, which ends all."""
     plans = plans_of([request for _, _, request in cells], device)
     found: list[tuple[str, str, Plan]] = []
     for (row, column, _), plan in zip(cells, plans, strict=True):
