@@ -55,7 +55,9 @@ Workers = Annotated[
 Executor = Annotated[
     str,
     typer.Option(
-        "--executor", envvar="BENCH_EXECUTOR", help="Who runs the shards: processes, or here (one job at a time)."
+        "--executor",
+        envvar="BENCH_EXECUTOR",
+        help="Who runs shards: processes, here (one job at a time), ray, or ray=HOST:PORT.",
     ),
 ]
 ShardTimeout = Annotated[

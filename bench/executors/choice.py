@@ -7,16 +7,20 @@ from collections.abc import Callable
 from bench.domain.errors import UsageError, closest
 from bench.executors.contract import Executor
 
-HERE, PROCESSES = "here", "processes"
-NAMES = (HERE, PROCESSES)
+HERE, PROCESSES, RAY = "here", "processes", "ray"
+NAMES = (HERE, PROCESSES, RAY)
 DEFAULT = PROCESSES
 
 
 def find_executor(name: str, device: Callable[[], str], workers: int | None = None) -> Executor:
-    """The executor with this name: 'here' runs one job at a time, 'processes' as many as the machine can, or `workers`.
+    """The executor with this name: 'here' runs one job at a time, 'processes' as many as the machine can, or `workers`,
+    'ray' as many as a cluster can, and 'ray=HOST:PORT' as many as the one there.
 
-    Raises `UsageError` for an unknown name, and for workers that cannot be.
+    Raises `UsageError` for an unknown name, for workers that cannot be, and for Ray where it is not installed.
     """
+    kind, _, address = name.partition("=")
+    if kind == RAY:
+        return _cluster(device, workers, address or None)
     from bench.executors.processes import Processes
 
     if name == PROCESSES:
@@ -26,3 +30,13 @@ def find_executor(name: str, device: Callable[[], str], workers: int | None = No
             raise UsageError(f"The executor 'here' runs one job at a time; leave out --workers {workers}.")
         return Processes(device, 1)
     raise UsageError(f"No executor is called {name!r}.{closest(name, NAMES)}")
+
+
+def _cluster(device: Callable[[], str], workers: int | None, address: str | None) -> Executor:
+    from importlib.util import find_spec
+
+    from bench.executors.cluster import Cluster
+
+    if find_spec("ray") is None:
+        raise UsageError("Ray is not installed; add it with `pip install 'defense-bench[ray]'`.")
+    return Cluster(device, workers, address)
