@@ -12,7 +12,9 @@ from typing import Any, cast
 from bench.domain.errors import PluginError, UsageError
 from bench.executors.contract import Report, Role, Seat
 from bench.executors.devices import default_workers
+from bench.executors.parcels import Parcel, files_of
 from bench.executors.wire import unpack
+from bench.identity.files import sha256_of
 
 LOOK_SECONDS = 1.0
 """How often it is looked which nodes there are."""
@@ -40,11 +42,12 @@ class RemoteSeat:
     place: str
     number: int
     actor: Any
+    parcel: Callable[[Any], Parcel]
     pending: Any = None
 
     def start(self, job: Any) -> None:
         """Send a job."""
-        self.actor.start.remote(self.number, self.role, job)
+        self.actor.start.remote(self.number, self.role, job, self.parcel(job))
         self.pending = self.actor.hear.remote(self.number)
 
     def close(self) -> None:
@@ -67,6 +70,7 @@ class Cluster:
     address: str | None = None
     _slots: dict[tuple[str, int], _Actor] = field(default_factory=dict)
     _count: itertools.count[int] = field(default_factory=itertools.count)
+    _contents: dict[str, Any] = field(default_factory=dict)
     _kind: str = ""
     _looked: float = 0.0
     _is_ours: bool = False
@@ -93,7 +97,7 @@ class Cluster:
     def seat(self, role: Role, place: str) -> Seat:
         """A new process at a slot."""
         actor = next(actor for actor in self._slots.values() if actor.name == place)
-        return RemoteSeat(role, place, next(self._count), actor.handle)
+        return RemoteSeat(role, place, next(self._count), actor.handle, self._parcel)
 
     def hear(self, busy: Sequence[Seat], seconds: float | None) -> Sequence[tuple[Seat, Report]]:
         """What the processes at the slots say."""
@@ -171,6 +175,18 @@ class Cluster:
                 handle = made.remote(self._kind)
                 name = f"{host} {key[0][:6]} {key[1]}.{next(self._count)}"
                 self._slots[key] = _Actor(name, handle, handle.up.remote())
+
+    def _parcel(self, job: Any) -> Parcel:
+        """The files of a job, each content put where the nodes can fetch it, once."""
+        import ray
+
+        found = {}
+        for path in files_of(job):
+            sha256 = sha256_of(path)
+            if sha256 not in self._contents:
+                self._contents[sha256] = ray.put(path.read_bytes())
+            found[str(path)] = sha256, self._contents[sha256]
+        return found
 
     def _forget(self, place: str) -> None:
         for key in [key for key, actor in self._slots.items() if actor.name == place]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
 from bench.executors.contract import Report, Role
+from bench.executors.parcels import Parcel, opened
 from bench.executors.wire import pack
 from bench.executors.worker import Worker
 
@@ -31,8 +36,12 @@ class Slot:
         """That it is there."""
         return True
 
-    def start(self, number: int, role: Role, job: object) -> None:
-        """Give a job to the process with this number, which is made where there is none."""
+    def start(self, number: int, role: Role, job: Any, parcel: Parcel) -> None:
+        """Give a job, and the files that are in its parcel, to the process with this number; it is made where there is
+        none."""
+        import ray
+
+        job = opened(job, parcel, ray.get, Path(tempfile.gettempdir()) / f"bench-{os.getuid()}")
         with self._lock:
             if number not in self._workers:
                 self._workers[number] = Worker(role, self._device)
