@@ -22,6 +22,8 @@ from bench.executors.life import live
 from bench.executors.wire import unpack
 
 _PRELOADED = ("torch", "bench.evaluation.crafting", "bench.evaluation.judging")
+_HIDDEN = ("BENCH_", "RAY_")
+"""How the names of what is nothing that a plugin need know begin in the environment."""
 _LIGHT = ("plan", "read")
 """Roles that need no torch, and start sooner without it."""
 ENDED = "A worker process ended without a word"
@@ -41,7 +43,7 @@ class Worker:
         context = _context(role)
         self.role, self.place = role, place or device
         self.connection, theirs = context.Pipe()
-        settings = {name: value for name, value in os.environ.items() if not name.startswith("BENCH_")}
+        settings = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)}
         self._process = context.Process(target=live, args=(role, device, theirs, {**settings, **(visible or {})}))
         self._process.start()
         theirs.close()
