@@ -19,7 +19,7 @@ REPLAYS = 4
 """Replays are short: one worker in so many is enough for them."""
 TRIES = 3
 """How often a job is begun whose process ends without a word."""
-NOWHERE_SECONDS = 60.0
+NOWHERE_SECONDS = 300.0
 """For so long a job waits for a place where it could run."""
 
 

@@ -124,6 +124,8 @@ class Cluster:
 
     def close(self) -> None:
         """End all actors, and the cluster where it was made here."""
+        if not self._kind:
+            return
         import ray
 
         for actor in self._slots.values():
@@ -148,7 +150,14 @@ class Cluster:
                     f"No Ray cluster answers at {self.address} ({error}); start one there with `ray start --head`."
                 ) from None
             cores = self.workers or default_workers("cpu", jobs)
-            ray.init(address="local", num_cpus=cores, include_dashboard=False, **options)
+            try:
+                ray.init(address="local", num_cpus=cores, include_dashboard=False, **options)
+            except Exception as failure:  # Ray raises nothing narrower where its own processes do not come up
+                ray.shutdown()
+                raise UsageError(
+                    f"Ray could not be started here ({failure}); the machine may be too busy. Start a cluster with "
+                    f"`ray start --head` first, or leave --executor ray out."
+                ) from None
         self._is_ours = True
 
     def _look(self, jobs: int) -> None:
