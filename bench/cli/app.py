@@ -59,10 +59,24 @@ def options(
 
 def build() -> typer.Typer:
     """The application with all its verbs."""
-    from bench.cli import check, compare, diagnose, evaluate, export, generate, merge, reading, sweep, train, upgrade
+    from bench.cli import (
+        check,
+        compare,
+        diagnose,
+        evaluate,
+        export,
+        generate,
+        merge,
+        prune,
+        reading,
+        sweep,
+        train,
+        upgrade,
+    )
 
     if not app.registered_commands:
-        for module in (evaluate, sweep, diagnose, train, generate, check, compare, merge, upgrade, export, reading):
+        running, keeping = (evaluate, sweep, diagnose, train, generate, check), (merge, prune, upgrade)
+        for module in (*running, compare, *keeping, export, reading):
             module.register(app)
     return app
 

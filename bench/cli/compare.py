@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli import options
+from bench.cli import crafted, options
 from bench.cli.console import print_json, stdout
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def compare(
     seed: Annotated[int, typer.Option("--seed", help="The bootstrap's seed.", min=0)] = 0,
     data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
     as_json: options.Json = False,
 ) -> None:
     """Compare defenses on the same samples: what only one of them gets right, and whether that is more than chance."""
@@ -42,7 +43,7 @@ def compare(
     from bench.report.comparison import compare as compared
     from bench.store.store import Store
 
-    store = Store(db, create=False)
+    store = Store(db, create=False, artifacts=artifacts)
     chosen = None if protocols is None else [find_protocol(name) for name in protocols]
     comparisons = compared(store, references, protocols=chosen, attacks=attacks or (), seed=seed)
     if output is not None:
@@ -50,6 +51,7 @@ def compare(
         from bench.report.exhibits import Gallery
 
         render(comparisons, Gallery(store, data_dir), output)
+        crafted.tell_missed(store)
     if as_json:
         print_json({"comparisons": [each.document() for each in comparisons], "page": output and str(output)})
         return

@@ -36,6 +36,7 @@ def diagnose(
     device: options.Device = "auto",
     workers: options.Workers = None,
     db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
     as_json: options.Json = False,
 ) -> None:
     """Examine a defense: attacks of known strength, larger budgets, gradients, rounding, the binarization test.
@@ -63,7 +64,7 @@ def diagnose(
         epsilon=None if epsilon is None else parse_epsilon(epsilon),
         samples=SAMPLES if samples is None else samples,
     )
-    store = Store(db)
+    store = Store(db, artifacts=artifacts)
     found, problems = _examined(request, norm, store, device, workers, as_json)
     checks = examine(found)
     if as_json:

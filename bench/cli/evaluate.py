@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import options, panels
+from bench.cli import crafted, options, panels
 from bench.cli.console import print_json, stderr, stdout
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
@@ -60,6 +60,8 @@ def evaluate(
     shard_timeout: options.ShardTimeout = None,
     replay: options.Replay = options.DEFAULT_REPLAY,
     db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
+    images: options.Images = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan and what is left to do; run nothing.")
     ] = False,
@@ -102,24 +104,33 @@ def evaluate(
         passes=passes,
     )
     plans = list(map(_planned, plans_of(seeded_requests(request, seeds), device)))
-    store = Store(db)
+    store = Store(db, artifacts=artifacts)
     if dry_run:
-        documents = [_work(plan, store, as_json) for plan in plans]
+        documents = [_work(plan, store, images, as_json) for plan in plans]
         if as_json:
             print_json(documents if seeds > 1 else documents[0])
         return
     evaluations = _run(plans, store, device, data_dir, workers, replay, executor, shard_timeout, as_json)
+    remade = crafted.craft_again(plans, store, device, data_dir, workers, as_json) if images else []
     results = [_result(evaluation, store) for evaluation in evaluations]
     found = panels.seeds_document(evaluations, results, store) if seeds > 1 else None
     if as_json:
-        documents = [_document(*pair) for pair in zip(evaluations, results, strict=True)]
+        documents = [
+            {**_document(*pair), "images": crafted.document(pair[0].plan, store, remade)}
+            for pair in zip(evaluations, results, strict=True)
+        ]
         print_json(documents[0] if seeds == 1 else {**(found or {}), "runs": documents})
     for evaluation, result in zip(evaluations, results, strict=True):
         panels.show_failures(evaluation.failures)
+        crafted.show_conflicts(evaluation.conflicts)
         if result is not None and not as_json:
             panels.show_result(result, evaluation, store.location)
     if found and not as_json:
         panels.show_seeds(found)
+    if not as_json:
+        crafted.tell_absent(plans, store)
+    if crafted.failed(remade):
+        raise typer.Exit(FAILED)
     _leave(evaluations, results, fail_under)
 
 
@@ -217,8 +228,9 @@ def _leave(evaluations: list[Evaluation], results: list[Result | None], fail_und
         raise typer.Exit(BELOW)
 
 
-def _work(plan: Plan, store: Store, as_json: bool) -> dict[str, Any]:
+def _work(plan: Plan, store: Store, images: bool, as_json: bool) -> dict[str, Any]:
     """What is left to do for a plan; printed unless it will be printed as JSON."""
+    from bench.evaluation.remaking import lacking
     from bench.evaluation.work import remaining
 
     work = remaining(plan, store)
@@ -226,11 +238,13 @@ def _work(plan: Plan, store: Store, as_json: bool) -> dict[str, Any]:
         "shards": len(plan.shards()),
         "to_compute": len(work.ready) + len(work.to_craft),
         "to_craft": len(work.to_craft),
+        **({"to_craft_again": sum(len(gone.shards) for gone in lacking([plan], store))} if images else {}),
     }
     if not as_json:
         panels.show_plan(plan)
+        again = f", those of {counts['to_craft_again']} finished ones again" if images else ""
         stdout.print(
             f"{counts['to_compute']} of {counts['shards']} shards are to be computed; images of {counts['to_craft']} "
-            f"are to be crafted first. Nothing was run."
+            f"are to be crafted first{again}. Nothing was run."
         )
     return {"plan": plan.digest, **counts, "document": plan.document()}

@@ -20,6 +20,7 @@ def merge(
         list[str], typer.Argument(metavar="OTHER.DB...", help="Stores to merge from; they are not changed.")
     ],
     db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
     data_dir: options.DataDir = None,
     claimed: Annotated[
         bool, typer.Option("--claimed", help="Take what cannot be checked as well, marked as claimed by its store.")
@@ -40,7 +41,7 @@ def merge(
     found = []
     with ExitStack() as stack:
         lent = [stack.enter_context(lend(other)) for other in others]  # all of them, before anything is written
-        store, examine = Store(db), Rejudge(data_dir)
+        store, examine = Store(db, artifacts=artifacts), Rejudge(data_dir)
         for other in lent:
             with training_progress(stderr, f"[bold]{escape(other.location)}[/]", quiet=as_json) as watch:
                 found.append(run(store, other, examine, watch, claimed=claimed))
@@ -79,7 +80,7 @@ def _show(merged: Merged) -> None:
     if merged.missing:
         stdout.print(
             f"[yellow bold]Missing[/] {counted(merged.missing, 'file')} of crafted images are sound in neither store; "
-            f"evaluating again makes them anew.",
+            f"`bench evaluate` or `bench sweep` with --images crafts them again.",
             highlight=False,
             soft_wrap=True,
         )

@@ -75,6 +75,19 @@ Replay = Annotated[
 Database = Annotated[
     str, typer.Option("--db", envvar="BENCH_DB", help="The store: a SQLite file, or a PostgreSQL URL.")
 ]
+Artifacts = Annotated[
+    str | None,
+    typer.Option(
+        "--artifacts",
+        envvar="BENCH_ARTIFACTS",
+        metavar="PLACE",
+        help="Where crafted images lie, if not beside the database: a folder, or a URL such as s3://bucket/folder.",
+    ),
+]
+Images = Annotated[
+    bool,
+    typer.Option("--images", help="Craft missing images of finished shards again, and check them by their hash."),
+]
 Device = Annotated[
     str,
     typer.Option(

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bench.cli import options, panels, watching
+from bench.cli import crafted, options, panels, watching
 from bench.cli.console import print_json, stdout
 from bench.cli.models import list_models
 from bench.domain.errors import UsageError
@@ -85,6 +85,7 @@ def report(
         typer.Option("--until-idle", metavar="SECONDS", min=0, help="Stop watching when none has landed for so long."),
     ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
     as_json: options.Json = False,
 ) -> None:
     """Render the leaderboards as one self-contained HTML page."""
@@ -97,7 +98,7 @@ def report(
         raise UsageError("--until-idle says when to stop watching; add --watch.")
     known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
     models = [model for name in published or () for model in defenses.find(name).models()]
-    store = Store(db, create=False)
+    store = Store(db, create=False, artifacts=artifacts)
 
     def draw(refresh: int | None) -> Path:
         return render(
@@ -113,6 +114,7 @@ def report(
         watching.watch(store, draw, until_idle, quiet=as_json)
     else:
         draw(None)
+    crafted.tell_missed(store)
     if as_json:
         print_json({"page": str(output)})
     else:

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bench.cli import options, panels
+from bench.cli import crafted, options, panels
 from bench.cli.console import print_json, stderr, stdout
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
@@ -55,6 +55,8 @@ def sweep(
     shard_timeout: options.ShardTimeout = None,
     replay: options.Replay = options.DEFAULT_REPLAY,
     db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
+    images: options.Images = False,
     as_json: options.Json = False,
 ) -> None:
     """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
@@ -97,7 +99,7 @@ def sweep(
         epsilons=tuple(dict.fromkeys(map(parse_epsilon, epsilon or ()))) or (None,),
         seeds=first or (None,),
     ).spelled_out(dataset)
-    cells, store = axes.cells(request), Store(db)
+    cells, store = axes.cells(request), Store(db, artifacts=artifacts)
     done: list[tuple[Cell, Result | None]] = []
     with EvaluationProgress(stderr, quiet=as_json) as progress:
         progress.cells(len(cells))
@@ -106,13 +108,15 @@ def sweep(
             progress.cell_done(_line(*done[-1]))
     places = {(row, column): place for place, (row, column, _) in enumerate(cells)}
     done.sort(key=lambda pair: places[pair[0].defense, pair[0].attack])
+    plans = [cell.evaluation.plan for cell, _ in done if cell.evaluation is not None]
+    remade = crafted.craft_again(plans, store, device, data_dir, workers, as_json) if images else []
     if as_json:
         print_json([_document(cell, result) for cell, result in done])
     else:
         stdout.print(_table(done, axes))
         _show_corruptions([result for _, result in done if result is not None])
         _show_problems(done)
-    if any(cell.failed or (result is not None and result.invalid) for cell, result in done):
+    if crafted.failed(remade) or any(cell.failed or (result is not None and result.invalid) for cell, result in done):
         raise typer.Exit(FAILED)
 
 
@@ -199,6 +203,7 @@ def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:
             stderr.print(f"[red bold]Failed[/] {where}: {escape(cell.problem)}", highlight=False, soft_wrap=True)
         elif cell.evaluation is not None:
             panels.show_failures(cell.evaluation.failures)
+            crafted.show_conflicts(cell.evaluation.conflicts)
 
 
 def _document(cell: Cell, result: Result | None) -> dict[str, object]:

@@ -45,10 +45,12 @@ class _Entry:
 class Agenda:
     """The shards to run, and what becomes of the plans as shards end.
 
-    Images are crafted once for all plans that wait for them, and have the turn of the first of these.
+    Images are crafted once for all plans that wait for them, and have the turn of the first of these. `uncrafted` are
+    the shards of each plan for which images were or are to be crafted.
     """
 
     trips: list[Trip] = field(default_factory=list)
+    uncrafted: dict[str, frozenset[int]] = field(default_factory=dict)
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _crafting: dict[str, Plan] = field(default_factory=dict)
     _waits: dict[tuple[str, int], list[tuple[str, Shard]]] = field(default_factory=dict)
@@ -74,6 +76,7 @@ class Agenda:
         for shard in work.ready:
             self.trips.append(Trip(plan, shard, (position, 1, shard.index), work.crafted.get(shard.index)))
         if work.crafting is not None:
+            self.uncrafted[plan.digest] = frozenset(shard.index for shard in work.to_craft)
             for shard in work.to_craft:
                 self._crafting.setdefault(work.crafting.digest, work.crafting)
                 self._waits.setdefault((work.crafting.digest, shard.index), []).append((plan.digest, shard))
@@ -118,6 +121,18 @@ class Agenda:
             Trip(found.evaluation.plan, shard, (found.positions[0], 1, shard.index), crafted)
             for found, shard in ((self._entries[digest], shard) for digest, shard in waiting)
         ]
+
+    def craft_first(self, trip: Trip) -> Trip | None:
+        """The images of a shard are gone since the agenda was made: it waits for others; where nobody crafts these yet,
+        the trip that does."""
+        crafting = trip.plan.crafting()
+        assert crafting is not None  # it has images of another plan
+        key = crafting.digest, trip.shard.index
+        is_new = key not in self._waits
+        self._waits.setdefault(key, []).append((trip.plan.digest, trip.shard))
+        known = self.uncrafted.get(trip.plan.digest, frozenset())
+        self.uncrafted[trip.plan.digest] = known | {trip.shard.index}
+        return Trip(crafting, trip.shard, (trip.rank[0], 0, trip.shard.index)) if is_new else None
 
     def is_left(self, trip: Trip) -> bool:
         """Whether a shard is still to be run."""

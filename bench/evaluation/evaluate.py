@@ -9,6 +9,7 @@ from bench.domain.plan import Plan
 from bench.evaluation.agenda import Agenda
 from bench.evaluation.archive import Archive
 from bench.evaluation.crew import Crew
+from bench.evaluation.images import crafted_otherwise
 from bench.evaluation.queue import Queue
 from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
 from bench.executors.choice import DEFAULT
@@ -50,4 +51,8 @@ def evaluate_all(
     Plans that need the same images wait for one crafting of them. Raises `StoreError` where the store fails, which ends
     all.
     """
-    yield from Queue(site, Agenda.of(plans, site.store, only)).ended()
+    agenda = Agenda.of(plans, site.store, only)
+    for position, evaluation in Queue(site, agenda).ended():
+        again = agenda.uncrafted.get(evaluation.plan.digest, frozenset())
+        evaluation.conflicts += crafted_otherwise(evaluation.plan, again, site.store)
+        yield position, evaluation

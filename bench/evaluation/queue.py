@@ -14,6 +14,7 @@ from bench.evaluation.run import Evaluation, Site
 from bench.evaluation.untouched import Untouched
 from bench.evaluation.waiting import BEGINS, FOLLOWS, REPLAYED, Job
 from bench.executors.contract import Report, Role
+from bench.store.artifacts import LackingError
 
 STAGES = {"judge": "judging", "replay": "judging again"}
 """What is told of the stages whose own notes say nothing to a reader; an attack's do."""
@@ -57,7 +58,15 @@ class Queue:
         """What a worker is to do for a shard now; None where nothing is left to do, or not yet."""
         if not self._agenda.is_left(trip):
             return None
-        return self._guarded(trip, lambda: self._asked(role, trip, trip.errand or self._begun(trip)))
+        try:
+            return self._guarded(trip, lambda: self._asked(role, trip, trip.errand or self._begun(trip)))
+        except LackingError:
+            if trip.shard.index in self._agenda.uncrafted.get(trip.plan.digest, ()):
+                raise  # they were just made
+            first = self._agenda.craft_first(trip)
+            if first is not None:
+                self._await(first)
+            return None
 
     def _begun(self, trip: Trip) -> Errand:
         site, plan, shard = self._site, trip.plan, trip.shard

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 
 from bench.domain.blame import blame
 from bench.domain.dataset import ImageSet
-from bench.domain.errors import BenchError, StoreError
+from bench.domain.errors import BenchError
 from bench.domain.outcome import Outcome
 from bench.domain.plan import FIRST_HARNESS, Plan, Spec
 from bench.evaluation.admissibility import refusal
@@ -23,6 +23,7 @@ from bench.loading.determinism import exact
 from bench.loading.images import open_images
 from bench.registry import datasets
 from bench.store.agreement import TOLERANCE, close
+from bench.store.artifacts import LackingError, UnreachableError
 from bench.store.merge import Examined, keeps_images
 
 if TYPE_CHECKING:
@@ -161,12 +162,12 @@ def _arrays(record: ShardRecord, folders: Sequence[Artifacts]) -> dict[str, NDAr
     name, damaged = record.perturbed_sha256, False
     for folder in folders:
         try:
-            if folder.holds(name):
-                return folder.read_all(name)
-            damaged = damaged or folder.path(name).exists()
-        except OSError as error:
-            raise _AbsentError(f"its file of crafted images cannot be opened ({error.strerror})") from None
-        except (SafetensorError, StoreError, LookupError, TypeError, ValueError) as error:
+            return folder.read_all(name)
+        except LackingError as error:
+            damaged = damaged or error.damaged
+        except UnreachableError as error:
+            raise _AbsentError(f"its file of crafted images cannot be opened ({error.reason})") from None
+        except (SafetensorError, LookupError, TypeError, ValueError) as error:
             raise _WrongError(f"shard {record.number}: its crafted images cannot be read ({error})") from None
     if damaged:
         raise _WrongError(f"shard {record.number}: its file of crafted images is damaged; its name is another's hash")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.domain.errors import StoreError, UsageError
-from bench.store.artifacts import Artifacts, artifacts_beside
+from bench.store.artifacts import Artifacts, place_of
 from bench.store.connect import without_password
 from bench.store.copying import copy_database
 from bench.store.store import Store
@@ -48,4 +48,4 @@ def lend(location: str) -> Iterator[Lent]:
         except StoreError as error:
             raise StoreError(str(error).replace(str(copy), str(path))) from None
         with closing(store):
-            yield Lent(location, path, store, Artifacts(artifacts_beside(path)))
+            yield Lent(location, path, store, Artifacts(place_of(None, path)))

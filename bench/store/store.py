@@ -14,9 +14,10 @@ from bench.domain.errors import StoreError, UsageError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
-from bench.store.artifacts import Artifacts, artifacts_beside
+from bench.store.artifacts import Artifacts, place_of
 from bench.store.claims import Claims
 from bench.store.opening import open_database
+from bench.store.places.place import Place
 from bench.store.records import Conflict, ShardRecord, Stamp, Whole
 from bench.store.schema import ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow
 from bench.store.sessions import Sessions
@@ -39,14 +40,16 @@ _DOCUMENT, _PLACES = cast(PlanRow.document, Text), cast(PlanRow.places, Text)
 
 
 class Store:
-    """The results: `Store("results.db")`, or a PostgreSQL URL. Crafted images lie beside it, in `artifacts`; `claims`
-    says who is at work on what.
+    """The results: `Store("results.db")`, or a PostgreSQL URL; `claims` says who is at work on what. Crafted images lie
+    beside it, or in the place that `artifacts` names: a folder, or a URL such as s3://bucket/folder.
 
     `location` names it in messages, without a password; `url` opens it again, in another process too. Without `create`
     it is only read: nothing is made or upgraded, and an older bench's store opens as it is. Raises `StoreError`.
     """
 
-    def __init__(self, location: str | Path, *, create: bool = True) -> None:
+    def __init__(
+        self, location: str | Path, *, create: bool = True, artifacts: str | Path | Place | None = None
+    ) -> None:
         opened = open_database(location, create=create)
         self.url = str(location)
         self.location = opened.address.shown
@@ -55,7 +58,7 @@ class Store:
         self._sessions = Sessions(opened.engine, self.location, opened.refusal)
         self.claims = Claims(self._sessions)
         weakref.finalize(self, self._engine.dispose)
-        self.artifacts = Artifacts(artifacts_beside(self.path))
+        self.artifacts = Artifacts(place_of(artifacts, self.path))
 
     def plans(self) -> list[Plan]:
         """All plans with at least one finished shard, oldest first, with the places of their files on this machine.

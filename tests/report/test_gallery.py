@@ -66,7 +66,7 @@ def test_without_images_the_page_says_why_and_shows_the_rest(crafted: Store, tmp
     for file in crafted.artifacts.folder.rglob("*.safetensors"):
         file.unlink()
     text = render(crafted, tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "not shown, for crafted images are missing beside the store" in text
+    assert "not shown, for crafted images are missing; the same evaluations with --images" in text
     assert "What is taken for what" in text
 
 

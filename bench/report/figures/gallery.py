@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from bench.domain.errors import DataError, StoreError
-from bench.report.exhibits import Exhibit, Gallery, pick
+from bench.report.exhibits import Exhibit, pick
 from bench.report.figures.drawing import Reader, columns, named_rows, usable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.domain.outcomes import Outcomes
+    from bench.domain.plan import Plan
     from bench.report.leaderboards import Leaderboard
     from bench.report.rows import Row
 
@@ -59,6 +60,13 @@ class Exhibition:
     reason: str = ""
 
 
+class Shows(Protocol):
+    """What a sample of a plan is shown by: a gallery, or whoever wants to know what a gallery would be asked for."""
+
+    def show(self, plan: Plan, sample: int, predictions: Iterable[tuple[str, Sequence[int]]]) -> Exhibit:
+        """The exhibit of a sample, one of the plan's indices that has an outcome."""
+
+
 class Allowance:
     """What is left of the letters that a page's images may take."""
 
@@ -73,7 +81,7 @@ class Allowance:
         return not self.refused
 
 
-def exhibition(board: Leaderboard, read: Reader, gallery: Gallery, allowance: Allowance) -> Exhibition | None:
+def exhibition(board: Leaderboard, read: Reader, gallery: Shows, allowance: Allowance) -> Exhibition | None:
     """The hardest and the most disputed samples of the ranked defenses; None where no sample falls to any of them."""
     ranked = [(label, row) for label, row in named_rows(board) if row.survival is not None]
     if not ranked:
@@ -87,7 +95,7 @@ def exhibition(board: Leaderboard, read: Reader, gallery: Gallery, allowance: Al
         name = board.example.dataset.name
         return Exhibition((), f"the images of {name} are not at hand; --data-dir names the folder that holds them.")
     except StoreError:
-        return Exhibition((), "crafted images are missing beside the store; the same evaluations make them anew.")
+        return Exhibition((), "crafted images are missing; the same evaluations with --images make them anew.")
     granted = [
         replace(room, specimens=tuple(one for one in room.specimens if allowance.grants(one.exhibit))) for room in rooms
     ]
@@ -100,7 +108,7 @@ def _rooms(
     ranked: Sequence[tuple[str, Row]],
     survival: NDArray[np.float64],
     read: Reader,
-    gallery: Gallery,
+    gallery: Shows,
 ) -> Iterator[Room]:
     plan = next(filter(usable, ranked[0][1].found)).plan
     labels = read(plan).label
@@ -164,7 +172,7 @@ def _specimen(
     at: int,
     misled: Mapping[int, NDArray[np.bool_]],
     read: Reader,
-    gallery: Gallery,
+    gallery: Shows,
 ) -> Specimen:
     """The sample at this place of the plans, which some attack misleads some defense with."""
     # of attacks that mislead equally many the weakest says most

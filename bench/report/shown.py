@@ -1,0 +1,42 @@
+"""Which crafted images the page of a store shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from bench.report.exhibits import Exhibit
+from bench.report.figures.drawing import reader
+from bench.report.figures.gallery import Allowance, exhibition
+from bench.report.leaderboards import leaderboards
+
+if TYPE_CHECKING:
+    from bench.domain.plan import Plan
+    from bench.protocols import Protocol
+    from bench.store.store import Store
+
+
+def shown(store: Store, protocols: Iterable[Protocol] | None = None) -> frozenset[str]:
+    """The hashes of the files of which the leaderboards of these protocols (the built-in ones by default) and all
+    others show a sample; none is read."""
+    read, noted = reader(store), _Noted(store)
+    for board in leaderboards(store, protocols):
+        exhibition(board, read, noted, Allowance())
+    return frozenset(noted.files)
+
+
+class _Noted:
+    """A gallery that shows nothing, and notes which files it would have read."""
+
+    def __init__(self, store: Store) -> None:
+        self.files: set[str] = set()
+        self._store = store
+        self._known: dict[str, dict[int, str]] = {}
+
+    def show(self, plan: Plan, sample: int, predictions: Iterable[tuple[str, Sequence[int]]]) -> Exhibit:
+        """An exhibit without images, which takes no room."""
+        if plan.digest not in self._known:
+            hashes = {shard.number: shard.perturbed_sha256 for shard in self._store.shards(plan)}
+            self._known[plan.digest] = hashes
+        self.files.add(self._known[plan.digest][plan.indices.index(sample) // plan.shard_size])
+        return Exhibit(sample, "", "", "", "", 1, ())

@@ -1,0 +1,1 @@
+"""Where files of crafted images lie: a folder, memory, or what a URL names."""
