@@ -37,10 +37,12 @@ def fill(session: Session, plan: Plan, shards: Iterable[Whole]) -> Filled:
     """
     offered = list(shards)
     computed = [record.number for record, _ in offered if record.origin is None]
-    add_plan(session, plan, computed_here=len(computed) == len(offered))
     # Whoever fills the same plan waits here; what is missing below is missing until the transaction is over.
-    session.execute(select(PlanRow.digest).where(PlanRow.digest == plan.digest).with_for_update(key_share=True))
-    found = session.execute(select(ShardRow.number, ShardRow.id).where(ShardRow.plan == plan.digest))
+    add_plan(session, plan, computed_here=len(computed) == len(offered), alone=True)
+    query = select(ShardRow.number, ShardRow.id).where(ShardRow.plan == plan.digest)
+    if len(offered) == 1:
+        query = query.where(ShardRow.number == offered[0][0].number)
+    found = session.execute(query)
     present = {row.number: row.id for row in found}
     missing = [(record, outcomes) for record, outcomes in offered if record.number not in present]
     rest = [(record, outcomes) for record, outcomes in offered if record.number in present]
@@ -59,9 +61,15 @@ def fill(session: Session, plan: Plan, shards: Iterable[Whole]) -> Filled:
     return Filled(0 if conflicts else len(missing), len(rest) - len(conflicts), conflicts)
 
 
-def add_plan(session: Session, plan: Plan, computed_here: bool) -> None:
-    """The plan, unless it is there; only runs of this store say where its files lie, the newest of them."""
-    known = session.execute(select(PlanRow.places).where(PlanRow.digest == plan.digest)).one_or_none()
+def add_plan(session: Session, plan: Plan, computed_here: bool, alone: bool = False) -> None:
+    """The plan, unless it is there; only runs of this store say where its files lie, the newest of them.
+
+    `alone`: nobody else gets past this for the same plan before the transaction is over.
+    """
+    query = select(PlanRow.places).where(PlanRow.digest == plan.digest)
+    if alone:
+        query = query.with_for_update(key_share=True)
+    known = session.execute(query).one_or_none()
     places = (plan.places or None) if computed_here else None
     if known is None:
         row = inserting(session, PlanRow).values(
@@ -75,6 +83,7 @@ def add_plan(session: Session, plan: Plan, computed_here: bool) -> None:
             places=places,
         )
         session.execute(row.on_conflict_do_nothing())
+        session.execute(query)  # somebody else may have been faster
     elif computed_here and (known.places or None) != places:
         session.execute(update(PlanRow).where(PlanRow.digest == plan.digest).values(places=places))
 
