@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.domain.defense import Watch
     from bench.domain.outcome import ShardResult
     from bench.domain.plan import Plan
+    from bench.store.records import ShardRecord
 
 
 class _Amount(ProgressColumn):
@@ -94,7 +95,7 @@ class EvaluationProgress:
             self._shards[key] = self._progress.add_task(f"  {name}, shard {shard}", total=None, note="", whole=False)
         self._progress.update(self._shards[key], completed=done, total=total, note=note)
 
-    def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
+    def finished(self, plan: Plan, shard: int, result: ShardResult | ShardRecord | None) -> None:
         self._finished.add((plan.digest, shard))
         task = self._shards.pop((plan.digest, shard), None)
         if task is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.domain.plan import Plan, Shard
 from bench.evaluation.run import Evaluation, Failure
 from bench.evaluation.work import Work, remaining
-from bench.store.records import Conflict
+from bench.store.records import Conflict, ShardRecord
 from bench.store.store import Store
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass
 class Trip:
     """A shard of a plan that is to be run: its turn, the images that are `crafted` already, its errand once it has
-    begun, and the seconds that its jobs have taken."""
+    begun, and the seconds that its jobs have taken. One that is run `again` is stored, and only its images are gone."""
 
     plan: Plan
     shard: Shard
@@ -29,6 +29,7 @@ class Trip:
     crafted: str | None = None
     errand: Errand | None = None
     worked: float = 0.0
+    again: bool = False
 
 
 @dataclass
@@ -106,21 +107,31 @@ class Agenda:
         needed = {index for digest, index in self._waits if digest == plan.digest}
         return "judging", len(plan.shards()), len(entry.left | needed)
 
-    def done(self, trip: Trip, crafted: str, conflict: Conflict | None) -> list[Trip]:
-        """A shard was stored; the shards that waited for its images, which are `crafted` now."""
+    def done(self, trip: Trip, crafted: str, conflict: Conflict | None, here: bool = True) -> list[Trip]:
+        """A shard was stored, `here` or by another run; those that waited for its images, which are `crafted` now."""
         entry, waiting = self._entries.get(trip.plan.digest), self._waits.pop(_key(trip), [])
         if entry is not None and trip.shard.index in entry.left:
-            entry.evaluation.computed += 1
+            entry.evaluation.computed += here
             self._strike(entry, trip.shard.index)
         elif waiting:
             entry = self._entries[waiting[0][0]]
-            entry.evaluation.crafted += 1
+            entry.evaluation.crafted += here
         if conflict is not None and entry is not None:
             entry.evaluation.conflicts.append(conflict)
         return [
             Trip(found.evaluation.plan, shard, (found.positions[0], 1, shard.index), crafted)
             for found, shard in ((self._entries[digest], shard) for digest, shard in waiting)
         ]
+
+    def lacks_images(self, trip: Trip, record: ShardRecord, store: Store) -> bool:
+        """Whether a stored shard must be run again, for others wait for its images and these are gone."""
+        return _key(trip) in self._waits and not store.artifacts.holds(record.perturbed_sha256)
+
+    def following(self, trip: Trip) -> list[int]:
+        """The plan's shards that are left and come after this one, in their order."""
+        entry, digest = self._entries.get(trip.plan.digest), trip.plan.digest
+        left = {index for plan, index in self._waits if plan == digest} | (entry.left if entry else set())
+        return sorted(index for index in left if index > trip.shard.index)
 
     def craft_first(self, trip: Trip) -> Trip | None:
         """The images of a shard are gone since the agenda was made: it waits for others; where nobody crafts these yet,

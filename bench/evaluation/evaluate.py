@@ -12,6 +12,7 @@ from bench.evaluation.crew import Crew
 from bench.evaluation.images import crafted_otherwise
 from bench.evaluation.queue import Queue
 from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
+from bench.evaluation.sharing import Share
 from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
 from bench.store.store import Store
@@ -52,7 +53,8 @@ def evaluate_all(
     all.
     """
     agenda = Agenda.of(plans, site.store, only)
-    for position, evaluation in Queue(site, agenda).ended():
-        again = agenda.uncrafted.get(evaluation.plan.digest, frozenset())
-        evaluation.conflicts += crafted_otherwise(evaluation.plan, again, site.store)
-        yield position, evaluation
+    with Share(site.store) as share:
+        for position, evaluation in Queue(site, agenda, share).ended():
+            again = agenda.uncrafted.get(evaluation.plan.digest, frozenset())
+            evaluation.conflicts += crafted_otherwise(evaluation.plan, again, site.store)
+            yield position, evaluation

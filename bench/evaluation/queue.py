@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,20 +12,27 @@ from bench.domain.plan import Plan
 from bench.evaluation.agenda import Agenda, Trip
 from bench.evaluation.errand import Errand
 from bench.evaluation.run import Evaluation, Site
+from bench.evaluation.sharing import Share
 from bench.evaluation.untouched import Untouched
 from bench.evaluation.waiting import BEGINS, FOLLOWS, REPLAYED, Job
 from bench.executors.contract import Report, Role
 from bench.store.artifacts import LackingError
+from bench.store.records import ShardRecord
 
 STAGES = {"judge": "judging", "replay": "judging again"}
 """What is told of the stages whose own notes say nothing to a reader; an attack's do."""
 
 
+PAUSE = 0.2
+"""Seconds to wait where there is nothing to do but what other runs are at."""
+
+
 class Queue:
     """The errands of many plans, which go their way side by side; only here is anything stored."""
 
-    def __init__(self, site: Site, agenda: Agenda) -> None:
-        self._site, self._agenda = site, agenda
+    def __init__(self, site: Site, agenda: Agenda, share: Share) -> None:
+        self._site, self._agenda, self._share = site, agenda, share
+        self._aside: list[Trip] = []
         self._untouched = Untouched(site.store)
         self._models: dict[str, str] = {}
 
@@ -35,9 +43,17 @@ class Queue:
             for trip in self._agenda.trips:
                 self._await(trip)
             yield from self._agenda.ended()
-            for job, report in crew.reports():
-                self._heed(job, report)
+            while True:
+                for job, report in crew.reports():
+                    self._heed(job, report)
+                    self._look()
+                    yield from self._agenda.ended()
+                if not self._aside:
+                    break
+                self._look()
                 yield from self._agenda.ended()
+                if self._aside:
+                    time.sleep(PAUSE)
         finally:
             crew.abandon()
         yield from self._agenda.ended()
@@ -58,6 +74,9 @@ class Queue:
         """What a worker is to do for a shard now; None where nothing is left to do, or not yet."""
         if not self._agenda.is_left(trip):
             return None
+        if trip.errand is None and not self._takes(trip):
+            self._aside.append(trip)
+            return None
         try:
             return self._guarded(trip, lambda: self._asked(role, trip, trip.errand or self._begun(trip)))
         except LackingError:
@@ -67,6 +86,33 @@ class Queue:
             if first is not None:
                 self._await(first)
             return None
+
+    def _takes(self, trip: Trip) -> bool:
+        self._share.doing = f"{trip.plan.attack.name} on {trip.plan.defense.name}"
+        return self._share.take(trip.plan, trip.shard.index, lambda: self._agenda.following(trip), again=trip.again)
+
+    def _look(self) -> None:
+        """Take up again what other runs have finished or left lying, of the shards that they were at."""
+        others = self._share.look() if self._aside else None
+        if others is None:
+            return
+        stored: dict[str, dict[int, ShardRecord]] = {}
+        aside, self._aside = self._aside, []
+        for trip in aside:
+            digest, number = trip.plan.digest, trip.shard.index
+            if digest not in stored:
+                stored[digest] = {record.number: record for record in self._site.store.shards(trip.plan)}
+            record = stored[digest].get(number)
+            if record is None and (digest, number) in others:
+                self._aside.append(trip)
+            elif record is None or self._agenda.lacks_images(trip, record, self._site.store):
+                trip.again = record is not None
+                self._await(trip)
+            else:
+                self._tell(trip.plan)
+                for waiting in self._agenda.done(trip, record.perturbed_sha256, None, here=False):
+                    self._await(waiting)
+                self._site.observer.finished(trip.plan, number, record)
 
     def _begun(self, trip: Trip) -> Errand:
         site, plan, shard = self._site, trip.plan, trip.shard
@@ -120,6 +166,7 @@ class Queue:
             known = self._site.crew.introductions.setdefault(self._model(trip.plan), data.introduction)
             for plan, result in errand.decided(data, known):
                 conflict = self._site.store.add(plan, result)
+                self._share.give_back(plan, result.index, is_stored=True)
                 if plan.is_untouched:
                     self._untouched.learn(plan, result)
                 if plan.digest == trip.plan.digest:
@@ -148,6 +195,7 @@ class Queue:
     def _failed(self, trip: Trip, sentence: str, details: str) -> None:
         self._tell(trip.plan)
         self._agenda.failed(trip, sentence, details)
+        self._share.give_back(trip.plan, trip.shard.index, is_stored=False)
         self._site.observer.finished(trip.plan, trip.shard.index, None)
         self._over(trip)
 

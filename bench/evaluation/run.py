@@ -12,7 +12,7 @@ from bench.evaluation.crew import Crew
 from bench.store.store import Store
 
 if TYPE_CHECKING:
-    from bench.store.records import Conflict
+    from bench.store.records import Conflict, ShardRecord
 
 REPLAYED = 8
 """How many images of a shard are judged again in another process, unless a run asks for more."""
@@ -27,8 +27,8 @@ class Observer(Protocol):
     def progressed(self, digest: str, shard: int, done: float, total: float, note: str) -> None:
         """A shard got further."""
 
-    def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
-        """A shard was stored (its result), or failed (None)."""
+    def finished(self, plan: Plan, shard: int, result: ShardResult | ShardRecord | None) -> None:
+        """A shard was stored (its result, or what is known of it where another run was faster), or failed (None)."""
 
 
 @dataclass(frozen=True)

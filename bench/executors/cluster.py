@@ -36,7 +36,7 @@ class _Actor:
 
 @dataclass
 class RemoteSeat:
-    """A process at a slot; `pending` is what it will say next."""
+    """A process at a slot; `pending` is what it will say next, `begun` that it was given its job."""
 
     role: Role
     place: str
@@ -44,10 +44,11 @@ class RemoteSeat:
     actor: Any
     parcel: Callable[[Any], Parcel]
     pending: Any = None
+    begun: Any = None
 
     def start(self, job: Any) -> None:
         """Send a job."""
-        self.actor.start.remote(self.number, self.role, job, self.parcel(job))
+        self.begun = self.actor.start.remote(self.number, self.role, job, self.parcel(job))
         self.pending = self.actor.hear.remote(self.number)
 
     def close(self) -> None:
@@ -111,6 +112,8 @@ class Cluster:
             try:
                 said = [Report(*unpack(content)) for content in ray.get(pending)]
                 found += [(seat, report) for report in said]
+                if not said and ray.wait([seat.begun], timeout=0)[0]:
+                    ray.get(seat.begun)  # which says why it was not
                 over = any(report.finished for report in said)
                 seat.pending = None if over else seat.actor.hear.remote(seat.number)
             except ray.exceptions.RayError as error:

@@ -1,0 +1,109 @@
+"""Several runs on one store: each shard is taken under a lease, and what another run is at is waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+
+from bench.domain.errors import StoreError
+from bench.domain.plan import Plan
+from bench.store.store import Store
+
+LEASE = 60.0
+"""Seconds for which a shard is held; so long others wait for a run that was killed."""
+BEATS = 4
+"""How often in that time a run says that it lives."""
+LOOK = 2.0
+"""Seconds between two looks at what other runs do."""
+MOST, BRISK = 64, 1.0
+"""How many shards are taken at once at most, and how soon these must be used up for more of them: what takes longer
+than a blink is taken one by one, so that every run finds some."""
+
+
+@dataclass
+class Share:
+    """What one run holds of a store; a context manager that gives back what is left.
+
+    A lease saves work and guards nothing: a shard that two runs finish all the same is stored once.
+    """
+
+    store: Store
+    seconds: float = LEASE
+    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}")
+    doing: str = ""
+    done: int = 0
+    _mine: set[tuple[str, int]] = field(default_factory=set)
+    _others: set[tuple[str, int]] = field(default_factory=set)
+    _batch: int = 1
+    _taken: float = 0.0
+    _looked: float = 0.0
+    _beat: threading.Thread | None = None
+    _over: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Share:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._over.set()
+        if self._beat is not None:
+            self._quietly(lambda: self.store.claims.forget(self.name))
+
+    def take(self, plan: Plan, shard: int, next_ones: Callable[[], Sequence[int]], again: bool = False) -> bool:
+        """Whether the shard is this run's now; with it some of the plan's `next_ones` are taken where shards are short.
+
+        One that is stored is nobody's, unless it is to be run `again`.
+        """
+        key = plan.digest, shard
+        if key in self._mine:
+            return True
+        if key in self._others and not again:
+            return False
+        self._begin()
+        brisk = time.monotonic() - self._taken < BRISK
+        self._batch = min(2 * self._batch, MOST) if brisk else max(1, self._batch // 2)
+        wanted = list(dict.fromkeys([shard, *(next_ones()[: self._batch - 1] if self._batch > 1 else ())]))
+        held = self.store.claims.take(plan, wanted, self.name, self.seconds, finished=again)
+        self._taken = time.monotonic()
+        self._mine |= {(plan.digest, number) for number in held}
+        return shard in held
+
+    def give_back(self, plan: Plan, shard: int, is_stored: bool) -> None:
+        """A shard has ended; whoever stores one has given up its lease by that."""
+        if (plan.digest, shard) in self._mine:
+            self._mine.discard((plan.digest, shard))
+            self.done += is_stored
+            if not is_stored:
+                self.store.claims.release(self.name, plan, shard)
+
+    def look(self, at_once: bool = False) -> Collection[tuple[str, int]] | None:
+        """Which shards other runs hold, by plan and number; None where it was looked not long ago."""
+        if not at_once and time.monotonic() - self._looked < LOOK:
+            return None
+        self._others = {(claim.plan, claim.shard) for claim in self.store.claims.held() if claim.worker != self.name}
+        self._looked = time.monotonic()
+        return self._others
+
+    def _begin(self) -> None:
+        """Say that this run is there, from its first shard on: who has nothing to do says nothing."""
+        if self._beat is None:
+            self.look(at_once=True)
+            self.store.claims.note(self.name, self.doing, self.done)
+            self._beat = threading.Thread(target=self._live, daemon=True)
+            self._beat.start()
+
+    def _live(self) -> None:
+        while not self._over.wait(self.seconds / BEATS):
+            self._quietly(lambda: self.store.claims.renew(self.name, self.seconds))
+            self._quietly(lambda: self.store.claims.note(self.name, self.doing, self.done))
+
+    @staticmethod
+    def _quietly(say: Callable[[], None]) -> None:
+        """A word that does not arrive costs others a wait or some work twice, and this run nothing."""
+        with contextlib.suppress(StoreError):
+            say()
