@@ -69,13 +69,14 @@ def build() -> typer.Typer:
         merge,
         prune,
         reading,
+        status,
         sweep,
         train,
         upgrade,
     )
 
     if not app.registered_commands:
-        running, keeping = (evaluate, sweep, diagnose, train, generate, check), (merge, prune, upgrade)
+        running, keeping = (evaluate, sweep, status, diagnose, train, generate, check), (merge, prune, upgrade)
         for module in (*running, compare, *keeping, export, reading):
             module.register(app)
     return app

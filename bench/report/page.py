@@ -24,6 +24,7 @@ from bench.report.references import Reference, references
 from bench.report.rows import differences, read_entries
 from bench.report.sightings import falls, sightings, traits
 from bench.report.texts import pieces
+from bench.report.underway import Standing, standing
 
 if TYPE_CHECKING:
     from bench.domain.published import Published
@@ -69,13 +70,14 @@ def render(
 
     `published` figures stand below the leaderboards, those of the store's data sets alone. `data_dir` is where the
     data sets lie whose images the `pictures` show. With `refresh` a browser reads the page again after so many
-    seconds. Missing folders are made.
+    seconds, and it says who is at work. Missing folders are made.
     Raises `BenchError` where the file cannot be written.
     """
     entries = read_entries(store)
     boards, ranked = leaderboards(store, protocols, entries), attack_boards(store, entries)
     shown = references(published, (board.example.dataset.name for board in boards))
-    page = compose(boards, title, shown, album_maker(store, data_dir) if pictures else None, refresh, ranked)
+    draw = album_maker(store, data_dir) if pictures else None
+    page = compose(boards, title, shown, draw, refresh, ranked, standing(store) if refresh else None)
     with replacing(output, "The page", "name another file with --output") as file:
         file.write(page.encode())
     return output
@@ -88,6 +90,7 @@ def compose(
     draw: Callable[[Leaderboard, str], Album] | None = None,
     refresh: int | None = None,
     ranked: tuple[AttackBoard, ...] = (),
+    working: Standing | None = None,
 ) -> str:
     """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
     style, script = markup.joined("page.css", "figures.css"), markup.joined("tools.js", "page.js")
@@ -101,6 +104,7 @@ def compose(
             attack_boards=ranked,
             title=title,
             refresh=refresh,
+            working=working,
             style=style,
             style_hash=markup.policy_hash(style),
             script=script,

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.store.store import Store
+from tests.cli.command import bench
+from tests.report.made import add, make_plan
+
+
+def test_who_is_at_work_is_told_to_people_and_programs() -> None:
+    store, plan = Store(Path("results.db")), make_plan(samples=32, shard_size=4)
+    code, out, _ = bench("status")
+    assert code == 0
+    assert "Nobody is at work on this store" in out
+    add(store, plan, [True] * 32, [True] * 32, shards=range(6))
+    store.claims.note("one", "aa-linf on tmdc", 6, host="node[1]")
+    store.claims.take(plan, [6, 7], "one", 60)
+    code, out, _ = bench("status")
+    assert code == 0
+    assert "node[1]" in out
+    assert "6/8" in out
+    assert "left for 1 plan with 1 worker" in out
+    (found,) = json.loads(bench("status", "--json")[1])["plans"]
+    assert (found["stored"], found["held"], found["shards"]) == (6, 2, 8)
+
+
+def test_no_store_is_one_sentence() -> None:
+    code, _, err = bench("status")
+    assert code == 1
+    assert "There is no results database at results.db" in err
