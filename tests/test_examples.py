@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -49,3 +54,36 @@ def test_the_example_of_a_defense_of_ones_own_is_attacked_through_its_stand_in()
     robust = (classifier(perturbed, rng).argmax(1) == batch.labels).float().mean()
     assert clean > 0.85
     assert robust < clean - 0.2
+
+
+def script(name: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A script for clusters, run as on one of its machines."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("BENCH_", "SLURM_"))}
+    return subprocess.run(
+        ["bash", str(EXAMPLES / "cluster" / name), *words],
+        env={**kept, "PATH": path, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+def test_the_array_script_runs_a_sweep_and_asks_for_what_all_machines_must_see(tmp_path: Path) -> None:
+    found = script("slurm.sh", BENCH_ARTIFACTS=str(tmp_path / "images"))
+    assert found.returncode != 0
+    assert "PostgreSQL URL" in found.stderr
+    places = {"BENCH_DB": str(tmp_path / "shared.db"), "BENCH_ARTIFACTS": str(tmp_path / "images")}
+    words = ("transfer-1024", "--defense", "resnet", "--attack", "noise-linf", "--samples", "8", "--json")
+    found = script("slurm.sh", *words, **places)
+    assert found.returncode == 0, found.stderr
+    assert [row["defense"] for row in json.loads(found.stdout)] == ["resnet"]
+    assert list((tmp_path / "images").rglob("*.safetensors"))
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize("name", ["workstation.sh", "slurm.sh", "ray.sh"])
+def test_every_script_is_one(name: str) -> None:
+    subprocess.run(["bash", "-n", str(EXAMPLES / "cluster" / name)], check=True)
