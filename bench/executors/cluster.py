@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from bench.domain.errors import PluginError, UsageError
@@ -20,6 +21,7 @@ LOOK_SECONDS = 1.0
 """How often it is looked which nodes there are."""
 LISTEN_SECONDS = 10.0
 LOST = "A worker of the cluster was lost"
+TOKEN = Path.home() / ".ray" / "auth_token"
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 """Nothing is told to anybody, and warnings about what is not used here are left out."""
 
@@ -78,6 +80,7 @@ class Cluster:
 
     def places(self, jobs: int) -> Mapping[str, int]:
         """The slots whose actors have answered."""
+        _show_token()
         import ray
 
         if not self._kind:
@@ -203,3 +206,10 @@ class Cluster:
     def _forget(self, place: str) -> None:
         for key in [key for key, actor in self._slots.items() if actor.name == place]:
             del self._slots[key]
+
+
+def _show_token() -> None:
+    """Say who we are to a cluster that `ray start` made: by default that wants the token which lies in the user's home,
+    and Ray shows it only where it is told to, before it is imported. RAY_AUTH_MODE, where it is set, decides."""
+    if "RAY_AUTH_MODE" not in os.environ and TOKEN.is_file():
+        os.environ["RAY_AUTH_MODE"] = "token"
