@@ -56,6 +56,11 @@ def prune(
     if not as_json:
         _show(found, store)
     deletes = bool(found.delete) and not dry_run
+    if deletes and (held := store.claims.held()):
+        raise UsageError(
+            f"{counted(len(held), 'shard')} of this store {'is' if len(held) == 1 else 'are'} being worked at, and may "
+            f"need any image; see `bench status`, and prune when nobody is."
+        )
     if deletes and not yes:
         deletes = _agreed(found)
     if deletes:

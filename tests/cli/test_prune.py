@@ -58,3 +58,12 @@ def test_a_page_whose_images_are_gone_says_where_they_were_looked_for(store: Sto
     code, _, err = bench("report")
     assert code == 0
     assert "crafted images are missing or damaged in results.artifacts. --artifacts names another place" in err
+
+
+def test_nothing_is_deleted_while_somebody_is_at_work(store: Store) -> None:
+    before = files()
+    store.claims.take(honest_plan("pgd-linf", seed=5), [0], "one", 60)
+    code, _, err = bench("prune", "--yes")
+    assert (code, files()) == (2, before)
+    assert "see `bench status`" in err
+    assert bench("prune", "--dry-run")[0] == 0

@@ -55,14 +55,14 @@ def test_images_that_an_unfinished_transfer_waits_for_are_kept(store: Store) -> 
     assert survey(store, ()).keep == {}
 
 
-def test_images_of_claims_are_kept(store: Store) -> None:
-    write_apart(store)
+def test_images_of_claims_are_kept(file_store: Store) -> None:
+    store = write_apart(file_store)
     edit(store, f"UPDATE shards SET claimed = 1 WHERE plan = '{WHITE.digest}'")
     assert {kept.sha256 for kept in survey(store, ()).keep[CLAIMED]} == set(hashes(store, WHITE))
 
 
 def test_images_of_an_older_bench_are_kept(tmp_path: Path) -> None:
-    found = survey(Store(restore("schema_0002", tmp_path)), ())
+    found = survey(Store(restore("schema_0002", tmp_path), create=False), ())
     assert found.keep.keys() == {OLDER}
     assert found.delete == ()
 
