@@ -167,9 +167,7 @@ class Crew:
         now = time.monotonic()
         for post in list(self._busy.values()):
             if post.job is not None and post.job.seconds and now - post.since > post.job.seconds:
-                sentence = (
-                    "It took longer than --shard-timeout allows; give it more seconds, or a smaller --shard-size."
-                )
+                sentence = "It took longer than --shard-timeout allows; give it more seconds, or smaller shards."
                 yield from self._heard(post, Report(finished=True, failure=sentence, spent=True))
 
     def _at(self, place: str) -> int:
