@@ -19,6 +19,8 @@ LEASE = 60.0
 """Seconds for which a shard is held; so long others wait for a run that was killed."""
 BEATS = 4
 """How often in that time a run says that it lives."""
+END = 5.0
+"""Seconds for which a last word is waited for."""
 LOOK = 2.0
 """Seconds between two looks at what other runs do."""
 MOST, BRISK = 64, 1.0
@@ -52,6 +54,7 @@ class Share:
     def __exit__(self, *failure: object) -> None:
         self._over.set()
         if self._beat is not None:
+            self._beat.join(END)  # or a last word of its would bring this run back after it is forgotten
             self._quietly(lambda: self.store.claims.forget(self.name))
 
     def take(self, plan: Plan, shard: int, next_ones: Callable[[], Sequence[int]], again: bool = False) -> bool:
