@@ -96,13 +96,16 @@ class Queue:
         others = self._share.look() if self._aside else None
         if others is None:
             return
+        numbers: dict[str, frozenset[int]] = {}
         stored: dict[str, dict[int, ShardRecord]] = {}
         aside, self._aside = self._aside, []
         for trip in aside:
             digest, number = trip.plan.digest, trip.shard.index
-            if digest not in stored:
+            if digest not in numbers:
+                numbers[digest] = self._site.store.shard_numbers(trip.plan)
+            if number in numbers[digest] and digest not in stored:  # records are many and long
                 stored[digest] = {record.number: record for record in self._site.store.shards(trip.plan)}
-            record = stored[digest].get(number)
+            record = stored.get(digest, {}).get(number)
             if record is None and (digest, number) in others:
                 self._aside.append(trip)
             elif record is None or self._agenda.lacks_images(trip, record, self._site.store):

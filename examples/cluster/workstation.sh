@@ -5,4 +5,4 @@
 #   bash workstation.sh adaptive-1024 --defense all --dataset cifar10
 #
 set -euo pipefail
-exec bench sweep "${@:-adaptive-1024}" --device auto
+exec bench sweep "${@:-adaptive-1024}"

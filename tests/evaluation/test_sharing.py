@@ -13,9 +13,8 @@ from bench.evaluation.evaluate import evaluate
 from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.run import Evaluation
 from bench.evaluation.sharing import Share
-from bench.store.records import ShardRecord
 from tests.evaluation.observers import Memory
-from tests.evaluation.test_queue import evaluated, three, unruly
+from tests.evaluation.test_queue import evaluated, three
 
 __all__ = ["three"]  # a fixture
 
@@ -58,7 +57,6 @@ def test_what_another_run_finishes_is_taken_as_it_is(request_of_halves: Request,
     later.join()
     assert (found.computed, found.failures) == (2, [])
     assert store.outcomes(plan) == other.outcomes(plan)
-    assert isinstance(store.shards(plan)[number], ShardRecord)
 
 
 def test_images_that_another_run_crafts_are_waited_for(three: list[Plan], store: Store, tmp_path: Path) -> None:
@@ -102,8 +100,3 @@ def test_short_shards_are_taken_several_at_a_time(request_of_halves: Request, st
     assert held == sorted(held)
     assert held[0] == 1
     assert held[-1] > 4
-
-
-def test_a_worker_that_dies_keeps_the_lease(request_of_halves: Request, store: Store, tmp_path: Path) -> None:
-    plan = unruly(request_of_halves, file=str(tmp_path / "deaths"), times=1)
-    assert run(plan, store).computed == 3
