@@ -167,8 +167,8 @@ class Queue:
             self._submit("replay", REPLAYED, trip)
         else:
             known = self._site.crew.introductions.setdefault(self._model(trip.plan), data.introduction)
-            for plan, result in errand.decided(data, known):
-                conflict = self._site.store.add(plan, result)
+            decided = errand.decided(data, known)
+            for (plan, result), conflict in zip(decided, self._site.store.add_all(decided), strict=True):
                 self._share.give_back(plan, result.index, is_stored=True)
                 if plan.is_untouched:
                     self._untouched.learn(plan, result)

@@ -73,24 +73,24 @@ class ShardRecord:
             claimed=bool(row.claimed),
         )
 
-    def row(self, plan: str, environment: str) -> ShardRow:
+    def row(self, plan: str, environment: str) -> dict[str, Any]:
         """The row of this shard, under the digests of its plan and of its environment."""
-        return ShardRow(
-            plan=plan,
-            number=self.number,
-            environment=environment,
-            perturbed_sha256=self.perturbed_sha256,
-            invalid=self.invalid,
-            remarks=list(self.remarks),
-            forwards=self.forwards,
-            backwards=self.backwards,
-            seconds=self.seconds,
-            peak_memory=self.peak_memory,
-            finished=self.finished,
-            facts=None if self.facts is None else self.facts.document(),
-            origin=self.origin,
-            claimed=self.claimed,
-        )
+        return {
+            "plan": plan,
+            "number": self.number,
+            "environment": environment,
+            "perturbed_sha256": self.perturbed_sha256,
+            "invalid": self.invalid,
+            "remarks": list(self.remarks),
+            "forwards": self.forwards,
+            "backwards": self.backwards,
+            "seconds": self.seconds,
+            "peak_memory": self.peak_memory,
+            "finished": self.finished,
+            "facts": None if self.facts is None else self.facts.document(),
+            "origin": self.origin,
+            "claimed": self.claimed,
+        }
 
 
 Whole = tuple[ShardRecord, Sequence[Outcome]]

@@ -21,6 +21,7 @@ class Sessions:
 
     def __init__(self, engine: Engine, location: str, refusal: str | None = None, patience: float = WORKING) -> None:
         self.engine = engine
+        self._writing = writing(engine)
         self.location = location
         self.refusal = refusal
         self.patience = patience
@@ -44,7 +45,7 @@ class Sessions:
             raise StoreError(self.refusal)
 
         def once() -> Found:
-            with Session(writing(self.engine)) as session, session.begin():
+            with Session(self._writing) as session, session.begin():
                 return work(session)
 
         return self._patiently(once)

@@ -109,8 +109,13 @@ class Store:
     def add(self, plan: Plan, result: ShardResult) -> Conflict | None:
         """Commit a finished shard, whole. One that is here already stays as it is: where the new one came out
         otherwise, that is kept beside it and returned."""
-        conflicts = self.fill(plan, [(ShardRecord.of_result(result), result.outcomes)]).conflicts
-        return conflicts[0] if conflicts else None
+        return self.add_all([(plan, result)])[0]
+
+    def add_all(self, finished: Sequence[tuple[Plan, ShardResult]]) -> list[Conflict | None]:
+        """Commit finished shards of several plans in one transaction, each as `add` does; what `add` would return."""
+        offered = [(plan, (ShardRecord.of_result(result), result.outcomes)) for plan, result in finished]
+        filled = self._sessions.write(lambda session: [fill(session, plan, [whole]) for plan, whole in offered])
+        return [next(iter(each.conflicts), None) for each in filled]
 
     def fill(self, plan: Plan, shards: Iterable[Whole]) -> Filled:
         """Commit those of these finished shards that are not here yet, in one transaction; none of them where one that

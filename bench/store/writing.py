@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Table as Columns
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from bench.domain.outcome import Outcome
@@ -17,6 +18,20 @@ from bench.store.agreement import contradiction
 from bench.store.dialects import inserting
 from bench.store.records import Conflict, ShardRecord, Whole, now, outcome_row
 from bench.store.schema import ClaimRow, ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Table
+
+
+def _columns(row: type[Table]) -> Columns:
+    return Table.metadata.tables[row.__tablename__]
+
+
+# What every shard asks, made once and asked past the mapper: making a query takes longer than answering it.
+_PLANS, _SHARDS, _CLAIMS = _columns(PlanRow), _columns(ShardRow), _columns(ClaimRow)
+_PLACES = select(_PLANS.c.places).where(_PLANS.c.digest == bindparam("plan"))
+_PLACES_ALONE = _PLACES.with_for_update(key_share=True)
+_PRESENT = select(_SHARDS.c.number, _SHARDS.c.id).where(_SHARDS.c.plan == bindparam("plan"))
+_ONE_PRESENT = _PRESENT.where(_SHARDS.c.number == bindparam("one"))
+_ADD_SHARD, _ADD_OUTCOMES = insert(_SHARDS), insert(_columns(OutcomeRow))
+_END_CLAIM = delete(_CLAIMS).where(_CLAIMS.c.plan == bindparam("of"), _CLAIMS.c.shard == bindparam("one"))
 
 
 @dataclass(frozen=True)
@@ -39,10 +54,11 @@ def fill(session: Session, plan: Plan, shards: Iterable[Whole]) -> Filled:
     computed = [record.number for record, _ in offered if record.origin is None]
     # Whoever fills the same plan waits here; what is missing below is missing until the transaction is over.
     add_plan(session, plan, computed_here=len(computed) == len(offered), alone=True)
-    query = select(ShardRow.number, ShardRow.id).where(ShardRow.plan == plan.digest)
+    connection = session.connection()
     if len(offered) == 1:
-        query = query.where(ShardRow.number == offered[0][0].number)
-    found = session.execute(query)
+        found = connection.execute(_ONE_PRESENT, {"plan": plan.digest, "one": offered[0][0].number})
+    else:
+        found = connection.execute(_PRESENT, {"plan": plan.digest})
     present = {row.number: row.id for row in found}
     missing = [(record, outcomes) for record, outcomes in offered if record.number not in present]
     rest = [(record, outcomes) for record, outcomes in offered if record.number in present]
@@ -56,8 +72,8 @@ def fill(session: Session, plan: Plan, shards: Iterable[Whole]) -> Filled:
             session.execute(update(ShardRow).where(ShardRow.id.in_(proven), ShardRow.claimed).values(claimed=False))
         for record, outcomes in missing:
             _add_shard(session, plan, record, outcomes)
-    for number in computed:
-        session.execute(delete(ClaimRow).where(ClaimRow.plan == plan.digest, ClaimRow.shard == number))
+    if computed:
+        connection.execute(_END_CLAIM, [{"of": plan.digest, "one": number} for number in computed])
     return Filled(0 if conflicts else len(missing), len(rest) - len(conflicts), conflicts)
 
 
@@ -66,10 +82,8 @@ def add_plan(session: Session, plan: Plan, computed_here: bool, alone: bool = Fa
 
     `alone`: nobody else gets past this for the same plan before the transaction is over.
     """
-    query = select(PlanRow.places).where(PlanRow.digest == plan.digest)
-    if alone:
-        query = query.with_for_update(key_share=True)
-    known = session.execute(query).one_or_none()
+    connection, query, named = session.connection(), _PLACES_ALONE if alone else _PLACES, {"plan": plan.digest}
+    known = connection.execute(query, named).one_or_none()
     places = (plan.places or None) if computed_here else None
     if known is None:
         row = inserting(session, PlanRow).values(
@@ -83,7 +97,7 @@ def add_plan(session: Session, plan: Plan, computed_here: bool, alone: bool = Fa
             places=places,
         )
         session.execute(row.on_conflict_do_nothing())
-        session.execute(query)  # somebody else may have been faster
+        connection.execute(query, named)  # somebody else may have been faster
     elif computed_here and (known.places or None) != places:
         session.execute(update(PlanRow).where(PlanRow.digest == plan.digest).values(places=places))
 
@@ -118,17 +132,14 @@ def _keep(session: Session, conflict: Conflict) -> None:
 
 
 def _add_shard(session: Session, plan: Plan, shard: ShardRecord, outcomes: Sequence[Outcome]) -> None:
-    row = shard.row(plan.digest, _add_environment(session, shard.environment))
-    session.add(row)
-    session.flush()
-    rows = [outcome_row(row.id, *pair) for pair in enumerate(outcomes)]
-    session.connection().execute(insert(Table.metadata.tables[OutcomeRow.__tablename__]), rows)
+    connection, environment = session.connection(), _add_environment(session, shard.environment)
+    added = connection.execute(_ADD_SHARD, shard.row(plan.digest, environment)).inserted_primary_key
+    assert added is not None
+    connection.execute(_ADD_OUTCOMES, [outcome_row(added.id, *pair) for pair in enumerate(outcomes)])
 
 
 def _add_environment(session: Session, environment: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(environment, sort_keys=True).encode()).hexdigest()
-    known = session.scalars(select(EnvironmentRow.digest).where(EnvironmentRow.digest == digest)).one_or_none()
-    if known is None:
-        row = inserting(session, EnvironmentRow).values(digest=digest, document=dict(environment))
-        session.execute(row.on_conflict_do_nothing())
+    row = inserting(session, EnvironmentRow).on_conflict_do_nothing()
+    session.connection().execute(row, {"digest": digest, "document": dict(environment)})
     return digest
