@@ -196,11 +196,11 @@ class Cluster:
         import ray
 
         found = {}
-        for path in files_of(job):
+        for name, path in files_of(job).items():
             sha256 = sha256_of(path)
             if sha256 not in self._contents:
                 self._contents[sha256] = ray.put(path.read_bytes())
-            found[str(path)] = sha256, self._contents[sha256]
+            found[name] = sha256, self._contents[sha256]
         return found
 
     def _forget(self, place: str) -> None:

@@ -12,27 +12,38 @@ from typing import Any
 
 from bench.domain.errors import BenchError
 from bench.domain.plan import Plan, Spec
+from bench.executors.hub import hub_cache, snapshots_with
 from bench.identity.files import sha256_of
 from bench.identity.imports import imported
 
 Parcel = Mapping[str, tuple[str, Any]]
-"""By its path where the job was made, each file's SHA-256 and what its content is fetched by."""
+"""By its name in `files_of`, each file's SHA-256 and what its content is fetched by."""
+HUB = "hub:"
+"""How the name of a file in the hub's cache begins; it lies at the same place in everybody's cache."""
 
 
-def files_of(job: Any) -> tuple[Path, ...]:
-    """The files that the plugins of a job are made of and read: a plugin's file with the modules beside it that it
-    imports, and what its settings name. What comes with a package is none of them: it is installed everywhere."""
-    found: dict[Path, None] = {}
+def files_of(job: Any) -> dict[str, Path]:
+    """The files that the plugins of a job are made of and read, by name: a plugin's file with the modules beside it
+    that it imports, what its settings name, and weights that were fetched from the hub. What comes with a package is
+    none of them: it is installed everywhere."""
+    found: dict[str, Path] = {}
     for spec in _specs(job):
         for text in _texts(spec.place):
             path = Path(text.partition(".py:")[0] + ".py" if ".py:" in text else text)
             if path.is_absolute() and path.exists():
-                found.update(dict.fromkeys(_script(path) if ".py:" in text else _all(path)))
-    return tuple(found)
+                found.update({str(each): each for each in (_script(path) if ".py:" in text else _all(path))})
+    weights = frozenset(sha256 for spec in _specs(job) for sha256 in spec.weights.values())
+    return found | {HUB + name: hub_cache() / name for name in snapshots_with(weights)}
 
 
 def opened(job: Any, parcel: Parcel, fetch: Callable[[Any], bytes], root: Path) -> Any:
-    """The job as it can be run here: as it is where every file is here too, else with all of them under `root`."""
+    """The job as it can be run here: as it is where every file is here too, else with all of them under `root`.
+
+    What comes from the hub goes where the hub's client looks for it."""
+    for name, (sha256, ticket) in parcel.items():
+        if name.startswith(HUB) and not _is_here(hub_cache() / name.removeprefix(HUB), sha256):
+            _write(hub_cache() / name.removeprefix(HUB), fetch(ticket))
+    parcel = {name: found for name, found in parcel.items() if not name.startswith(HUB)}
     if all(_is_here(Path(path), sha256) for path, (sha256, _) in parcel.items()):
         return job
     names = hashlib.sha256("".join(f"{path} {found[0]}\n" for path, found in sorted(parcel.items())).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 from bench.domain.blame import blame, is_out_of_memory
 from bench.domain.errors import BenchError, PluginError, WeightsError
 from bench.loading.determinism import exact, seeded
+from bench.loading.memory import free_share
+from bench.loading.release import let_go
 from bench.registry import attacks, defenses
 
 if TYPE_CHECKING:
@@ -19,13 +22,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KEPT = 2
-"""How many classifiers stay in the memory of one process."""
+KEPT = 8
+"""How many classifiers stay in the memory of one process at most."""
+FREE = 0.5
+"""The share of the device's memory that must be free for others to stay when one is loaded."""
 
 
 class Shelf:
     """The plugins that one process has loaded; a classifier is known by its content, and the one that was asked for
-    longest ago leaves first.
+    longest ago leaves first, when there are `KEPT` or the device's memory is short.
 
     What cannot be loaded once is not tried again.
     """
@@ -41,8 +46,8 @@ class Shelf:
         if key in self._unusable:
             raise self._unusable[key]
         if key not in self._classifiers:
-            while len(self._classifiers) >= KEPT:
-                self._classifiers.pop(next(iter(self._classifiers)))
+            while len(self._classifiers) >= KEPT or (self._classifiers and free_share(self.device) < FREE):
+                self._drop([next(iter(self._classifiers))])
             try:
                 self._classifiers[key] = load_defense(spec, task, self.device)
             except BenchError as error:
@@ -53,7 +58,8 @@ class Shelf:
         return self._classifiers[key]
 
     def fitted(self, spec: Spec, task: Task, run: Callable[[Classifier], T]) -> tuple[T, tuple[str, ...]]:
-        """What `run` makes of the classifier, and remarks; out of memory, it starts again in smaller chunks.
+        """What `run` makes of the classifier, and remarks; out of memory, it starts again, alone and then in smaller
+        chunks.
 
         A classifier that had to shrink is not kept, so that what it does next hangs on nobody's past. Raises
         `PluginError` where even the smallest chunks do not fit.
@@ -68,6 +74,8 @@ class Shelf:
                 except (MemoryError, RuntimeError) as error:
                     if not is_out_of_memory(error):
                         raise
+                    if self._drop([key for key in self._classifiers if key != _key(spec, task)]):
+                        continue
                     smaller = classifier.shrink()
                     if smaller is None:
                         large = PluginError(
@@ -80,6 +88,15 @@ class Shelf:
         finally:
             if remarks:
                 self._classifiers.pop(_key(spec, task), None)
+
+    def _drop(self, keys: list[str]) -> bool:
+        """Give the memory of these classifiers back; whether there were any."""
+        for key in keys:
+            del self._classifiers[key]
+        if keys:
+            gc.collect()
+            let_go(self.device)
+        return bool(keys)
 
 
 def load_attack(spec: Spec) -> Attack:
