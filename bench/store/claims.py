@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from bench.domain.plan import Plan
@@ -18,6 +18,8 @@ from bench.store.writing import add_plan
 
 FORGOTTEN = 7 * 86_400.0
 """Seconds after which a worker that has said nothing is no longer listed."""
+LONGEST = 600.0
+"""No lease is for more seconds: one that would still hold after these is of before the clock was set back."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Claims:
         """Which of these shards the worker holds now, for so many seconds: those that were free, those whose lease had
         run out, and those that it held already; at most `most` of them, the first ones.
 
-        Shards that are in the store are not given, unless they are `finished` on purpose (to make their images anew).
+        `seconds` are at most `LONGEST`. Shards that are in the store are not given, unless they are `finished` on
+        purpose (to make their images anew).
         """
         wanted = sorted(set(shards)) if most is None else list(dict.fromkeys(shards))
         if not wanted or most == 0:
@@ -107,7 +110,7 @@ class Claims:
         """The leases that have not run out, by plan and shard."""
         query = (
             select(ClaimRow, (ClaimRow.expires - clock()).label("left"))
-            .where(ClaimRow.expires >= clock())
+            .where(_holds())
             .order_by(ClaimRow.plan, ClaimRow.shard)
         )
         if self._sessions.refusal:  # an older schema, where nobody is at work, or a copy
@@ -160,10 +163,15 @@ class Claims:
         )
 
 
+def _holds() -> ColumnElement[bool]:
+    """Whether a lease has not run out, however the clock was set."""
+    return ClaimRow.expires.between(clock(), clock() + LONGEST)
+
+
 def _free(session: Session, plan: Plan, shards: Sequence[int], worker: str, finished: bool) -> Iterator[int]:
     """Those shards that the worker might take, in their order."""
     others = ClaimRow.worker != worker
-    held = select(ClaimRow.shard).where(ClaimRow.plan == plan.digest, others, ClaimRow.expires >= clock())
+    held = select(ClaimRow.shard).where(ClaimRow.plan == plan.digest, others, _holds())
     taken = set(session.scalars(held))
     if not finished:
         taken |= set(session.scalars(select(ShardRow.number).where(ShardRow.plan == plan.digest)))
@@ -177,7 +185,7 @@ def _take(session: Session, plan: Plan, shards: Sequence[int], worker: str, seco
     query = new.on_conflict_do_update(
         index_elements=["plan", "shard"],
         set_={"worker": offered.worker, "taken": offered.taken, "expires": offered.expires},
-        where=or_(ClaimRow.worker == offered.worker, ClaimRow.expires < clock()),
+        where=or_(ClaimRow.worker == offered.worker, not_(_holds())),
     ).returning(ClaimRow.shard)
     found = session.connection().execute(query, [{"number": shard} for shard in shards])
     ours: set[int] = set(found.scalars())

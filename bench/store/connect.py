@@ -18,16 +18,19 @@ BUSY_SECONDS = 30
 """How long SQLite waits for another process's lock before it says so; the store then asks again for a while."""
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 """The driver of a URL that names none: the one of the extra `postgres`."""
+SILENT_SECONDS = 60
+"""After about so long a link that has gone silent is given up on both sides, not after the system's two hours."""
 LIBPQ = {
     "application_name": "bench",
     "connect_timeout": 10,
-    # A link that has gone silent is noticed within about a minute, not after the system's two hours.
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
+    "keepalives_idle": SILENT_SECONDS // 2,
+    "keepalives_interval": SILENT_SECONDS // 6,
     "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
+    "tcp_user_timeout": 1000 * SILENT_SECONDS,
 }
 """What PostgreSQL's own library is told, unless the URL says otherwise: seconds, and milliseconds for the last one."""
+ABANDONED = "idle_in_transaction_session_timeout"
+"""What makes the server end a transaction that nobody goes on with, whose locks all others would wait for."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Address:
         if is_sqlite:
             event.listen(engine, "connect", _keep_a_log if switch else _prepare)
             event.listen(engine, "begin", _begin)
+        else:
+            event.listen(engine, "connect", _end_what_is_abandoned)
         return engine
 
 
@@ -101,6 +106,12 @@ def _server(url: URL) -> dict[str, Any]:
     told = {name: value for name, value in LIBPQ.items() if name not in url.query} if speaks_libpq else {}
     # Few connections stay open: hundreds of processes may share the server.
     return {"connect_args": told, "pool_pre_ping": True, "pool_size": 2, "max_overflow": 14}
+
+
+def _end_what_is_abandoned(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET {ABANDONED} = {1000 * SILENT_SECONDS}")
+    connection.commit()
 
 
 def _prepare(connection: sqlite3.Connection, _: object) -> None:

@@ -106,3 +106,29 @@ def test_a_store_that_is_open_for_reading_shows_who_is_at_work(tmp_path: Path) -
     location = tmp_path / "results.db"
     Store(location).claims.take(plan_of(), [0], "me", LONG)
     assert [claim.worker for claim in Store(location, create=False).claims.held()] == ["me"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1], ids=["back", "forward"])
+def test_a_clock_that_jumps_costs_work_and_no_result(store: Store, hours: int) -> None:
+    plan, claims = plan_of(), store.claims
+    claims.take(plan, [0], "dead", LONG)
+    claims.take(plan, [1], "alive", LONG)
+    claims.note("alive")
+    _set_clock(store, hours)
+    claims.renew("alive", LONG)
+    claims.note("alive")
+    assert claims.take(plan, [0, 1], "other", LONG) == {0}
+    assert [(claim.shard, claim.worker) for claim in claims.held()] == [(0, "other"), (1, "alive")]
+    assert {worker.name: worker.silent < 1 for worker in claims.workers()} == {"alive": True}
+    for number in (0, 1):
+        store.add(plan, result_of(plan, number))
+    assert (claims.held(), store.conflicts(), store.shard_numbers(plan)) == ((), (), {0, 1})
+
+
+def _set_clock(store: Store, hours: int) -> None:
+    """Let the database's clock be set by so many hours: what it has said before moves the other way."""
+    with store._engine.begin() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE claims SET taken = taken - {3600 * hours}, expires = expires - {3600 * hours}"
+        )
+        connection.exec_driver_sql(f"UPDATE workers SET seen = seen - {3600 * hours}")

@@ -11,13 +11,25 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from bench.domain.errors import StoreError
+from bench.domain.plan import Plan
 from bench.store import connect
+from bench.store.records import ShardRecord, Whole
 from bench.store.store import Store
+from bench.store.writing import add_plan, fill
 from tests.store.crowd import CONTEXT, SECONDS, work_off
 from tests.store.server import Server
+from tests.store.silence import can_be_made, link_to
 from tests.store.test_store import plan_of, result_of
+
+
+def whole(plan: Plan, number: int) -> Whole:
+    """A finished shard."""
+    result = result_of(plan, number)
+    return ShardRecord.of_result(result), result.outcomes
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["stopped", "crashed"])
@@ -88,6 +100,56 @@ def test_a_new_file_that_another_process_has_locked_is_waited_for(tmp_path: Path
         releasing.start()
         assert Store(tmp_path / "results.db").plans() == []
         releasing.join()
+
+
+@pytest.mark.parametrize("seconds", [1, 8], ids=["briefly", "for longer than it is waited for"])
+def test_a_link_that_falls_silent_within_a_transaction_leaves_no_lock_behind(
+    server: Server, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    if not can_be_made():
+        pytest.skip("only root makes networks")
+    monkeypatch.setattr(connect, "SILENT_SECONDS", 3)
+    url, plan, near = server.database(), plan_of(), None
+    base = url.split("/")[3].split("?")[0]
+    with link_to(server.folder / ".s.PGSQL.5432") as link:
+        near = Store(url)  # past the link
+        far = Store(f"postgresql://bench@{link.host}:{link.port}/{base}?tcp_user_timeout=3000&connect_timeout=2")
+        tries = []
+
+        def work(session: Session) -> None:
+            add_plan(session, plan, computed_here=True, alone=True)
+            tries.append(time.monotonic())
+            if len(tries) == 1:
+                link.silence()
+                threading.Timer(seconds, link.speak).start()
+            fill(session, plan, [whole(plan, 0)])
+
+        far._sessions.write(work)
+        assert len(tries) == (1 if seconds == 1 else 2)
+        started = time.monotonic()
+        near.add(plan, result_of(plan, 1))  # which needs the lock of the plan
+        far.add(plan, result_of(plan, 2))
+        assert time.monotonic() - started < 10
+        assert near.shard_numbers(plan) == {0, 1, 2}
+        assert near.conflicts() == ()
+        far.close()
+    near.close()
+    server.drop(url)
+
+
+def test_a_lock_of_a_run_that_has_gone_silent_ends_by_itself(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "SILENT_SECONDS", 1)
+    url, plan = server.database(), plan_of()
+    with closing(Store(url)) as silent, closing(Store(url)) as other, Session(silent._engine) as session:
+        add_plan(session, plan, computed_here=True)
+        session.commit()
+        add_plan(session, plan, computed_here=True, alone=True)  # and then not a word more
+        started = time.monotonic()
+        other.add(plan, result_of(plan, 0))
+        assert 0.5 < time.monotonic() - started < 10
+        with pytest.raises(DBAPIError):
+            session.commit()
+    server.drop(url)
 
 
 @pytest.mark.slow
