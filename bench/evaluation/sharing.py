@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from bench.domain.errors import StoreError
 from bench.domain.plan import Plan
 from bench.store.store import Store
 
 LEASE = 60.0
-"""Seconds for which a shard is held; so long others wait for a run that was killed."""
+"""Seconds for which a shard is held; so long others wait for a run that was killed on another machine."""
 BEATS = 4
 """How often in that time a run says that it lives."""
 END = 5.0
@@ -28,6 +31,27 @@ MOST, BRISK = 64, 1.0
 than a blink is taken one by one, so that every run finds some."""
 
 
+def own_name() -> str:
+    """A name for this run: the host, the process, and its home, so that runs beside it can tell whether it lives."""
+    return f"{socket.gethostname()}-{os.getpid()}-{_home()}{secrets.token_hex(2)}"
+
+
+def is_dead(name: str) -> bool:
+    """Whether a run surely lives no more: its process was on this machine, and is gone."""
+    home = _home()
+    found = re.fullmatch(rf".*-(\d+)-{home}[0-9a-f]{{4}}", name) if home else None
+    return found is not None and not Path(f"/proc/{found[1]}").exists()
+
+
+def _home() -> str:
+    """What tells this boot of this machine, and this space of process numbers, from all others; "" if nothing does."""
+    try:
+        boot, space = Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+    return hashlib.sha256(f"{boot} {space}".encode()).hexdigest()[:6]
+
+
 @dataclass
 class Share:
     """What one run holds of a store; a context manager that gives back what is left.
@@ -37,7 +61,7 @@ class Share:
 
     store: Store
     seconds: float = LEASE
-    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}")
+    name: str = field(default_factory=own_name)
     doing: str = ""
     done: int = 0
     _mine: set[tuple[str, int]] = field(default_factory=set)
@@ -85,10 +109,16 @@ class Share:
                 self.store.claims.release(self.name, plan, shard)
 
     def look(self, at_once: bool = False) -> Collection[tuple[str, int]] | None:
-        """Which shards other runs hold, by plan and number; None where it was looked not long ago."""
+        """Which shards other runs hold, by plan and number; None where it was looked not long ago.
+
+        What a run held that died on this machine is free at once."""
         if not at_once and time.monotonic() - self._looked < LOOK:
             return None
-        self._others = {(claim.plan, claim.shard) for claim in self.store.claims.held() if claim.worker != self.name}
+        claims = [claim for claim in self.store.claims.held() if claim.worker != self.name]
+        dead = {name for name in {claim.worker for claim in claims} if is_dead(name)}
+        for name in dead:
+            self._quietly(lambda name=name: self.store.claims.forget(name))  # type: ignore[misc]
+        self._others = {(claim.plan, claim.shard) for claim in claims if claim.worker not in dead}
         self._looked = time.monotonic()
         return self._others
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +15,7 @@ from bench import Plan, Store
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.run import Evaluation
-from bench.evaluation.sharing import Share
+from bench.evaluation.sharing import Share, is_dead, own_name
 from tests.evaluation.observers import Memory
 from tests.evaluation.test_queue import evaluated, three
 
@@ -43,6 +46,24 @@ def test_a_shard_of_a_run_that_died_is_taken_over_when_its_lease_is_over(
     started = time.monotonic()
     assert run(plan, store).computed == 3
     assert time.monotonic() - started > 1.5
+
+
+def test_a_shard_of_a_run_that_was_killed_on_this_machine_is_taken_over_at_once(
+    request_of_halves: Request, store: Store
+) -> None:
+    plan, lives = make_plan(request_of_halves), own_name()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        name = lives.replace(f"-{os.getpid()}-", f"-{other.pid}-")
+        store.claims.take(plan, [1], name, 60)
+        assert not is_dead(name)
+        other.kill()
+    assert is_dead(name)
+    assert not is_dead(lives)
+    assert not is_dead(f"elsewhere-{other.pid}-0123456789")
+    started = time.monotonic()
+    assert run(plan, store).computed == 3
+    assert time.monotonic() - started < 30
+    assert store.claims.held() == store.claims.workers() == ()
 
 
 def test_what_another_run_finishes_is_taken_as_it_is(request_of_halves: Request, store: Store, tmp_path: Path) -> None:
