@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def craft_again(
-    plans: Sequence[Plan], store: Store, device: str, data_dir: Path | None, workers: int | None, quiet: bool
+    plans: Sequence[Plan],
+    store: Store,
+    device: str,
+    data_dir: Path | None,
+    workers: int | None,
+    executor: str,
+    quiet: bool,
 ) -> list[Remade]:
     """Craft what is missing or damaged of the images of these plans' finished shards, and show what came of it."""
     from bench.evaluation.remaking import lacking, remake
@@ -28,7 +34,7 @@ def craft_again(
 
     with EvaluationProgress(stderr, quiet=quiet) as progress:
         remade = [
-            remake(gone, store, progress, lambda: resolve_device(device), data_dir, workers)
+            remake(gone, store, progress, lambda: resolve_device(device), data_dir, workers, executor)
             for gone in lacking(plans, store)
         ]
     for each in remade:

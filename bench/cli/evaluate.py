@@ -111,7 +111,7 @@ def evaluate(
             print_json(documents if seeds > 1 else documents[0])
         return
     evaluations = _run(plans, store, device, data_dir, workers, replay, executor, shard_timeout, as_json)
-    remade = crafted.craft_again(plans, store, device, data_dir, workers, as_json) if images else []
+    remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, as_json) if images else []
     results = [_result(evaluation, store) for evaluation in evaluations]
     found = panels.seeds_document(evaluations, results, store) if seeds > 1 else None
     if as_json:

@@ -109,7 +109,7 @@ def sweep(
     places = {(row, column): place for place, (row, column, _) in enumerate(cells)}
     done.sort(key=lambda pair: places[pair[0].defense, pair[0].attack])
     plans = [cell.evaluation.plan for cell, _ in done if cell.evaluation is not None]
-    remade = crafted.craft_again(plans, store, device, data_dir, workers, as_json) if images else []
+    remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, as_json) if images else []
     if as_json:
         print_json([_document(cell, result) for cell, result in done])
     else:

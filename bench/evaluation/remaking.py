@@ -12,6 +12,8 @@ from bench.domain.plan import HARNESS, Plan
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.images import unlike
 from bench.evaluation.run import Failure, Observer
+from bench.executors.choice import DEFAULT
+from bench.executors.contract import Executor
 from bench.store.foreign import read_shards
 from bench.store.merge import keeps_images
 from bench.store.records import Conflict
@@ -64,6 +66,7 @@ def remake(
     device: Callable[[], str],
     data_dir: Path | None = None,
     workers: int | None = None,
+    executor: str | Executor = DEFAULT,
 ) -> Remade:
     """Craft images of finished shards again, and judge them again on the way.
 
@@ -74,7 +77,9 @@ def remake(
     with tempfile.TemporaryDirectory() as folder:
         again = Store(Path(folder) / "again.db", artifacts=store.artifacts.place)
         with closing(again):
-            evaluation = evaluate(plan, again, observer, device, data_dir, workers, only=frozenset(shards))
+            evaluation = evaluate(
+                plan, again, observer, device, data_dir, workers, frozenset(shards), executor=executor
+            )
             fresh = read_shards(again, plan)
     conflicts = store.fill(plan, fresh).conflicts if fresh else ()
     disputed = {conflict.number for conflict in conflicts}

@@ -64,13 +64,16 @@ class Share:
     name: str = field(default_factory=own_name)
     doing: str = ""
     done: int = 0
-    _mine: set[tuple[str, int]] = field(default_factory=set)
+    _mine: dict[tuple[str, int], Plan] = field(default_factory=dict)
+    _begun: set[tuple[str, int]] = field(default_factory=set)
     _others: set[tuple[str, int]] = field(default_factory=set)
     _batch: int = 1
     _taken: float = 0.0
+    _used: float = 0.0
     _looked: float = 0.0
     _beat: threading.Thread | None = None
     _over: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> Share:
         return self
@@ -87,23 +90,27 @@ class Share:
         One that is stored is nobody's, unless it is to be run `again`.
         """
         key = plan.digest, shard
-        if key in self._mine:
-            return True
-        if key in self._others and not again:
-            return False
-        self._begin()
-        brisk = time.monotonic() - self._taken < BRISK
-        self._batch = min(2 * self._batch, MOST) if brisk else max(1, self._batch // 2)
-        wanted = list(dict.fromkeys([shard, *(next_ones()[: self._batch - 1] if self._batch > 1 else ())]))
-        held = self.store.claims.take(plan, wanted, self.name, self.seconds, finished=again)
-        self._taken = time.monotonic()
-        self._mine |= {(plan.digest, number) for number in held}
-        return shard in held
+        with self._lock:
+            self._used = time.monotonic()
+            self._begun.add(key)
+            if key in self._mine:
+                return True
+            if key in self._others and not again:
+                return False
+            self._begin()
+            brisk = time.monotonic() - self._taken < BRISK
+            self._batch = min(2 * self._batch, MOST) if brisk else max(1, self._batch // 2)
+            wanted = list(dict.fromkeys([shard, *(next_ones()[: self._batch - 1] if self._batch > 1 else ())]))
+            held = self.store.claims.take(plan, wanted, self.name, self.seconds, finished=again)
+            self._taken = time.monotonic()
+            self._mine.update({(plan.digest, number): plan for number in held})
+            return shard in held
 
     def give_back(self, plan: Plan, shard: int, is_stored: bool) -> None:
         """A shard has ended; whoever stores one has given up its lease by that."""
-        if (plan.digest, shard) in self._mine:
-            self._mine.discard((plan.digest, shard))
+        with self._lock:
+            was_mine = self._mine.pop((plan.digest, shard), None) is not None
+        if was_mine:
             self.done += is_stored
             if not is_stored:
                 self.store.claims.release(self.name, plan, shard)
@@ -134,6 +141,14 @@ class Share:
         while not self._over.wait(self.seconds / BEATS):
             self._quietly(lambda: self.store.claims.renew(self.name, self.seconds))
             self._quietly(lambda: self.store.claims.note(self.name, self.doing, self.done))
+            self._quietly(self._spare)
+
+    def _spare(self) -> None:
+        """Leave to others what was taken in advance, when shards take longer than was thought."""
+        with self._lock:
+            if time.monotonic() - self._used > BRISK:
+                for key in [key for key in self._mine if key not in self._begun]:
+                    self.store.claims.release(self.name, self._mine.pop(key), key[1])
 
     @staticmethod
     def _quietly(say: Callable[[], None]) -> None:

@@ -80,7 +80,7 @@ class Shelf:
                     if smaller is None:
                         large = PluginError(
                             f"{spec.name} does not fit into the memory of {self.device} even in the smallest chunks; "
-                            f"use a smaller --shard-size or another --device."
+                            f"give it smaller shards or another --device."
                         )
                         large.local = True
                         raise large from error

@@ -121,3 +121,17 @@ def test_short_shards_are_taken_several_at_a_time(request_of_halves: Request, st
     assert held == sorted(held)
     assert held[0] == 1
     assert held[-1] > 4
+
+
+def test_what_was_taken_in_advance_is_left_to_others_when_shards_turn_slow(
+    request_of_halves: Request, store: Store
+) -> None:
+    plan = make_plan(replace(request_of_halves, shard_size=2))
+    numbers = [shard.index for shard in plan.shards()]
+    with Share(store, seconds=6.0) as share:
+        for number in numbers[:4]:
+            assert share.take(plan, number, lambda number=number: numbers[number + 1 :])  # type: ignore[misc]
+        assert len(store.claims.held()) > 4
+        time.sleep(3.5)  # two beats
+        assert [claim.shard for claim in store.claims.held()] == [0, 1, 2, 3]
+        assert share.take(plan, 4, list)
