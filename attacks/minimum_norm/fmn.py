@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from bench import Batch, ThreatModel, Victim
 
-BEYOND = 1.001
-"""How far the ball reaches beyond the boundary's estimated distance, for on the boundary itself nothing is misled."""
+BEYOND = {"linf": 1.01, "l2": 1.2, "l1": 1.2}
+"""How far the ball reaches beyond the boundary's estimated distance until something misleads: on the boundary itself
+nothing does, and where it curves away the estimate falls short for ever."""
 DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
 
 
@@ -26,11 +27,12 @@ class Fmn(Attack):
     subclass.
 
     Every step goes `step_size` along the lead's normalised gradient, which falls to a hundredth by a cosine, and back
-    into a ball. Its size is the linear estimate of the boundary's distance until something misleads; from then on it
-    shrinks by the share `gamma` (falling to `gamma_final`) where the image misleads, and grows by it where not. In l0
-    positions count, all channels together, as the harness counts them.
+    into a ball. Its size is a little more than the linear estimate of the boundary's distance until something misleads;
+    from then on it shrinks by the share `gamma` (falling to `gamma_final`) where the image misleads, and grows by it
+    where not. In l0 positions count, all channels together, as the harness counts them.
     """
 
+    revision: ClassVar[str] = "2"
     steps: int = 100
     step_size: float = 1.0
     gamma: float = 0.05
@@ -83,7 +85,7 @@ class Fmn(Attack):
             return torch.where(misled, smaller, larger).clamp_min(0)
         estimate = leads.abs() / lengths(gradient, DUAL[self.norm]).clamp_min(1e-12)
         found = best.isfinite()
-        further = torch.where(found, sizes * (1 + gamma), BEYOND * (lengths(delta, self.norm) + estimate))
+        further = torch.where(found, sizes * (1 + gamma), BEYOND[self.norm] * (lengths(delta, self.norm) + estimate))
         return torch.where(misled, torch.minimum(sizes * (1 - gamma), best), further)
 
 

@@ -37,7 +37,7 @@ params = { seconds = 0.2 }
 name = "pgd-linf"
 """
 DEFENSES = ("Hyperplane", "Rounded", "NoisyHyperplane")
-SECONDS = 180
+SECONDS = 600
 
 
 class Storm:
