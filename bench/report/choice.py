@@ -10,7 +10,7 @@ from bench.domain.errors import UsageError
 from bench.protocols import builtin_protocols, find_protocol
 from bench.report.leaderboards import Leaderboard, leaderboards
 from bench.report.seeds import seedless
-from bench.report.tables import title
+from bench.report.tables import titles
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
@@ -34,7 +34,7 @@ def choose_boards(store: Store, protocol: str | None = None, dataset: str | None
     if not boards:
         raise UsageError(f"{store.location} holds no results yet; run `bench evaluate` first.")
     asked = " and ".join(repr(name) for name in (wanted and wanted.name, dataset) if name)
-    there = "; ".join(dict.fromkeys(map(title, boards)))
+    there = "; ".join(titles(boards))
     raise UsageError(f"{store.location} has no leaderboard of {asked}; it has these: {there}.")
 
 

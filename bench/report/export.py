@@ -13,7 +13,7 @@ from bench.report.choice import choose_boards, choose_plans, distinct
 from bench.report.flat import RESULT_COLUMNS, board_columns, result_row
 from bench.report.forms import PROSE, Format, What
 from bench.report.summary import read
-from bench.report.tables import Heading, Table, slug, tabulate, title
+from bench.report.tables import Heading, Table, slug, tabulate, titles
 from bench.report.texts import csv_text, defused, json_text, latex_text, markdown_text
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def export(
         raise UsageError(f"{what.capitalize()} have no table for a reader; write them as csv, json or parquet.")
     if what is What.LEADERBOARD:
         chosen = choose_boards(store, protocol, dataset)
-        boards = [
-            tabulate(*pair) for pair in zip(chosen, distinct(slug(title(board)) for board in chosen), strict=True)
-        ]
+        boards = [tabulate(*pair) for pair in zip(chosen, distinct(map(slug, titles(chosen))), strict=True)]
         _write_boards(boards, sink, form)
         return sum(len(board.rows) for board in boards)
     plans = choose_plans(store, protocol, dataset)

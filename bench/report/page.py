@@ -42,6 +42,7 @@ class View:
     """
 
     board: Leaderboard
+    title: str
     table: tables.Table
     anchor: str
     cards: tuple[str, ...]
@@ -125,7 +126,6 @@ def _environment() -> Environment:
         about_attack=about_attack,
         about_defense=about_defense,
         assurances=tables.assurances,
-        board_title=tables.title,
         certified=tables.certified,
         column_assurances=tables.column_assurances,
         certified_radii=tables.certified_radii,
@@ -144,10 +144,12 @@ def _environment() -> Environment:
 
 
 def _views(boards: Sequence[Leaderboard], draw: Callable[[Leaderboard, str], Album] | None) -> Iterator[View]:
-    for board, name in zip(boards, distinct(tables.slug(tables.title(board)) for board in boards), strict=True):
+    titles = tables.titles(boards)
+    for board, title, name in zip(boards, titles, distinct(map(tables.slug, titles)), strict=True):
         table = tables.tabulate(board, name)
         yield View(
             board,
+            title,
             table,
             f"board-{name}",
             # a slug has no two hyphens in a row, so no card is called like a board or like another board's card

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,6 +88,17 @@ LAST = (
 )
 
 
+DISTINCTIONS = {
+    "draws": "draws: {}",
+    "shard_size": "samples a shard: {}",
+    "sampling": "samples: {}",
+    "sample_seed": "sample seed: {}",
+    "seed": "seed: {}",
+    "harness": "harness: {}",
+}
+"""The settings of a plan that no title tells, and the words for them."""
+
+
 def title(board: Leaderboard) -> str:
     """What a leaderboard is called: its data set, and its protocol or what its settings amount to."""
     if board.protocol:
@@ -99,6 +110,22 @@ def title(board: Leaderboard) -> str:
     images += ", shared noise" * board.example.fixed_noise
     images += "" if board.example.passes is None else f", at most {board.example.passes} passes a sample"
     return f"{board.example.dataset.name} · {board.example.samples} samples, {images}"
+
+
+def titles(boards: Sequence[Leaderboard]) -> list[str]:
+    """What leaderboards are called beside each other: those of one title also by the settings in which they differ."""
+    named = [title(board) for board in boards]
+    found = []
+    for board, name in zip(boards, named, strict=True):
+        namesakes = [other.example for other, same in zip(boards, named, strict=True) if same == name]
+        differing = (
+            words.format(getattr(board.example, setting))
+            for setting, words in DISTINCTIONS.items()
+            if len({getattr(example, setting) for example in namesakes}) > 1
+        )
+        more = ", ".join(differing)
+        found.append(f"{name} ({more})" if more else name)
+    return found
 
 
 def tabulate(board: Leaderboard, name: str = "") -> Table:

@@ -15,7 +15,7 @@ import pytest
 
 from bench.domain.plan import Spec
 from bench.report.leaderboards import Leaderboard, leaderboards
-from bench.report.tables import column_keys, slug, tabulate
+from bench.report.tables import column_keys, slug, tabulate, titles
 from bench.report.texts import csv_text, json_text, latex_text, markdown_text, pieces
 from bench.store.store import Store
 from tests.report.made import add, make_plan, small_plan
@@ -157,6 +157,20 @@ def test_equal_attacks_at_several_budgets_and_settings_have_names_of_their_own(s
             add(store, replace(plan, threat=threat, samples=8, shard_size=8), [True] * 8, [True] * 8)
     keys = column_keys(board(store))
     assert keys == tuple(f"pgd-linf linf {epsilon} steps={steps}" for epsilon in ("0.05", "0.1") for steps in (1, 2))
+
+
+def test_boards_of_one_title_are_told_apart_by_the_settings_in_which_they_differ(store: Store) -> None:
+    plan = replace(small_plan(), source=None)
+    add(store, plan, [True] * 8, [True] * 8)
+    (alone,) = titles(leaderboards(store))
+    assert alone == "digits · 8 samples, white box"
+    add(store, replace(plan, samples=4, shard_size=4), [True] * 4, [True] * 4)
+    add(store, replace(plan, sample_seed=7, shard_size=8), [True] * 8, [True] * 8)
+    assert set(titles(leaderboards(store))) == {
+        "digits · 4 samples, white box",
+        f"{alone} (samples a shard: 8, sample seed: 7)",
+        f"{alone} (samples a shard: {plan.shard_size}, sample seed: {plan.sample_seed})",
+    }
 
 
 def test_pieces_make_the_same_texts(store: Store) -> None:
