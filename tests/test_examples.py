@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,33 @@ def test_the_array_script_runs_a_sweep_and_asks_for_what_all_machines_must_see(t
 @pytest.mark.parametrize("name", ["workstation.sh", "slurm.sh", "ray.sh"])
 def test_every_script_is_one(name: str) -> None:
     subprocess.run(["bash", "-n", str(EXAMPLES / "cluster" / name)], check=True)
+
+
+SRUN = """#!/usr/bin/env bash
+while [[ $1 == --* ]]; do shift; done
+echo "$*" >> "$ASKED"
+exec "$@"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+def test_the_ray_script_makes_a_cluster_of_an_allocation_and_ends_it(tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "srun").write_text(SRUN)  # the second node is this machine too
+    (programs / "srun").chmod(0o755)
+    words = ("transfer-1024", "--defense", "resnet", "--attack", "noise-linf", "--samples", "8", "--json")
+    found = script(
+        "ray.sh",
+        *(*words, "--db", str(tmp_path / "results.db")),
+        PATH=os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        ASKED=str(tmp_path / "asked"),
+        SLURM_JOB_NODELIST="here[1-2]",
+        SLURM_JOB_NUM_NODES="2",
+        BENCH_RAY_PORT="6411",
+    )
+    assert found.returncode == 0, found.stderr
+    assert [row["judged"] for row in json.loads(found.stdout)] == [8]
+    assert (tmp_path / "asked").read_text().startswith("ray start --address=")
+    assert not subprocess.run(["pgrep", "-f", "raylet.*6411"], capture_output=True, check=False).stdout

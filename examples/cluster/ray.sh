@@ -16,11 +16,11 @@ if [ -z "${SLURM_JOB_NODELIST:-}" ]; then
 fi
 head=$(hostname --ip-address | awk '{print $1}')
 port=${BENCH_RAY_PORT:-6379}
-ray start --head --node-ip-address="$head" --port="$port" --disable-usage-stats
-trap 'ray stop' EXIT
+ray start --head --node-ip-address="$head" --port="$port" --disable-usage-stats >&2
+trap 'ray stop >&2' EXIT
 others=$((SLURM_JOB_NUM_NODES - 1))
 if [ "$others" -gt 0 ]; then
     srun --nodes="$others" --ntasks="$others" --exclude="$(hostname)" \
-        ray start --address="$head:$port" --disable-usage-stats --block &
+        ray start --address="$head:$port" --disable-usage-stats --block >&2 &
 fi
 bench sweep "${@:-adaptive-1024}" --executor "ray=$head:$port"
