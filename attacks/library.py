@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import warnings
 from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -126,9 +127,10 @@ def norm_field(choices: tuple[str, ...], default: str | None) -> SettingField:
 
 
 def load(library: str, remedy: str) -> ModuleType:
-    """The library, or a `PluginError` that says how to install it."""
+    """The library, or a `PluginError` that says how to install it; what it uses that is outdated is not told here."""
     try:
-        return import_module(library)
+        with warnings.catch_warnings(action="ignore"):
+            return import_module(library)
     except ImportError as error:
         raise PluginError(f"{library} cannot be imported ({error}); {remedy}") from error
 

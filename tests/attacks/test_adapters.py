@@ -1,4 +1,5 @@
-"""The attacks of torchattacks and foolbox as plugins: bit-equal to the libraries, with their settings, our budget."""
+"""The attacks of torchattacks, foolbox and adversarial-library as plugins: bit-equal to the libraries, with their
+settings, our budget."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
+from attacks import adversarial_library
 from attacks.expectation import PgdEotLinf
 from attacks.gradient import FgsmLinf
 from attacks.library import Number, nearest
@@ -25,8 +27,15 @@ from tests.attacks.victims import Noisy, batch_for, generator, network, threat, 
 
 needs_torchattacks = pytest.mark.skipif(find_spec("torchattacks") is None, reason="torchattacks is not installed")
 needs_foolbox = pytest.mark.skipif(find_spec("foolbox") is None, reason="foolbox is not installed")
+needs_adv_lib = pytest.mark.skipif(find_spec("adv_lib") is None, reason="adv-lib is not installed")
 BOUNDED = ("torchattacks:FGSM", "torchattacks:MIFGSM", "torchattacks:PGDL2", "foolbox:LinfPGD", "foolbox:L2PGD")
-UNBOUNDED = ("torchattacks:CW", "torchattacks:DeepFool", "foolbox:L2CarliniWagnerAttack", "foolbox:DDNAttack")
+UNBOUNDED = (
+    "adv-lib:ddn",
+    "torchattacks:CW",
+    "torchattacks:DeepFool",
+    "foolbox:L2CarliniWagnerAttack",
+    "foolbox:DDNAttack",
+)
 BRIEF = {"steps": 5, "n_queries": 30, "binary_search_steps": 3}
 
 
@@ -40,9 +49,14 @@ def ambient(seed: int) -> Iterator[None]:
 
 def made(reference: str, **given: object) -> Attack:
     """The attack with few steps; a skip where its library is missing."""
-    pytest.importorskip(reference.partition(":")[0], reason="the library is not installed")
+    _needed(reference)
     fields = getattr(attacks.find(reference), "__dataclass_fields__", {})
     return attacks.make(reference, {name: value for name, value in BRIEF.items() if name in fields} | given)
+
+
+def _needed(reference: str) -> None:
+    if find_spec(reference.partition(":")[0].replace("-", "_")) is None:
+        pytest.skip("the library is not installed")
 
 
 def run(attack: Attack, module: nn.Module, batch: Batch, epsilon: str, seed: int = 5) -> Perturbed:
@@ -142,6 +156,46 @@ def test_foolbox_through_the_adapter_is_foolbox_bit_for_bit(name: str, epsilon: 
     assert success.any()
 
 
+@needs_adv_lib
+@pytest.mark.filterwarnings("ignore")
+def test_members_of_adversarial_library_propose_what_it_returns() -> None:
+    module, batch = colour()
+    library = adversarial_library.library()
+    budget = threat("linf", "8/255")
+    ours = run(made("adv-lib:pgd_linf", steps=5), module, batch, "8/255")
+    with ambient(5):
+        theirs = library.pgd_linf(module, batch.images, batch.labels, budget.radius, steps=5)
+    assert torch.equal(ours.images, theirs)
+    nearest_ones = run(made("adv-lib:ddn", steps=30), module, batch, "9").closest
+    with ambient(5):
+        theirs = library.ddn(module, batch.images, batch.labels, steps=30, levels=None)
+    assert nearest_ones is not None
+    assert (module(theirs).argmax(1) != batch.labels).all()
+    assert torch.equal(nearest_ones, theirs)
+    assert not {"visdom", "torchvision"} & {
+        name for name, value in sys.modules.items() if not vars(value).get("__file__")
+    }
+
+
+@needs_adv_lib
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", sorted(adversarial_library.NORMS))
+def test_every_member_of_adversarial_library_keeps_its_norm_and_the_images_range(name: str) -> None:
+    norms = adversarial_library.NORMS[name]
+    module, batch = colour(6)
+    for norm in (norms,) if isinstance(norms, str) else norms:
+        given = {} if isinstance(norms, str) else {"norm": norm}
+        brief = {"num_steps": 100, "max_iterations": 100, "binary_search_steps": 3, "max_iter": 8, "n_iter": 8, "const_factor": 10}
+        fields = getattr(attacks.find(f"adv-lib:{name}"), "__dataclass_fields__", {})
+        chosen = {key: value for key, value in brief.items() if key in fields}
+        attack = made(f"adv-lib:{name}", **given, **chosen)
+        assert attack.norm == norm
+        budget = {"linf": "0.1", "l2": "1", "l1": "5", "l0": "20"}[norm]
+        found = run(attack, module, batch, budget)
+        assert threat(norm, budget).admits(batch.images, found.images).all()
+        assert (module(found.images).argmax(1) != batch.labels).any()
+
+
 @pytest.mark.parametrize("reference", UNBOUNDED)
 def test_a_minimal_norm_attack_gives_the_nearest_images_and_proposes_those_within_the_budget(reference: str) -> None:
     attack = made(reference, steps=30)
@@ -185,6 +239,7 @@ def test_what_is_no_image_counts_as_clean() -> None:
         ("foolbox:EADAttack", "l1", "white-box"),
         ("foolbox:HopSkipJumpAttack", "l2", "black-box"),
         ("foolbox:L0FMNAttack", "l0", "white-box"),
+        ("adv-lib:vfga", "l0", "white-box"),
     ],
 )
 def test_norm_and_knowledge_follow_from_the_name(reference: str, norm: str, knowledge: str) -> None:
@@ -194,7 +249,12 @@ def test_norm_and_knowledge_follow_from_the_name(reference: str, norm: str, know
 
 @pytest.mark.parametrize(
     ("reference", "norm"),
-    [("torchattacks:APGD", "l2"), ("torchattacks:FAB", "l1"), ("foolbox:HopSkipJumpAttack", "linf")],
+    [
+        ("torchattacks:APGD", "l2"),
+        ("torchattacks:FAB", "l1"),
+        ("foolbox:HopSkipJumpAttack", "linf"),
+        ("adv-lib:tr", "linf"),
+    ],
 )
 def test_the_norm_is_a_setting_where_the_library_has_one(reference: str, norm: str) -> None:
     attack = made(reference, norm=norm)
@@ -202,7 +262,7 @@ def test_the_norm_is_a_setting_where_the_library_has_one(reference: str, norm: s
     assert attacks.spec(reference, attack).params["norm"] == norm
 
 
-@pytest.mark.parametrize("reference", ["torchattacks:GN", "foolbox:InversionAttack"])
+@pytest.mark.parametrize("reference", ["torchattacks:GN", "foolbox:InversionAttack", "adv-lib:fmn"])
 def test_the_norm_must_be_given_where_neither_name_nor_library_tells_it(reference: str) -> None:
     assert made(reference, norm="l2").norm == "l2"
     with pytest.raises(UsageError, match="norm"):
@@ -234,10 +294,12 @@ def test_a_plan_holds_every_setting_and_the_library_s_version_and_makes_an_equal
         ("foolbox:EADAttack", {"decision_rule": "L3"}, "must be one of EN, L1; got 'L3'"),
         ("foolbox:SpatialAttack", {}, "has no member 'SpatialAttack'"),
         ("foolbox:", {}, "foolbox is a family"),
+        ("adv-lib:fnm", {}, "Did you mean 'fmn'"),
+        ("adv-lib:ddn", {"levels": "256"}, "has no setting 'levels'"),
     ],
 )
 def test_a_wrong_name_or_setting_is_told(reference: str, given: dict[str, str], sentence: str) -> None:
-    pytest.importorskip(reference.partition(":")[0], reason="the library is not installed")
+    _needed(reference)
     with pytest.raises(UsageError) as caught:
         attacks.make(reference, given)
     assert sentence in str(caught.value)
