@@ -39,8 +39,16 @@ def own_name() -> str:
 def is_dead(name: str) -> bool:
     """Whether a run surely lives no more: its process was on this machine, and is gone."""
     home = _home()
-    found = re.fullmatch(rf".*-(\d+)-{home}[0-9a-f]{{4}}", name) if home else None
-    return found is not None and not Path(f"/proc/{found[1]}").exists()
+    found = re.fullmatch(rf".*-(\d{{1,9}})-{home}[0-9a-f]{{4}}", name) if home else None
+    if found is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)  # which only asks
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is somebody else's
+        return False
+    return False
 
 
 def _home() -> str:
