@@ -185,7 +185,14 @@ def test_every_member_of_adversarial_library_keeps_its_norm_and_the_images_range
     module, batch = colour(6)
     for norm in (norms,) if isinstance(norms, str) else norms:
         given = {} if isinstance(norms, str) else {"norm": norm}
-        brief = {"num_steps": 100, "max_iterations": 100, "binary_search_steps": 3, "max_iter": 8, "n_iter": 8, "const_factor": 10}
+        brief = {
+            "num_steps": 100,
+            "max_iterations": 100,
+            "binary_search_steps": 3,
+            "max_iter": 8,
+            "n_iter": 8,
+            "const_factor": 10,
+        }
         fields = getattr(attacks.find(f"adv-lib:{name}"), "__dataclass_fields__", {})
         chosen = {key: value for key, value in brief.items() if key in fields}
         attack = made(f"adv-lib:{name}", **given, **chosen)

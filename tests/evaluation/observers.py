@@ -1,7 +1,8 @@
-"""An observer that remembers."""
+"""Observers that remember, and one that does harm."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.domain.outcome import ShardResult
@@ -25,3 +26,16 @@ class Memory:
     def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
         if result is not None:
             self.stored.append(shard)
+
+
+@dataclass
+class Saboteur(Memory):
+    """Does something when so many shards are stored, each thing once."""
+
+    deeds: dict[int, Callable[[], object]] = field(default_factory=dict)
+
+    def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
+        super().finished(plan, shard, result)
+        deed = self.deeds.pop(len(self.stored), None)
+        if deed is not None:
+            deed()

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import Plan, Store
-from bench.domain.outcome import ShardResult
+from bench import Store
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.planning import Request, make_plan
 from bench.executors import cluster as ours
-from tests.evaluation.observers import Memory
+from tests.evaluation.observers import Memory, Saboteur
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
     pytest.mark.filterwarnings("ignore"),
 ]
-
-
-@dataclass
-class Saboteur(Memory):
-    """Does something when so many shards are stored, each thing once."""
-
-    deeds: dict[int, Callable[[], object]] | None = None
-
-    def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
-        super().finished(plan, shard, result)
-        deed = (self.deeds or {}).pop(len(self.stored), None)
-        if deed is not None:
-            deed()
 
 
 @pytest.fixture

@@ -1,0 +1,97 @@
+"""Disks that fill up and folders that are taken away under a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bench import Plan, Store, StoreError
+from bench.evaluation.archive import Archive
+from bench.evaluation.crew import Crew
+from bench.evaluation.evaluate import evaluate_all
+from bench.evaluation.run import Evaluation, Observer, Site
+from tests.evaluation.observers import Memory, Saboteur
+from tests.evaluation.test_queue import three
+
+__all__ = ["three"]  # a fixture
+
+
+def run(plans: list[Plan], store: Store, observer: Observer) -> list[Evaluation]:
+    with Crew(lambda: "cpu", 1) as crew, Archive(None) as archive:
+        return [evaluation for _, evaluation in evaluate_all(Site(crew, archive, store, observer), plans)]
+
+
+def _fill(path: Path) -> None:
+    """Let a file take all that is left of a disk."""
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY)
+    with suppress(OSError):
+        while os.write(descriptor, bytes(4096)):
+            pass
+    os.close(descriptor)
+
+
+def same(plans: list[Plan], found: Store, expected: Store) -> None:
+    for plan in plans:
+        assert found.outcomes(plan) == expected.outcomes(plan)
+        hashes = [[shard.perturbed_sha256 for shard in store.shards(plan)] for store in (found, expected)]
+        assert hashes[0] == hashes[1]
+    assert (found.conflicts(), found.claims.held(), found.claims.workers()) == ((), (), ())
+
+
+def test_images_that_are_taken_away_under_a_run_are_crafted_again_where_they_are_needed(
+    three: list[Plan], tmp_path: Path
+) -> None:
+    calm, store = Store(tmp_path / "calm.db"), Store(tmp_path / "results.db")
+    run(three, calm, Memory())
+    run([three[2]], store, Memory())
+    observer = Saboteur(deeds={1: lambda: shutil.rmtree(store.artifacts.folder)})
+    ended = run(three[:2], store, observer)
+    assert observer.deeds == {}
+    assert [evaluation.failures for evaluation in ended] == [[], []]
+    same(three, store, calm)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that is almost full: a few blocks more than an empty store takes."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(place)]
+    if (
+        sys.platform != "linux"
+        or os.getuid() != 0
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("only root makes disks")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_the_same_run_goes_on_when_there_is_room(
+    three: list[Plan], small_disk: Path, tmp_path: Path
+) -> None:
+    calm = Store(tmp_path / "calm.db")
+    run(three, calm, Memory())
+    for artifacts in (None, tmp_path / "elsewhere"):  # images and results beside each other, and results alone
+        store = Store(small_disk / "results.db", artifacts=artifacts)
+        filling = small_disk / "filling"
+        _fill(filling)
+        with pytest.raises(StoreError) as raised:
+            run(three, store, Memory())
+        assert "\n" not in str(raised.value)
+        assert "same command again" in str(raised.value)
+        filling.unlink()
+        subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
+        assert not [failure for evaluation in run(three, store, Memory()) for failure in evaluation.failures]
+        same(three, store, calm)
+        store.close()
+        for path in small_disk.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        subprocess.run(["mount", "-o", "remount,size=300k", str(small_disk)], check=True)
