@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +53,11 @@ class Archive:
         return self._sets[key]((plan if indices is None else plan.dataset, self._data_dir, indices))
 
     def _elsewhere(self) -> Any:
-        from bench.executors.worker import Worker, ask
+        from bench.executors.worker import Standing
 
-        worker = Worker("read", "cpu")
-        self._open.callback(worker.close)
-
-        return partial(ask, worker)
+        reader = Standing("read")
+        self._open.callback(reader.close)
+        return reader
 
 
 def _is_ours(reference: str) -> bool:

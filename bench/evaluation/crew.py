@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.evaluation.waiting import Job, Kind, Waiting
 from bench.executors.choice import DEFAULT, find_executor
-from bench.executors.contract import Executor, Report, Seat
+from bench.executors.contract import TRIES, Executor, Report, Seat
 from bench.loading.classifiers import KEPT
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 REPLAYS = 4
 """Replays are short: one worker in so many is enough for them."""
-TRIES = 3
-"""How often a job is begun whose process ends without a word."""
 NOWHERE_SECONDS = 300.0
 """For so long a job waits for a place where it could run."""
 

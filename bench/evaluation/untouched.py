@@ -53,11 +53,11 @@ class Untouched:
         digest = self._digest(plan)
         if digest not in self._known:
             untouched = plan.untouched()
+            records = self.store.shards(untouched)
+            # Asked for second: of a shard that another run stores in between, it is the record that must be missing.
             predictions = self.store.predictions(untouched)
             self._known[digest] = {
-                record.number: (predictions, _doubted(plan, record.invalid))
-                for record in self.store.shards(untouched)
-                if not record.claimed
+                record.number: (predictions, _doubted(plan, record.invalid)) for record in records if not record.claimed
             }
         return self._known[digest]
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 Role = Literal["plan", "read", "craft", "judge", "replay"]
+TRIES = 3
+"""How often a job is begun whose process ends without a word."""
 
 
 @dataclass(frozen=True)

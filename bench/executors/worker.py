@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.domain.errors import PluginError
-from bench.executors.contract import Report, Role
+from bench.executors.contract import TRIES, Report, Role
 from bench.executors.life import live
 from bench.executors.wire import unpack
 
@@ -55,6 +55,11 @@ class Worker:
     def is_late(self) -> bool:
         """Whether it has not said for too long that it is there."""
         return not self._is_up and time.monotonic() - self._since > START_SECONDS
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether a signal has ended it: the system's, or a person's."""
+        return self._process.exitcode is not None and self._process.exitcode < 0
 
     def start(self, job: Any) -> None:
         """Give it a job, which it is sent when it has said that it is there; what comes of it is read later."""
@@ -122,24 +127,54 @@ def _kill(worker: Worker) -> None:
         process.kill()
 
 
+class Standing:
+    """Answers jobs of one role one by one, in a process that is made at the first and stays until `close`.
+
+    One that is killed is replaced, and its job begun again, three times in all: what a plugin does to its own process
+    would only happen again.
+    """
+
+    def __init__(self, role: Role) -> None:
+        self._role = role
+        self._worker: Worker | None = None
+
+    def __call__(self, job: Any) -> Any:
+        """What a job gives. Raises `PluginError` where it fails."""
+        for number in range(1, TRIES + 1):
+            if self._worker is None:
+                self._worker = Worker(self._role, "cpu")
+            report = _outcome(self._worker, job)
+            was_killed = report.lost and self._worker.was_killed
+            if report.spent:
+                self.close()
+            if not was_killed or number == TRIES:
+                break
+        if report.failure is not None:
+            raise PluginError(report.failure)
+        return report.data
+
+    def close(self) -> None:
+        """End the process."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+
 def alone(role: Role, job: Any) -> Any:
     """What a job gives in a process that is made for it and ends with it. Raises `PluginError` where it fails."""
-    worker = Worker(role, "cpu")
+    standing = Standing(role)
     try:
-        return ask(worker, job)
+        return standing(job)
     finally:
-        worker.close()
+        standing.close()
 
 
-def ask(worker: Worker, job: Any) -> Any:
-    """What a job gives. Raises `PluginError` where it fails."""
+def _outcome(worker: Worker, job: Any) -> Report:
     worker.start(job)
     report = worker.read()
     while report is None or not report.finished:
         report = worker.read()
-    if report.failure is not None:
-        raise PluginError(report.failure)
-    return report.data
+    return report
 
 
 def _context(role: Role) -> Any:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.evaluation.crew import TRIES, Crew
+from bench.evaluation.crew import Crew
 from bench.evaluation.waiting import Job
-from bench.executors.contract import Report, Role, Seat
+from bench.executors.contract import TRIES, Report, Role, Seat
 
 
 @dataclass

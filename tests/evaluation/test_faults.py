@@ -1,22 +1,28 @@
-"""Disks that fill up and folders that are taken away under a run."""
+"""What befalls a run: full disks, folders that are taken away, killed processes, another run at the same moment."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench import Plan, Store, StoreError
+from bench.evaluation.agenda import Trip
 from bench.evaluation.archive import Archive
 from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
+from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.run import Evaluation, Observer, Site
+from bench.evaluation.untouched import Untouched
+from bench.store.foreign import read_shards
 from tests.evaluation.observers import Memory, Saboteur
 from tests.evaluation.test_queue import three
 
@@ -56,6 +62,46 @@ def test_images_that_are_taken_away_under_a_run_are_crafted_again_where_they_are
     assert observer.deeds == {}
     assert [evaluation.failures for evaluation in ended] == [[], []]
     same(three, store, calm)
+
+
+def test_a_data_set_s_process_that_is_killed_is_replaced(request_of_halves: Request) -> None:
+    plan = make_plan(request_of_halves)
+    with Archive(None) as archive:
+        first, _ = archive.arrays(plan, plan.indices)
+        ((reader),) = archive._sets.values()
+        os.kill(reader._worker._process.pid, signal.SIGKILL)
+        again, _ = archive.arrays(plan, plan.indices)
+    assert np.array_equal(first, again)
+
+
+def test_a_shard_that_another_run_stores_between_two_looks_is_known_whole_or_not_at_all(
+    request_of_halves: Request, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, other = make_plan(request_of_halves), Store(tmp_path / "other.db")
+    run([plan], other, Memory())
+    clean = plan.untouched()
+    wholes = read_shards(other, clean)
+    store.fill(clean, wholes[:2])
+    looks = []
+
+    def racing(look: Callable[[Plan], object]) -> Callable[[Plan], object]:
+        def looked(of: Plan) -> object:
+            found = look(of)
+            looks.append(found)
+            if len(looks) == 1:
+                store.fill(clean, wholes[2:])
+            return found
+
+        return looked
+
+    for name in ("shards", "predictions"):
+        monkeypatch.setattr(store, name, racing(getattr(store, name)))
+    untouched = Untouched(store)
+    known = [untouched.known(Trip(plan, shard, ())) for shard in plan.shards()]
+    assert len(looks) == 2
+    assert [found is not None for found in known] == [True, True, False]
+    for shard, found in zip(plan.shards(), known, strict=True):
+        assert found is None or set(shard.indices) <= set(found[0])
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from bench.domain.plan import Spec
 from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.proposal import Proposal
 from bench.executors.parcels import files_of, opened
-from bench.executors.worker import Worker, ask
+from bench.executors.worker import alone
 from bench.identity.files import sha256_of
 from tests.defenses.hub import cached, offline
 from tests.executors.test_contract import crafting
@@ -53,11 +53,7 @@ def test_a_plugin_s_files_are_sent_by_content_to_where_they_are_not(
     assert {Path(path).name for path in contents} == {"mine.py", "__init__.py", "step.py"}
     assert opened(job, contents, bytes, tmp_path / "there") is job
     shutil.rmtree(here)
-    worker = Worker("craft", "cpu")
-    try:
-        found = ask(worker, opened(job, contents, bytes, tmp_path / "there"))
-    finally:
-        worker.close()
+    found = alone("craft", opened(job, contents, bytes, tmp_path / "there"))
     assert isinstance(found, Proposal)
     assert np.abs(found.perturbed - job.images).max() > 0.009
 
