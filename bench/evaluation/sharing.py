@@ -100,8 +100,8 @@ class Share:
         key = plan.digest, shard
         with self._lock:
             self._used = time.monotonic()
-            self._begun.add(key)
             if key in self._mine:
+                self._begun.add(key)
                 return True
             if key in self._others and not again:
                 return False
@@ -112,12 +112,15 @@ class Share:
             held = self.store.claims.take(plan, wanted, self.name, self.seconds, finished=again)
             self._taken = time.monotonic()
             self._mine.update({(plan.digest, number): plan for number in held})
+            if shard in held:
+                self._begun.add(key)
             return shard in held
 
     def give_back(self, plan: Plan, shard: int, is_stored: bool) -> None:
         """A shard has ended; whoever stores one has given up its lease by that."""
         with self._lock:
             was_mine = self._mine.pop((plan.digest, shard), None) is not None
+            self._begun.discard((plan.digest, shard))
         if was_mine:
             self.done += is_stored
             if not is_stored:
