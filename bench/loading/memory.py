@@ -27,7 +27,7 @@ def free_share(device: str) -> float:
         return float(free / total)
     if device != "cpu":
         return 1.0
-    return min((_machine(), *_groups()), default=1.0)
+    return min([_machine(), *_groups()])
 
 
 def _machine() -> float:
