@@ -23,23 +23,29 @@ class DiffusionClassifier(Trainable, Generative):
     """A conditional denoiser as a classifier: the class under which it predicts the noise best.
 
     Li et al. 2023, 2303.16203. `weights` is a class-conditional pixel denoiser (a file of `bench train`, or diffusers'
-    `UNet2DModel` folder), or a folder or hub id of Stable Diffusion in diffusers' layout. The search looks at
-    `timesteps` evenly spaced steps of [lowest, highest): stage i has seen `seen[i]` of them, keeps `kept[i]` classes.
-    Where these are None the backend decides. Stable Diffusion, as published for CIFAR-10: 500 of [0, 1000), seen
-    50,500, kept 5,1. Pixels: 30 of [0, 300), seen 6,30, kept 3,1. Another number of `timesteps` without `seen` and
-    `kept` is looked at in one stage. `prompt` is Stable Diffusion's condition; `precision` auto is float16 for Stable
-    Diffusion on CUDA, else float32; `rows` (image x class x timestep) go through the network at once, by default
+    `UNet2DModel` folder), or a folder or hub id of Stable Diffusion in diffusers' layout. The grid is `timesteps`
+    evenly spaced steps of [lowest, highest); where these are None the backend decides: 500 of [0, 1000) for Stable
+    Diffusion, as published for CIFAR-10, 30 of [0, 300) for pixels. `search` says how classes are ruled out: `race`, at
+    the stated `risk` an image of another verdict than the whole grid's; `staged`, as published: stage i has seen
+    `seen[i]` timesteps and keeps `kept[i]` classes (Stable Diffusion 50,500 and 5,1; pixels 6,30 and 3,1; another
+    number of timesteps one stage); or `full`, not at all. Gradients leave out the classes that together have at most
+    the share `negligible` of a loss's weight. `prompt` is Stable Diffusion's condition; `precision` auto is float16 for
+    Stable Diffusion on CUDA, else float32; `rows` (image x class x timestep) go through the network at once, by default
     what fits into the device.
     """
 
+    revision = "2"
     family = "generative classifiers"
     weights: str | None = None
     loss: Literal["l1", "l2"] = "l1"
+    search: Literal["race", "staged", "full"] = "race"
+    risk: float = 1e-3
     timesteps: int | None = None
     lowest: int | None = None
     highest: int | None = None
     seen: tuple[int, ...] | None = None
     kept: tuple[int, ...] | None = None
+    negligible: float = 0.05
     prompt: str = "a blurry photo of a {class}."
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None

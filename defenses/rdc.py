@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from bench import Classifier, Defense, Task, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NAME = "rdc"
 DENOISER, FRONT = "diffusion-classifier", "diffpure"
@@ -23,13 +26,16 @@ class RDC(Defense):
     Chen et al. 2024, 2305.15241. `weights` is a class-conditional denoiser in pixel space (as of diffusion-classifier,
     whose packaged one is the default), `front` an unconditional one (as of diffpure) for the likelihood: `steps` Adam
     steps of `learning_rate`, each under a noise of [`softest`, `loudest`]. The classifier looks at `levels` evenly
-    spaced noises of [`lowest`, `highest`]: published 1001 or 126, tiny images 16. Noises are deviations for pixels in
+    spaced noises of [`lowest`, `highest`]: published 1001 or 126, tiny images 16; with `search` race at no class any
+    more that is ruled out, at the stated `risk` an image of another verdict than all levels'. Gradients leave out the
+    classes that together have at most the share `negligible` of a loss's weight. Noises are deviations for pixels in
     [-1, 1]; every one is taken to the nearest of the network's schedule. With `gradient` identity attacks get the
     classifier's exact gradient at the likelier image, the maximisation's replaced by the identity, as in the paper's
     code; exact goes through every Adam step as well, in float32 alone. EDM's own pickled networks are not read.
     `precision` is that of both networks; auto is float32. `rows` (image x class x level) go through a network at once.
     """
 
+    revision = "2"
     family = "generative classifiers"
     weights: str | None = None
     front: str | None = None
@@ -40,6 +46,9 @@ class RDC(Defense):
     levels: int | None = None
     lowest: float = 1e-4
     highest: float = 3.0
+    search: Literal["race", "full"] = "race"
+    risk: float = 1e-3
+    negligible: float = 0.05
     gradient: Literal["identity", "exact"] = "identity"
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None
@@ -69,10 +78,13 @@ class RDC(Defense):
         import torch
 
         from defenses.parts.diffusion import type_for
-        from defenses.parts.likelihood import Ascent, EdmClassification, LikelihoodMaximizer
+        from defenses.parts.diffusion_classification import DiffusionClassification
+        from defenses.parts.elimination import Stages
+        from defenses.parts.likelihood import Ascent, LikelihoodMaximizer, edm_grid
         from defenses.parts.memory import chunks_for
         from defenses.parts.pixels import load
         from defenses.parts.purified import Purified, StraightThrough
+        from defenses.parts.race import Race
 
         files, dtype = self.files(task), type_for(self.precision, None, device)
         front = load(files["front/denoiser"], task, device, dtype, conditional=False)
@@ -82,16 +94,20 @@ class RDC(Defense):
         denoiser = load(files["denoiser"], task, device, dtype)
         sigmas = torch.linspace(self.lowest, self.highest, self._levels(task), dtype=torch.float64)
         chunks = chunks_for(denoiser, task, device, self.rows)
-        classifier = EdmClassification(denoiser, sigmas, len(task.classes), chunks)
+
+        def classification(sigmas: Tensor) -> DiffusionClassification:
+            grid = edm_grid(denoiser.schedule, sigmas)
+            how = Race(self.risk) if self.search == "race" else Stages((len(sigmas),), (1,))
+            return DiffusionClassification(denoiser, grid, how, len(task.classes), chunks, self.negligible)
 
         def maximizer(exact: bool) -> LikelihoodMaximizer:
             return LikelihoodMaximizer(front, ascent, ahead, exact)
 
         few = self._levels(task) // FEWER
-        fewer = EdmClassification(denoiser, sigmas[FEWER // 2 :: FEWER], len(task.classes), chunks) if few else None
+        fewer = classification(sigmas[FEWER // 2 :: FEWER]) if few else None
         return Purified(
             maximizer(exact),
-            classifier,
+            classification(sigmas),
             exact=exact,
             precise=(lambda: maximizer(True)) if dtype == torch.float32 else None,
             cheaper=None if fewer is None else lambda: Purified(StraightThrough(maximizer(False)), fewer),

@@ -27,16 +27,20 @@ class TMDC(Trainable):
     checkpoint; `base` is the denoiser that they adapt. The other settings are those of diffusion-classifier.
     """
 
+    revision = "2"
     family = "generative classifiers"
     weights: str | None = None
     step: int | None = None
     base: str | None = None
     loss: Literal["l1", "l2"] = "l1"
+    search: Literal["race", "staged", "full"] = "race"
+    risk: float = 1e-3
     timesteps: int | None = None
     lowest: int | None = None
     highest: int | None = None
     seen: tuple[int, ...] | None = None
     kept: tuple[int, ...] | None = None
+    negligible: float = 0.05
     prompt: str = "a blurry photo of a {class}."
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None

@@ -53,6 +53,12 @@ class Classifier(ABC):
         none."""
         return None
 
+    def exhaustive(self) -> Classifier | None:
+        """The same classifier without the shortcuts that it takes where it is sure enough (classes ruled out early);
+        under the same rng it should give the same verdicts, and the harness asks it about some of the images to see
+        whether it does. None where no shortcut is taken."""
+        return None
+
     def shrink(self) -> str | None:
         """Use less memory a call from now on and say how ('chunks of 64 rows'); None when nothing is left to shrink."""
         return None

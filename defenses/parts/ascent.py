@@ -107,6 +107,10 @@ class ScorePurified(Classifier):
         """One draw instead of several, with the gradient of every step; None where there is one draw anyway."""
         return None if self.draws == 1 else self._before(with_a_gradient(self.classifier), "exact", 1)
 
+    def exhaustive(self) -> Classifier | None:
+        """The same before the classifier without its shortcuts."""
+        return self._before(self.classifier.exhaustive(), self.gradient)
+
     def identity_stand_in(self) -> Classifier | None:
         """The same with the identity for the purifier's gradient; None where the classifier has none to give."""
         return self._before(with_a_gradient(self.classifier), "identity")

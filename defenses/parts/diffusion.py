@@ -8,7 +8,7 @@ import torch
 
 from bench import Task, UsageError
 from defenses.parts.denoiser import Denoiser
-from defenses.parts.elimination import DiffusionClassification
+from defenses.parts.diffusion_classification import DiffusionClassification, Grid
 from defenses.parts.layout import Precision, files, is_latent, precision_at
 from defenses.parts.memory import chunks_for
 from defenses.parts.search import Settings, search_for
@@ -41,4 +41,5 @@ def classifier(denoiser: Denoiser, settings: Settings, task: Task, device: str) 
     if search.highest > len(denoiser.schedule):
         raise UsageError(f"The denoiser knows timesteps below {len(denoiser.schedule)}; highest is {search.highest}.")
     chunks = chunks_for(denoiser, task, device, settings.rows)
-    return DiffusionClassification(denoiser, search, len(task.classes), chunks)
+    grid = Grid.even(search.grid(), search.loss)
+    return DiffusionClassification(denoiser, grid, search.elimination, len(task.classes), chunks, settings.negligible)

@@ -1,105 +1,78 @@
-"""Staged elimination: many timesteps only for the classes that few timesteps could not rule out."""
+"""Which classes a diffusion classifier goes on with after each look at more timesteps; imports no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch import Generator, Tensor
-from torch.utils.checkpoint import checkpoint
+from bench import UsageError
 
-from bench import Classifier
-from defenses.parts.denoiser import Denoiser
-from defenses.parts.noise_errors import Chunks, Rows, error_table
-from defenses.parts.search import Search
-
-FEWER = 5
-"""How many times as many timesteps as its surrogate a classifier looks at."""
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class DiffusionClassification(Classifier):
-    """The class under which the denoiser predicts the noise best.
+class Elimination(Protocol):
+    """How classes are ruled out. Places are numbers below T, the length of a grid of timesteps."""
 
-    Logits are minus the mean error over all timesteps seen, times the number of values in a code, for the classes
-    that survive every stage. A class eliminated at a stage gets the lowest logit of those that survived it, minus its
-    own excess error over the worst of them at that stage, so that it never ranks above one. Deviation from the
-    published code: one noise a timestep is shared not only by the classes but by the images of a call, so that an
-    attack that regroups its samples still sees one function.
-    """
+    @property
+    def shuffled(self) -> bool:
+        """Whether `looks` wants the grid in random order."""
+        ...
 
-    deterministic = False
-    differentiable = True
+    def looks(self, order: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """For each look the places that it adds, out of all T in some order."""
+        ...
 
-    def __init__(self, denoiser: Denoiser, search: Search, classes: int, chunks: Chunks) -> None:
-        self.denoiser = denoiser
-        self._search = search
-        self._classes = classes
-        self._chunks = chunks
+    def survivors(self, look: int, errors: Tensor, alive: Tensor, grid: int) -> Tensor:
+        """Which classes (N, K) stay after a look (the first is 0), of those `alive` (N, K) that it was about.
 
-    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
-        """Logits (N, K), differentiable in the images; the noise of the whole grid is drawn from `rng` first."""
-        codes = self._encode(images)
-        grid = torch.tensor(self._search.grid(), device=codes.device)
-        noise = torch.randn((len(grid), *codes.shape[1:]), generator=rng, device=rng.device).to(codes)
-        classes = torch.arange(self._classes, device=codes.device).expand(len(codes), -1)
-        total = torch.zeros(classes.shape, device=codes.device)
-        cuts: list[_Cut] = []
-        seen = 0
-        for places, kept in zip(self._search.stages(), self._search.kept, strict=True):
-            where = torch.tensor(places, device=codes.device)
-            rows = Rows(classes, grid[where], noise[where])
-            table = error_table(self.denoiser, codes, rows, self._search.loss, self._chunks)
-            seen += len(places)
-            total = total + table.sum(2)
-            if kept > 1 and kept < classes.shape[1]:
-                order = (total / seen).argsort(dim=1, stable=True)
-                cuts.append(_Cut.of(classes, total / seen, order, kept))
-                best = order[:, :kept].sort(1).values
-                classes, total = classes.gather(1, best), total.gather(1, best)
-        logits = total.new_zeros(len(codes), self._classes).scatter(1, classes, -total / seen * codes[0].numel())
-        for cut in reversed(cuts):
-            logits = cut.below(logits, codes[0].numel())
-        return logits
-
-    def _encode(self, images: Tensor) -> Tensor:
-        """Codes of the images, encoded again for the gradient so that one part's graph is in memory at a time."""
-        parts = torch.split(images, self._chunks.images)
-        if not (images.requires_grad and torch.is_grad_enabled()):
-            return torch.cat([self.denoiser.encode(part) for part in parts])
-        encode = self.denoiser.encode
-        return torch.cat([checkpoint(encode, part, use_reentrant=False, preserve_rng_state=False) for part in parts])
-
-    def surrogate(self) -> Classifier | None:
-        """The same denoiser at a fifth of the timesteps, for every class; None where there are fewer than 5."""
-        few = self._search.timesteps // FEWER
-        if not few:
-            return None
-        search = replace(self._search, timesteps=few, seen=(few,), kept=(1,))
-        return DiffusionClassification(self.denoiser, search, self._classes, self._chunks)
-
-    def shrink(self) -> str | None:
-        """Half as many rows a network call."""
-        return f"chunks of {self._chunks.plain} rows" if self._chunks.halve() else None
+        `errors` (N, K, n) are all that were seen so far, 0 where a class was not alive. The class of the least mean
+        error always stays.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """One elimination: who stayed (N, k), who left (N, m), and by how much more error than the worst who stayed."""
+class Stages:
+    """Stage i has seen `seen[i]` timesteps, evenly spaced and less those looked at before, and then keeps the `kept[i]`
+    classes of the smallest mean error.
 
-    stayed: Tensor
-    left: Tensor
-    excess: Tensor
+    Published for CIFAR-10 (Li et al. 2023, 2303.16203): 500 timesteps, seen (50, 500), kept (5, 1).
+    """
 
-    @classmethod
-    def of(cls, classes: Tensor, mean: Tensor, order: Tensor, kept: int) -> _Cut:
-        worst = mean.gather(1, order[:, kept - 1 : kept])
-        return cls(
-            classes.gather(1, order[:, :kept]),
-            classes.gather(1, order[:, kept:]),
-            mean.gather(1, order[:, kept:]) - worst,
-        )
+    seen: tuple[int, ...]
+    kept: tuple[int, ...]
+    shuffled = False
 
-    def below(self, logits: Tensor, scale: int) -> Tensor:
-        """Logits in which those who left rank below those who stayed."""
-        lowest = logits.gather(1, self.stayed).amin(1, keepdim=True)
-        return logits.scatter(1, self.left, lowest - scale * self.excess)
+    def __post_init__(self) -> None:
+        falling = all(a > b for a, b in zip(self.kept, self.kept[1:], strict=False))
+        rising = all(a < b for a, b in zip(self.seen, self.seen[1:], strict=False))
+        if len(self.seen) != len(self.kept) or not (rising and falling and self.kept[-1:] == (1,)) or self.seen[0] < 1:
+            raise UsageError(
+                f"The stages must see ever more timesteps and keep ever fewer classes, down to 1; got "
+                f"seen={self.seen}, kept={self.kept}."
+            )
+
+    def looks(self, order: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """For each stage the places on the grid that it adds."""
+        looked: set[int] = set()
+        stages = []
+        for count in self.seen:
+            places = spread(count, len(order))
+            stages.append(tuple(place for place in places if place not in looked))
+            looked.update(places)
+        return tuple(stages)
+
+    def survivors(self, look: int, errors: Tensor, alive: Tensor, grid: int) -> Tensor:
+        """The classes of the smallest mean errors, as many as the stage keeps; after the last stage all of them."""
+        if look == len(self.seen) - 1:
+            return alive
+        mean = errors.mean(2).masked_fill(~alive, float("inf"))
+        rank = mean.argsort(dim=1, stable=True).argsort(dim=1, stable=True)
+        return alive & (rank < self.kept[look])
+
+
+def spread(count: int, length: int) -> tuple[int, ...]:
+    """The whole numbers that lie in the middles of `count` equal parts of [0, length)."""
+    return tuple((2 * part + 1) * length // (2 * count) for part in range(count))

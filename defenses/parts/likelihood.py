@@ -1,4 +1,4 @@
-"""Robust diffusion classification: images made likelier, then the class under which EDM's weighted errors are least."""
+"""Robust diffusion classification: images made likelier, and the weights of EDM's errors under each class."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from torch import Generator, Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from bench import Classifier, UsageError
+from bench import UsageError
 from defenses.parts.chain import Move, chain
 from defenses.parts.denoiser import Denoiser, noise_levels
-from defenses.parts.noise_errors import Chunks, Rows, error_table
+from defenses.parts.diffusion_classification import Grid
+from defenses.parts.noise_errors import Chunks
 
 DATA_DEVIATION = 0.5
 LOG_MEAN, LOG_DEVIATION = -1.2, 1.2
@@ -127,33 +128,11 @@ class LikelihoodMaximizer:
         return slope
 
 
-class EdmClassification(Classifier):
-    """The class under which a conditional denoiser's EDM loss is least (Chen et al. 2024, 2305.15241, eq. 9).
-
-    Logits are minus the mean over the noise levels of D's squared error, weighted by w p (sum of weights 1 after the
-    factor sigma^2 of the change of variables), times the number of values in an image. One noise a level is shared by
-    classes and images. The gradient is exact and needs the memory of one chunk.
-    """
-
-    deterministic = False
-
-    def __init__(self, denoiser: Denoiser, sigmas: Tensor, classes: int, chunks: Chunks) -> None:
-        levels = noise_levels(denoiser.schedule)
-        self.denoiser, self._classes, self._chunks = denoiser, classes, chunks
-        self.steps = nearest(levels, sigmas)
-        found = levels[self.steps]
-        weights = weights_of(found) * found.square()
-        self.weights = weights / weights.sum()
-
-    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
-        """Logits (N, K), differentiable in the images; all noise is drawn first."""
-        codes = self.denoiser.encode(images)
-        noise = torch.randn(len(self.steps), *codes.shape[1:], generator=rng, device=rng.device).to(codes)
-        classes = torch.arange(self._classes, device=codes.device).expand(len(codes), -1)
-        rows = Rows(classes, self.steps.to(codes.device), noise)
-        table = error_table(self.denoiser, codes, rows, "l2", self._chunks)
-        return -(table * self.weights.to(table)).sum(2) * codes[0].numel()
-
-    def shrink(self) -> str | None:
-        """Half as many rows a network call."""
-        return f"chunks of {self._chunks.plain} rows" if self._chunks.halve() else None
+def edm_grid(schedule: Tensor, sigmas: Tensor) -> Grid:
+    """The timesteps nearest to some noise levels, weighted as EDM's loss weighs D's squared error there (Chen et al.
+    2024, 2305.15241, eq. 9): w p times the factor sigma^2 of the change of variables."""
+    levels = noise_levels(schedule)
+    steps = nearest(levels, sigmas)
+    found = levels[steps]
+    weights = weights_of(found) * found.square()
+    return Grid(steps, weights / weights.mean(), "l2")

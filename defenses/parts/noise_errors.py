@@ -1,4 +1,4 @@
-"""Tables of denoising errors whose gradient needs the memory of one chunk, whatever the number of timesteps."""
+"""Denoising errors whose gradient needs the memory of one chunk, whatever the number of timesteps."""
 
 from __future__ import annotations
 
@@ -32,72 +32,122 @@ class Chunks:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Which errors are wanted: classes (N, k) of each image at T timesteps, one noise (T, c, h, w) a timestep."""
+class Noises:
+    """The noised versions of every code: T timesteps, and one noise (T, c, h, w) a timestep for all images and
+    classes."""
 
-    classes: Tensor
     steps: Tensor
     noise: Tensor
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(N, k, T), the shape of the table."""
-        return (*self.classes.shape, len(self.steps))
+
+@dataclass(frozen=True)
+class Rows:
+    """Which errors are wanted: the number of the image, the class and the place among the T noises of each of R
+    rows."""
+
+    image: Tensor
+    kind: Tensor
+    place: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, chosen: Tensor) -> Rows:
+        return Rows(self.image[chosen], self.kind[chosen], self.place[chosen])
+
+    @classmethod
+    def of(cls, image: Tensor, kind: Tensor, places: Tensor) -> Rows:
+        """P pairs of image and class at each of n places: row p n + i is pair p at place i."""
+        count = len(places)
+        return cls(image.repeat_interleave(count), kind.repeat_interleave(count), places.repeat(len(image)))
+
+    @classmethod
+    def together(cls, parts: list[Rows]) -> Rows:
+        """The rows of all parts, one after the other."""
+        columns = zip(*((part.image, part.kind, part.place) for part in parts), strict=True)
+        return cls(*(torch.cat(column) for column in columns))
 
 
-def error_table(denoiser: Denoiser, codes: Tensor, rows: Rows, loss: str, chunks: Chunks) -> Tensor:
-    """Errors (N, k, T) of codes (N, c, h, w), differentiable once in the codes.
+@dataclass(frozen=True)
+class Errors:
+    """What a denoiser's errors are measured by; `loss` as in `Denoiser.errors`."""
 
-    The forward pass keeps no graph; the backward pass recomputes chunk by chunk, and only the rows that matter.
-    """
-    apply: Callable[..., Tensor] = _ErrorTable.apply
-    return apply(codes, denoiser, rows, loss, chunks)
+    denoiser: Denoiser
+    noises: Noises
+    loss: str
+    chunks: Chunks
 
+    @torch.no_grad()
+    def of(self, codes: Tensor, rows: Rows) -> Tensor:
+        """Errors (R,) of codes (N, c, h, w), without a gradient."""
+        found: list[Tensor] = []
+        for part in self._cut(rows, self.chunks.plain):
+            tick(len(found) * self.chunks.plain, len(rows), "denoised")
+            found.append(self._errors(codes[part.image], part))
+        return torch.cat(found)
 
-class _ErrorTable(torch.autograd.Function):
+    def attached(self, codes: Tensor, rows: Rows, found: Tensor, negligible: float) -> Tensor:
+        """The errors (R,) that `of` found, differentiable once in the codes.
+
+        The backward pass computes the rows that matter again, chunk by chunk. Of each image those classes are left
+        out that have the least weight in what is differentiated and together at most the share `negligible` of it.
+        """
+        apply: Callable[..., Tensor] = _Attached.apply
+        return apply(codes, self, rows, found, negligible)
+
+    def slopes(self, codes: Tensor, rows: Rows, weights: Tensor) -> Tensor:
+        """The gradient (N, c, h, w) of the errors' weighted sum, one chunk's graph in memory at a time."""
+        total = torch.zeros_like(codes)
+        cut = zip(self._cut(rows, self.chunks.graph), weights.split(self.chunks.graph), strict=True)
+        for number, (part, weight) in enumerate(cut):
+            tick(number * self.chunks.graph, len(rows), "differentiated")
+            with torch.enable_grad():
+                leaf = codes[part.image].detach().requires_grad_(True)
+                errors = self._errors(leaf, part)
+                (slope,) = torch.autograd.grad(errors, leaf, weight.to(errors.dtype))
+            del errors  # and with it the graph of a network in half precision, before the next is built
+            owners = torch.unique(part.image)  # a product, not index_add: that one adds in any order on CUDA
+            share = (owners[:, None] == part.image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
+            total[owners] += share.view(-1, *total.shape[1:])
+        return total
+
     @staticmethod
-    def forward(ctx: Any, codes: Tensor, denoiser: Denoiser, rows: Rows, loss: str, chunks: Chunks) -> Tensor:
+    def _cut(rows: Rows, size: int) -> Iterator[Rows]:
+        columns = (rows.image, rows.kind, rows.place)
+        if len(rows):
+            yield from (Rows(*parts) for parts in zip(*(column.split(size) for column in columns), strict=True))
+
+    def _errors(self, codes: Tensor, rows: Rows) -> Tensor:
+        noise, steps = self.noises.noise[rows.place], self.noises.steps[rows.place]
+        return self.denoiser.errors(codes, noise, steps, rows.kind, self.loss)
+
+
+class _Attached(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, errors: Errors, rows: Rows, found: Tensor, negligible: float) -> Tensor:
         ctx.save_for_backward(codes)
-        ctx.denoiser, ctx.rows, ctx.loss, ctx.chunks = denoiser, rows, loss, chunks
-        every = torch.arange(_count(rows), device=codes.device)
-        parts: list[Tensor] = []
-        for image, kind, step, noise in _cut(rows, every, chunks.plain):
-            tick(len(parts) * chunks.plain, len(every), "denoised")
-            parts.append(denoiser.errors(codes[image], noise, step, kind, loss))
-        return torch.cat(parts).view(rows.shape)
+        ctx.errors, ctx.rows, ctx.negligible = errors, rows, negligible
+        return found.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (codes,) = ctx.saved_tensors
-        flat = gradient.flatten()
-        chosen = flat.nonzero().flatten()
-        total = torch.zeros_like(codes)
-        places = torch.split(chosen, ctx.chunks.graph)
-        cut = zip(places, _cut(ctx.rows, chosen, ctx.chunks.graph), strict=True)
-        for number, (place, (image, kind, step, noise)) in enumerate(cut):
-            tick(number * ctx.chunks.graph, len(chosen), "differentiated")
-            with torch.enable_grad():
-                leaf = codes[image].detach().requires_grad_(True)
-                errors = ctx.denoiser.errors(leaf, noise, step, kind, ctx.loss)
-                (slope,) = torch.autograd.grad(errors, leaf, flat[place].to(errors.dtype))
-            del errors  # and with it the graph of a network in half precision, before the next is built
-            owners = torch.unique(image)  # a product, not index_add: that one adds in any order on CUDA
-            share = (owners[:, None] == image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
-            total[owners] += share.view(-1, *total.shape[1:])
+        chosen = _weighty(ctx.rows, gradient, len(codes), ctx.negligible)
+        total = ctx.errors.slopes(codes, ctx.rows[chosen], gradient[chosen])
         return total, None, None, None, None
 
 
-def _count(rows: Rows) -> int:
-    images, kinds, steps = rows.shape
-    return images * kinds * steps
-
-
-def _cut(rows: Rows, chosen: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """For each chunk of the chosen rows: image number, class, timestep and noise of every row."""
-    _, kinds, steps = rows.shape
-    kind_of = rows.classes.flatten()
-    for part in torch.split(chosen, size):
-        place = part % steps
-        pair = part // steps
-        yield pair // kinds, kind_of[pair], rows.steps[place], rows.noise[place]
+def _weighty(rows: Rows, weights: Tensor, images: int, negligible: float) -> Tensor:
+    """The numbers of the rows whose class matters for its image; all of weight 0 are left out."""
+    if not negligible:
+        return weights.nonzero().flatten()
+    classes = int(rows.kind.max()) + 1
+    places = int(rows.place.max()) + 1
+    table = weights.new_zeros(images, classes, places)
+    table[rows.image, rows.kind, rows.place] = weights.abs()
+    share = table.sum(2)
+    order = share.argsort(dim=1, stable=True)
+    below = share.gather(1, order).cumsum(1) <= negligible * share.sum(1, keepdim=True)
+    dropped = torch.zeros_like(below).scatter(1, order, below)
+    return (~dropped[rows.image, rows.kind] & weights.ne(0)).nonzero().flatten()

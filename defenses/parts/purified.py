@@ -83,6 +83,11 @@ class Purified(Classifier):
         """A cheaper classifier of this kind, where there is one."""
         return None if self._cheaper is None else self._cheaper()
 
+    def exhaustive(self) -> Classifier | None:
+        """The same purifier before the classifier without its shortcuts."""
+        inner = self.classifier.exhaustive()
+        return None if inner is None else Purified(self.purifier, inner)
+
     def identity_stand_in(self) -> Classifier | None:
         """The same with the identity for the purifier's gradient; None where the classifier has none to give."""
         inner = with_a_gradient(self.classifier)

@@ -1,31 +1,31 @@
-"""Which timesteps a diffusion classifier looks at, and when it drops which classes; needs no torch."""
+"""Which timesteps a diffusion classifier looks at, and how it rules classes out; needs no torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
 
 from bench import UsageError
+from defenses.parts.elimination import Elimination, Stages, spread
 from defenses.parts.layout import Precision
+from defenses.parts.race import Race
+
+Method = Literal["race", "staged", "full"]
 
 
 @dataclass(frozen=True)
 class Search:
-    """Which timesteps are looked at when.
+    """A grid of `timesteps` evenly spaced steps of [lowest, highest), and how classes are ruled out on it.
 
-    The grid is `timesteps` evenly spaced steps of [lowest, highest); stage i looks at `seen[i]` of them, evenly spaced
-    too, less those that were looked at before, and then keeps the `kept[i]` classes of the smallest mean error.
-    Published for CIFAR-10 (Li et al. 2023, 2303.16203): 500 of [0, 1000), seen (50, 500), kept (5, 1). Deviation: where
-    a number of timesteps does not divide the range, the released code rounds the spacing down and so never looks at
-    the end of the range; here the grid spans all of it.
+    Deviation from the published code: where a number of timesteps does not divide the range, that rounds the spacing
+    down and so never looks at the end of the range; here the grid spans all of it.
     """
 
     timesteps: int
     lowest: int
     highest: int
-    seen: tuple[int, ...]
-    kept: tuple[int, ...]
     loss: str
+    elimination: Elimination
 
     def __post_init__(self) -> None:
         if not 0 <= self.lowest < self.highest or not 1 <= self.timesteps <= self.highest - self.lowest:
@@ -33,37 +33,19 @@ class Search:
                 f"The grid needs 0 <= lowest < highest and at most one timestep a step; got {self.timesteps} timesteps "
                 f"in [{self.lowest}, {self.highest})."
             )
-        falling = all(a > b for a, b in zip(self.kept, self.kept[1:], strict=False))
-        rising = all(a < b for a, b in zip(self.seen, self.seen[1:], strict=False))
-        ends = self.seen[-1:] == (self.timesteps,) and self.kept[-1:] == (1,)
-        if len(self.seen) != len(self.kept) or not (rising and falling and ends) or self.seen[0] < 1:
+        if isinstance(self.elimination, Stages) and self.elimination.seen[-1] != self.timesteps:
             raise UsageError(
-                f"The stages must see ever more timesteps, up to {self.timesteps}, and keep ever fewer classes, down "
-                f"to 1; got seen={self.seen}, kept={self.kept}."
+                f"The stages must see ever more timesteps, up to {self.timesteps}; got seen={self.elimination.seen}."
             )
 
     def grid(self) -> tuple[int, ...]:
         """All timesteps, ascending: for 500 of [0, 1000) these are 1, 3, ..., 999."""
-        return tuple(self.lowest + place for place in _spread(self.timesteps, self.highest - self.lowest))
-
-    def stages(self) -> tuple[tuple[int, ...], ...]:
-        """For each stage the places on the grid that it adds."""
-        looked: set[int] = set()
-        stages = []
-        for count in self.seen:
-            places = _spread(count, self.timesteps)
-            stages.append(tuple(place for place in places if place not in looked))
-            looked.update(places)
-        return tuple(stages)
+        return tuple(self.lowest + place for place in spread(self.timesteps, self.highest - self.lowest))
 
 
-def _spread(count: int, length: int) -> tuple[int, ...]:
-    """The whole numbers that lie in the middles of `count` equal parts of [0, length)."""
-    return tuple((2 * part + 1) * length // (2 * count) for part in range(count))
-
-
-PIXELS = Search(30, 0, 300, (6, 30), (3, 1), "l1")
-LATENTS = Search(500, 0, 1000, (50, 500), (5, 1), "l1")
+PIXELS = Search(30, 0, 300, "l1", Stages((6, 30), (3, 1)))
+LATENTS = Search(500, 0, 1000, "l1", Stages((50, 500), (5, 1)))
+"""The grids and, where they are staged, the stages of a default search."""
 
 
 class Settings(Protocol):
@@ -71,6 +53,10 @@ class Settings(Protocol):
 
     @property
     def loss(self) -> str: ...
+    @property
+    def search(self) -> Method: ...
+    @property
+    def risk(self) -> float: ...
     @property
     def timesteps(self) -> int | None: ...
     @property
@@ -82,6 +68,8 @@ class Settings(Protocol):
     @property
     def kept(self) -> tuple[int, ...] | None: ...
     @property
+    def negligible(self) -> float: ...
+    @property
     def prompt(self) -> str: ...
     @property
     def precision(self) -> Precision: ...
@@ -90,22 +78,36 @@ class Settings(Protocol):
 
 
 def search_for(settings: Settings, latent: bool) -> Search:
-    """The search that the settings describe; a `timesteps` without stages is looked at in one stage."""
+    """The search that the settings describe; staged, a `timesteps` without stages is looked at in one."""
     default = LATENTS if latent else PIXELS
     timesteps = default.timesteps if settings.timesteps is None else settings.timesteps
-    unstaged = timesteps != default.timesteps
-    seen, kept = ((timesteps,), (1,)) if unstaged else (default.seen, default.kept)
     return Search(
         timesteps,
         default.lowest if settings.lowest is None else settings.lowest,
         default.highest if settings.highest is None else settings.highest,
-        seen if settings.seen is None else settings.seen,
-        kept if settings.kept is None else settings.kept,
         settings.loss,
+        _elimination(settings, default, timesteps),
     )
 
 
 def spelled_out(settings: Settings, latent: bool) -> dict[str, Any]:
     """The settings of the search with no value left to the backend."""
     search = search_for(settings, latent)
-    return {name: getattr(search, name) for name in ("timesteps", "lowest", "highest", "seen", "kept")}
+    found: dict[str, Any] = {name: getattr(search, name) for name in ("timesteps", "lowest", "highest")}
+    if isinstance(search.elimination, Stages) and settings.search == "staged":
+        found |= {"seen": search.elimination.seen, "kept": search.elimination.kept}
+    return found
+
+
+def _elimination(settings: Settings, default: Search, timesteps: int) -> Elimination:
+    if settings.search != "staged" and (settings.seen is not None or settings.kept is not None):
+        raise UsageError(f"seen and kept are of search=staged; got search={settings.search}.")
+    if settings.search == "race":
+        return Race(settings.risk)
+    whole = Stages((timesteps,), (1,))
+    if settings.search == "full":
+        return whole
+    assert isinstance(default.elimination, Stages)
+    usual = default.elimination if timesteps == default.timesteps else whole
+    seen, kept = settings.seen or usual.seen, settings.kept or usual.kept
+    return replace(usual, seen=tuple(seen), kept=tuple(kept))

@@ -12,7 +12,7 @@ from bench import UsageError, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.diffusion import denoiser_for
-from defenses.parts.noise_errors import Chunks, Rows, error_table
+from defenses.parts.noise_errors import Chunks, Errors, Noises, Rows
 from tests.defenses.tiny import (
     COLOURS,
     GREYS,
@@ -42,9 +42,10 @@ def test_errors_by_class_equal_a_plain_loop_over_images_classes_and_timesteps(fo
     denoiser = denoiser_for(folder, settings, COLOURS, "cpu")
     with torch.no_grad():
         codes = denoiser.encode(images(3))
-        rows = Rows(torch.arange(4).expand(3, -1), torch.tensor(grid), noise)
-        table = error_table(denoiser, codes, rows, loss, Chunks(5, 2, 2))
-    torch.testing.assert_close(table, expected, rtol=1e-4, atol=1e-6)
+        pairs = torch.cartesian_prod(torch.arange(3), torch.arange(4))
+        errors = Errors(denoiser, Noises(torch.tensor(grid), noise), loss, Chunks(5, 2, 2))
+        found = errors.of(codes, Rows.of(pairs[:, 0], pairs[:, 1], torch.arange(4)))
+    torch.testing.assert_close(found.view(3, 4, 4), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_white_box_gradient_equals_autograd_through_the_plain_loop(folder: Path) -> None:

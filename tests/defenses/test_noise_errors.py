@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,8 +23,16 @@ from tests.defenses.tiny import (
 )
 
 
-def test_the_staged_gradient_equals_finite_differences_in_double_precision() -> None:
-    settings = DiffusionClassifier(timesteps=4, seen=(2, 4), kept=(2, 1), loss="l2", rows=5)
+@pytest.mark.parametrize(
+    "search",
+    [
+        {"search": "staged", "timesteps": 4, "seen": (2, 4), "kept": (2, 1)},
+        {"search": "race", "risk": 0.9, "timesteps": 24},
+        {"search": "full", "timesteps": 4},
+    ],
+)
+def test_the_gradient_equals_finite_differences_in_double_precision(search: dict[str, Any]) -> None:
+    settings = DiffusionClassifier(**search, negligible=0, loss="l2", rows=5)
     model = pixel_classifier(settings, torch.float64)
     start = images(2, GREYS.shape).double()
     weighting = torch.randn(2, 3, generator=rng(9)).double()
@@ -41,7 +50,7 @@ def test_the_staged_gradient_equals_finite_differences_in_double_precision() -> 
 
 @pytest.mark.parametrize("rows", [1, 3, 16, 1000])
 def test_any_cut_into_chunks_gives_the_same_logits_and_gradient(rows: int) -> None:
-    settings = DiffusionClassifier(timesteps=6, seen=(2, 6), kept=(2, 1))
+    settings = DiffusionClassifier(search="staged", timesteps=6, seen=(2, 6), kept=(2, 1), negligible=0)
     results = []
     for size in (7, rows):
         model = pixel_classifier(replace(settings, rows=size), torch.float64)
@@ -54,7 +63,7 @@ def test_any_cut_into_chunks_gives_the_same_logits_and_gradient(rows: int) -> No
 def test_the_gradient_keeps_a_graph_for_one_chunk_only_however_many_timesteps_there_are() -> None:
     most_rows, kept_by_forward = set(), set()
     for timesteps in (4, 16, 64):
-        model = pixel_classifier(DiffusionClassifier(timesteps=timesteps, rows=6))
+        model = pixel_classifier(DiffusionClassifier(search="full", timesteps=timesteps, negligible=0, rows=6))
         under_graph: list[int] = []
         kept: list[int] = []
         model.denoiser.network.register_forward_pre_hook(partial(_note_rows, under_graph))
@@ -65,7 +74,7 @@ def test_the_gradient_keeps_a_graph_for_one_chunk_only_however_many_timesteps_th
         torch.autograd.grad(logits.sum(), leaf)
         assert sum(under_graph) == 2 * 3 * timesteps
         most_rows.add(max(under_graph))
-        kept_by_forward.add(sum(kept))
+        kept_by_forward.add(sum(kept) - timesteps)  # their weights in the mean
     assert most_rows == {6}
     assert len(kept_by_forward) == 1
 
@@ -91,7 +100,7 @@ def test_a_half_precision_network_keeps_a_small_gradient(tmp_path: Path) -> None
 
 
 def test_the_gradient_recomputes_only_the_rows_that_matter() -> None:
-    model = pixel_classifier(DiffusionClassifier(timesteps=4, rows=100))
+    model = pixel_classifier(DiffusionClassifier(search="full", timesteps=4, rows=100))
     under_graph: list[int] = []
     model.denoiser.network.register_forward_pre_hook(partial(_note_rows, under_graph))
     leaf = images(5, GREYS.shape).requires_grad_(True)

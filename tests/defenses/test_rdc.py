@@ -15,10 +15,12 @@ from bench import UsageError, Victim
 from bench.datasets.digits import TASK, Digits
 from defenses.parts import pixels
 from defenses.parts.denoiser import noise_levels
+from defenses.parts.diffusion_classification import DiffusionClassification
+from defenses.parts.elimination import Stages
 from defenses.parts.likelihood import (
     Ascent,
-    EdmClassification,
     LikelihoodMaximizer,
+    edm_grid,
     nearest,
     weights_of,
 )
@@ -36,6 +38,12 @@ def denoiser(conditional: bool) -> pixels.PixelDenoiser:
         torch.manual_seed(3)
         network = pixels.build(GREYS, conditional).double()
     return pixels.PixelDenoiser(network.eval().requires_grad_(False), pixels.SCHEDULE, Path("untrained"), conditional)
+
+
+def edm(network: pixels.PixelDenoiser, chunks: Chunks) -> DiffusionClassification:
+    """EDM's weighted errors under every class at every level."""
+    grid = edm_grid(network.schedule, SIGMAS)
+    return DiffusionClassification(network, grid, Stages((len(SIGMAS),), (1,)), 3, chunks)
 
 
 def clean(network: pixels.PixelDenoiser, noisy: Tensor, steps: Tensor, classes: Tensor) -> Tensor:
@@ -60,7 +68,7 @@ def test_weights_are_edms_loss_weight_times_the_lognormal_density() -> None:
 
 def test_logits_are_the_weighted_errors_of_edms_denoiser_at_the_schedules_nearest_noises() -> None:
     network, shown = denoiser(True), images(3, (1, 8, 8)).double()
-    logits = EdmClassification(network, SIGMAS, 3, Chunks(7, 3, 8))(shown, rng())
+    logits = edm(network, Chunks(7, 3, 8))(shown, rng())
     noise = torch.randn(5, 1, 8, 8, generator=rng()).double()
     levels = noise_levels(network.schedule)
     weighted, norm = torch.zeros(3, 3, dtype=torch.float64), 0.0
@@ -150,7 +158,7 @@ def test_an_exact_rdc_is_differentiable_and_shows_attacks_its_own_gradient() -> 
 
 def test_attacks_get_the_exact_gradient_at_the_likelier_image() -> None:
     maximizer = LikelihoodMaximizer(denoiser(False), ASCENT, Chunks(8, 8, 8))
-    classifier = EdmClassification(denoiser(True), SIGMAS, 3, Chunks(8, 4, 8))
+    classifier = edm(denoiser(True), Chunks(8, 4, 8))
     rdc = Purified(maximizer, classifier, exact=False)
     assert not rdc.differentiable
     shown = images(2, (1, 8, 8)).double().requires_grad_(True)

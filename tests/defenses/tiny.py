@@ -14,7 +14,7 @@ from bench import Task
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts import pixels
 from defenses.parts.diffusion import classifier
-from defenses.parts.elimination import DiffusionClassification
+from defenses.parts.diffusion_classification import DiffusionClassification
 
 COLOURS = Task("colours", ("red", "green", "blue", "grey"), (3, 8, 8))
 PROMPT = "a photo of {class}."
@@ -138,7 +138,15 @@ def images(count: int, shape: tuple[int, ...] = (3, 8, 8)) -> Tensor:
 
 def unstaged(folder: Path, loss: str = "l1", rows: int | None = None) -> DiffusionClassifier:
     """A classifier by Stable Diffusion that looks at timesteps 125, 375, 625 and 875 for every class."""
-    return DiffusionClassifier(weights=str(folder), timesteps=4, prompt=PROMPT, loss=loss, rows=rows)  # type: ignore[arg-type]
+    return DiffusionClassifier(
+        weights=str(folder),
+        timesteps=4,
+        search="full",
+        negligible=0,
+        prompt=PROMPT,
+        loss=loss,  # type: ignore[arg-type]
+        rows=rows,
+    )
 
 
 def pixel_classifier(settings: DiffusionClassifier, dtype: torch.dtype = torch.float32) -> DiffusionClassification:
