@@ -112,6 +112,28 @@ class Rounded(Defense):
         return _Rounded(Hyperplane().load(task, device), self.has_stand_in)
 
 
+class _Hasty(Classifier):
+    def __init__(self, hasty: Classifier, careful: Classifier) -> None:
+        self.hasty, self.careful = hasty, careful
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        return self.hasty(images, rng)
+
+    def exhaustive(self) -> Classifier:
+        return self.careful
+
+
+@dataclass(frozen=True)
+class Hasty(Defense):
+    """The hyperplane, which says of itself that it takes shortcuts; without them it gives the same verdicts or not."""
+
+    changes: bool = False
+
+    def load(self, task: Task, device: str) -> Classifier:
+        plane = Hyperplane(-1.0 if self.changes else 2.0)
+        return _Hasty(Hyperplane().load(task, device), plane.load(task, device))
+
+
 @dataclass(frozen=True)
 class Faulty(Defense):
     """Goes wrong in the way that it is told to."""

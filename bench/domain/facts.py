@@ -72,6 +72,7 @@ class Facts:
     images that another plan crafted, for untouched ones and for certificates. `odd` is of a random classifier: rows of
     one query of the attack were asked about twice more, afresh and in small company, and of those on which two of the
     three answers agree it says how often the odd one out is what the attack was told, the second, and the third.
+    `alike` is of a classifier that takes shortcuts: how many images got the same verdict without them, of how many.
     """
 
     random: bool
@@ -84,6 +85,7 @@ class Facts:
     contracts: Mapping[str, str] = field(default_factory=dict)
     crafting: Crafting | None = None
     odd: tuple[int, int, int] = (0, 0, 0)
+    alike: tuple[int, int] = (0, 0)
 
     def document(self) -> dict[str, Any]:
         """Plain data from which `from_document` rebuilds equal facts."""
@@ -95,8 +97,11 @@ class Facts:
         crafting = document["crafting"]
         if crafting is not None:
             crafting = Crafting(**{**crafting, "controls": Controls(**crafting["controls"])})
-        odd = tuple(int(count) for count in document.get("odd", (0, 0, 0)))
-        return cls(**{**document, "crafting": crafting, "odd": odd})
+        counts = {
+            name: tuple(int(count) for count in document.get(name, default))
+            for name, default in (("odd", (0, 0, 0)), ("alike", (0, 0)))
+        }
+        return cls(**{**document, "crafting": crafting, **counts})
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,7 @@ class Evidence:
     odd: tuple[int, ...] = (0, 0, 0)
     told: Mapping[str, int] = field(default_factory=dict)
     partial: int = 0
+    alike: tuple[int, ...] = (0, 0)
 
     @property
     def redrawn(self) -> bool:
@@ -162,6 +168,7 @@ class Evidence:
             unmoved=sum(each.unmoved for each in crafted),
             controls=sum((each.controls for each in crafted), Controls()),
             odd=tuple(sum(counts) for counts in zip(*(each.odd for each in found), strict=True)),
+            alike=tuple(sum(counts) for counts in zip(*(each.alike for each in found), strict=True)),
             told=told,
             partial=sum(each.partial for each in crafted),
         )

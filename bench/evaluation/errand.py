@@ -183,4 +183,5 @@ class Errand:
         }
         share = len(answers) / max(1, len(self._order))
         ordered = tuple(answers[number] for number in sorted(answers))
-        return replace(testimony, answers=ordered, seconds=share * testimony.seconds)
+        alike = testimony.alike if side == self._order[-1][0] else (0, 0)  # the last question was the audited one
+        return replace(testimony, answers=ordered, seconds=share * testimony.seconds, alike=alike)

@@ -30,9 +30,14 @@ if TYPE_CHECKING:
 
     from bench.domain.defense import Classifier, Watch
 
+_Heard = tuple[list["Answer"], bool, bool, Introduction | None, float | None, tuple[int, int]]
+
 TOGETHER = 8
 """Images of the smallest questions: few enough that asking one again costs little, for a random classifier answers a
 whole batch."""
+AUDITED = 32
+"""One image in so many is asked about without shortcuts too, where a classifier takes any; `FEWEST` at least."""
+FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Hearing:
 class Testimony:
     """The answers in the order of the questions, what the classifier says of itself, and what it cost.
 
-    `sigma` is that of a smoothed classifier whose votes were asked for.
+    `sigma` is that of a smoothed classifier whose votes were asked for. `alike` as in `Facts`.
     """
 
     answers: tuple[Answer, ...]
@@ -85,6 +90,7 @@ class Testimony:
     seconds: float
     peak_memory: int
     environment: dict[str, str]
+    alike: tuple[int, int] = (0, 0)
 
 
 def portions(count: int) -> list[tuple[int, int]]:
@@ -105,7 +111,7 @@ def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:
     reset_peak_memory(shelf.device)
     started = time.perf_counter()
 
-    def run(classifier: Classifier) -> tuple[list[Answer], bool, bool, Introduction | None, float | None]:
+    def run(classifier: Classifier) -> _Heard:
         found, answers = None, []
         with blame(hearing.defense.name), watched(watch) as told:
             if hearing.introduced:
@@ -114,11 +120,14 @@ def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:
             for number, question in enumerate(hearing.questions):
                 told(number, len(hearing.questions), "asked")
                 answers.append(_answer(classifier, question, hearing, shelf.device))
+            alike = _alike(classifier, hearing, shelf.device)
         asked_votes = any(question.votes for question in hearing.questions)
         sigma = float(classifier.sigma) if asked_votes and isinstance(classifier, Smoothed) else None
-        return answers, bool(classifier.deterministic), bool(classifier.abstains), found, sigma
+        return answers, bool(classifier.deterministic), bool(classifier.abstains), found, sigma, alike
 
-    (answers, deterministic, abstains, introduction, sigma), remarks = shelf.fitted(hearing.defense, hearing.task, run)
+    (answers, deterministic, abstains, introduction, sigma, alike), remarks = shelf.fitted(
+        hearing.defense, hearing.task, run
+    )
     return Testimony(
         answers=tuple(answers),
         deterministic=deterministic,
@@ -129,7 +138,30 @@ def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:
         seconds=time.perf_counter() - started,
         peak_memory=peak_memory(shelf.device),
         environment=environment(shelf.device),
+        alike=alike,
     )
+
+
+def _alike(classifier: Classifier, hearing: Hearing, device: str) -> tuple[int, int]:
+    """Of some images of the last plain question, how many get the same verdict without the classifier's shortcuts.
+
+    Nobody knows which these are, for the questions mix clean images with perturbed ones.
+    """
+    plain = [each for each in hearing.questions if each.votes is None and each.cotangent is None]
+    whole = classifier.exhaustive() if plain else None
+    if whole is None:
+        return 0, 0
+    question = plain[-1]
+    total = sum(len(each.images) for each in hearing.questions)
+    images = question.images[: max(FEWEST, total // AUDITED)]
+    columns = len(hearing.task.classes) + classifier.abstains
+    verdicts = [
+        check_logits(ask(each, _tensor(images, device), _generator(question.seeds[0], device)), len(images), columns)
+        .detach()
+        .argmax(1)
+        for each in (classifier, whole)
+    ]
+    return int((verdicts[0] == verdicts[1]).sum()), len(images)
 
 
 def _answer(classifier: Classifier, question: Question, hearing: Hearing, device: str) -> Answer:

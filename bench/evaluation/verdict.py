@@ -214,6 +214,10 @@ def _facts(case: Case) -> Facts:
         batch_dependent=case.findings.batch_dependent,
         contracts=introduction.contracts,
         odd=case.findings.odd,
+        alike=(
+            case.testimony.alike[0] + case.second.alike[0],
+            case.testimony.alike[1] + case.second.alike[1],
+        ),
         crafting=crafted,
     )
 

@@ -14,6 +14,7 @@ from bench.report.controls import controlled
 from bench.report.doubt import Doubt
 from bench.report.formats import percent
 from bench.report.signs import gained, idle, misled, restless, stuck
+from bench.stats import clopper_pearson_interval
 
 if TYPE_CHECKING:
     from bench.domain.facts import Evidence
@@ -28,6 +29,8 @@ WHOSE = {
     "identity": "the identity in a purifier's stead",
     "surrogate": "a cheaper version of the classifier",
 }
+SHORTCUT = 0.99
+"""Share of verdicts that shortcuts may leave as they are, beyond the interval, without a word."""
 ZERO = 0.1
 """Share of rows whose gradient may be zero in every pixel without a word."""
 
@@ -89,6 +92,13 @@ def _of_defense(record: Record) -> Iterator[Doubt]:
             f"{name} gives one answer too many: of {sum(evidence.odd)} images about which two of three answers agree, "
             f"{names[evidence.odd.index(max(evidence.odd))]} is the odd one in {max(evidence.odd)}, where chance alone "
             f"would spread them evenly.",
+            "defense",
+        )
+    same, asked = evidence.alike
+    if asked and clopper_pearson_interval(same, asked).high < SHORTCUT:
+        yield Doubt(
+            f"{name} answers otherwise when it takes no shortcuts: {asked - same} of {asked} images get another "
+            f"verdict; evaluate it without them.",
             "defense",
         )
     if evidence.batch_dependent:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.formats import percent
+from bench.report.formats import percent, span
+from bench.stats import clopper_pearson_interval
 
 if TYPE_CHECKING:
     from bench.domain.facts import Evidence
@@ -64,9 +65,19 @@ def traits(results: Iterable[Result]) -> Pairs:
         ("random", words[observed, declared]),
         ("differentiable", "yes" if all(each.differentiable for each in seen) else "no"),
         *([("abstains", "yes")] if any(each.abstains for each in seen) else []),
+        *_shortcuts(seen),
         *([("contracts", f"{kept} of {len(contracts)} kept")] if contracts else []),
     ]
     return tuple(found)
+
+
+def _shortcuts(seen: Iterable[Evidence]) -> list[tuple[str, str]]:
+    """How often a classifier's shortcuts led to the verdict that it gives without them."""
+    same, asked = map(sum, zip(*(each.alike for each in seen), strict=True))
+    if not asked:
+        return []
+    interval = clopper_pearson_interval(same, asked)
+    return [("same verdict without shortcuts", f"{same:,} of {asked:,} [{span(interval)} %]")]
 
 
 def falls(result: Result) -> tuple[Fall, ...]:

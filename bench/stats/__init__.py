@@ -1,7 +1,15 @@
 """Intervals and tests; numbers in, numbers out."""
 
 from bench.stats.paired import holm, mcnemar, paired_mean, smallest_difference
-from bench.stats.proportions import CONFIDENCE, Interval, Proportion, binomial_test, clopper_pearson, wilson
+from bench.stats.proportions import (
+    CONFIDENCE,
+    Interval,
+    Proportion,
+    binomial_test,
+    clopper_pearson,
+    clopper_pearson_interval,
+    wilson,
+)
 from bench.stats.resampling import bootstrap_difference, bootstrap_mean, clustered_interval
 
 __all__ = [
@@ -12,6 +20,7 @@ __all__ = [
     "bootstrap_difference",
     "bootstrap_mean",
     "clopper_pearson",
+    "clopper_pearson_interval",
     "clustered_interval",
     "holm",
     "mcnemar",

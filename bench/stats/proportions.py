@@ -95,6 +95,15 @@ def clopper_pearson(successes: int, n: int, alpha: float) -> float:
         guess = following
 
 
+def clopper_pearson_interval(successes: int, n: int, confidence: float = CONFIDENCE) -> Interval:
+    """The exact two-sided interval of a proportion; for counts so near 0 or n that Wilson's is too short.
+
+    Raises `ValueError` and source as `clopper_pearson`.
+    """
+    alpha = (1 - confidence) / 2
+    return Interval(clopper_pearson(successes, n, alpha), 1 - clopper_pearson(n - successes, n, alpha))
+
+
 def _check_counts(successes: int, n: int) -> None:
     if not 0 <= successes <= n:
         raise ValueError(f"A count needs 0 <= successes <= n; got {successes} of {n}.")

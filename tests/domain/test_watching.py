@@ -67,7 +67,11 @@ def test_other_threads_are_heard_for_autograd_goes_back_in_its_own() -> None:
 
 def test_a_judge_tells_how_far_a_diffusion_classifier_is_within_one_question() -> None:
     told: Told = []
-    spec = defenses.spec("diffusion-classifier", defenses.make("diffusion-classifier", {"rows": 20}), TASK)
+    spec = defenses.spec(
+        "diffusion-classifier",
+        defenses.make("diffusion-classifier", {"rows": 20, "search": "full", "timesteps": 6}),
+        TASK,
+    )
     images = Digits().load("test", None).read(range(2)).images.numpy()
     hear(Hearing(spec, TASK, (Question(images, (1,)),)), Shelf("cpu"), into(told))
     notes = [note for _, _, note in told]
@@ -81,7 +85,7 @@ def test_crafting_tells_how_far_the_gradient_of_one_step_is() -> None:
         "diffusion-classifier",
         "pgd-linf",
         replace(find_protocol("white-box-1024"), samples=1),
-        defense_settings={"rows": 20, "timesteps": 6},
+        defense_settings={"rows": 20, "timesteps": 6, "search": "full"},
         attack_settings={"steps": 2},
     )
     plan = make_plan(request, lambda: "cpu")

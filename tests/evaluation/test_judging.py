@@ -86,3 +86,20 @@ def test_witnesses_and_nearest_images_travel_with_the_crafted_images(
     assert transfer.source is not None
     assert {record.invalid for record in store.shards(transfer)} == {None}
     assert all((outcome.minimal is not None) == (attack == "Nearest") for outcome in store.outcomes(transfer))
+
+
+@pytest.mark.parametrize("changes", [False, True])
+def test_some_images_are_asked_about_without_shortcuts_too(
+    request_of_halves: Request, tmp_path: Path, changes: bool
+) -> None:
+    request = replace(request_of_halves, defense="tests.plugins:Hasty", defense_settings={"changes": changes})
+    for result in running.run(make_plan(request).untouched(), tmp_path):
+        assert result.facts is not None
+        same, asked = result.facts.alike
+        assert 2 <= asked <= len(result.outcomes)
+        assert same == (0 if changes else asked)
+
+
+def test_a_classifier_without_shortcuts_is_asked_nothing_more(request_of_halves: Request, tmp_path: Path) -> None:
+    results = running.run(make_plan(request_of_halves), tmp_path)
+    assert {result.facts.alike for result in results if result.facts is not None} == {(0, 0)}

@@ -12,6 +12,7 @@ from bench.domain.facts import Controls
 from bench.domain.plan import Plan
 from bench.report.controls import beaten
 from bench.report.rows import read_entry
+from bench.report.sightings import traits
 from bench.report.summary import Result, read
 from bench.store.store import Store
 from tests.report.made import add, honest, make_plan, small_plan
@@ -94,6 +95,15 @@ def test_broken_contracts_are_named_with_what_was_seen(store: Store) -> None:
     assert sentence == (
         "tmdc does not keep the contract that it leaves its input alone: it changes the images that it is given."
     )
+
+
+def test_shortcuts_that_change_verdicts_are_doubted_and_others_are_counted_on_the_card(store: Store) -> None:
+    honest_one = result(store, make_plan(), alike=(64, 64))
+    assert honest_one.doubts == ()
+    assert dict(traits([honest_one]))["same verdict without shortcuts"] == "512 of 512 [99.3\u2013100.0 %]"
+    blames, sentence = only(result(store, make_plan("vit"), alike=(60, 64)))
+    assert blames == DEFENSE
+    assert "answers otherwise when it takes no shortcuts: 32 of 512 images get another verdict" in sentence
 
 
 def test_answers_that_hang_on_the_batch_are_named(store: Store) -> None:

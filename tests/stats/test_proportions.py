@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest
 
-from bench.stats import Proportion, binomial_test, clopper_pearson, wilson
+from bench.stats import Proportion, binomial_test, clopper_pearson, clopper_pearson_interval, wilson
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,14 @@ COUNTS = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), 
 @given(COUNTS)
 def test_the_binomial_test_agrees_with_scipy(case: tuple[int, int]) -> None:
     assert binomial_test(*case) == pytest.approx(binomtest(*case).pvalue, rel=1e-7, abs=1e-200)
+
+
+@given(COUNTS)
+def test_the_interval_of_clopper_and_pearson_agrees_with_scipy(case: tuple[int, int]) -> None:
+    successes, n = case
+    expected = binomtest(successes, n).proportion_ci(method="exact")
+    found = clopper_pearson_interval(successes, n)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-9)
 
 
 @given(COUNTS, st.sampled_from([1e-6, 0.001, 0.05, 0.5, 0.95]))
