@@ -18,6 +18,8 @@ from defenses.parts.purification import fewer
 
 PROBE = 1e-3
 """How far along the score its change is measured (lr_min in the authors' code)."""
+EVALUATIONS = 2
+"""How often a step asks the network."""
 SMALLEST, LARGEST = 1e-5, 0.1
 """Bounds on a step's size."""
 
@@ -37,9 +39,9 @@ class Ascent:
     rate: float
     enough: float
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) after all steps; the gradient is exact and keeps the graph of one step."""
-        return chain(images, [self.step] * self.steps)
+    def __call__(self, images: Tensor, kept: int = 0) -> Tensor:
+        """Images (N, C, H, W) after all steps; the gradient is exact, and `kept` as in `chain`."""
+        return chain(images, [self.step] * self.steps, kept)
 
     def step(self, images: Tensor) -> Tensor:
         """One step of every image; images that have stopped stay, since their next step would be as short."""
@@ -129,5 +131,6 @@ class ScorePurified(Classifier):
     def _purify(self, images: Tensor, noise: Tensor) -> Tensor:
         straight = self.gradient == "identity"
         noisy = ((images.detach() if straight else images) + self.sigma * noise).clamp(0, 1)
-        purified = torch.cat([self.ascent(part) for part in torch.split(noisy, self.chunks.graph)])
+        kept = self.chunks.held // (EVALUATIONS * self.draws * len(images))
+        purified = torch.cat([self.ascent(part, kept) for part in torch.split(noisy, self.chunks.graph)])
         return straight_through(purified, images) if straight else purified

@@ -1,4 +1,4 @@
-"""Many moves in a row whose exact gradient needs the graph of one."""
+"""Many moves in a row whose exact gradient needs the graph of one, and is cheaper where more of them fit."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from bench import tick
 Move = Callable[[Tensor], Tensor]
 
 
-def chain(state: Tensor, moves: Sequence[Move]) -> Tensor:
+def chain(state: Tensor, moves: Sequence[Move], kept: int = 0) -> Tensor:
     """The state after all moves, differentiable once, exactly.
 
-    Moves must be functions of the state alone: their noise is drawn before. Forward, states are kept and graphs are
-    not; backward, every move is made again from its state, one graph at a time.
+    Moves must be functions of the state alone: their noise is drawn before. Forward, states are kept, and the graphs of
+    the last `kept` moves; backward, every other move is made again from its state, one graph at a time.
     """
     if torch.is_grad_enabled() and state.requires_grad:
         apply: Callable[..., Tensor] = _Chain.apply
-        return apply(state, moves)
+        return apply(state, moves, kept)
     for number, move in enumerate(moves):
         tick(number, len(moves), "steps")
         state = move(state)
@@ -31,20 +31,30 @@ def chain(state: Tensor, moves: Sequence[Move]) -> Tensor:
 
 class _Chain(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, state: Tensor, moves: Sequence[Move]) -> Tensor:
-        ctx.moves, ctx.states = moves, []
+    def forward(ctx: Any, state: Tensor, moves: Sequence[Move], kept: int) -> Tensor:
+        ctx.moves, ctx.states, ctx.ends = moves, [], {}
         for number, move in enumerate(moves):
             tick(number, len(moves), "steps")
-            ctx.states.append(state)
-            state = move(state)
+            if number < len(moves) - kept:
+                ctx.states.append(state)
+                state = move(state)
+                continue
+            with torch.enable_grad():
+                leaf = state.detach().requires_grad_(True)
+                ctx.states.append(leaf)
+                ctx.ends[number] = move(leaf)
+            state = ctx.ends[number].detach()
         return state
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        for number, (move, state) in enumerate(zip(reversed(ctx.moves), reversed(ctx.states), strict=True)):
-            tick(number, len(ctx.moves), "steps back")
-            with torch.enable_grad():
-                leaf = state.detach().requires_grad_(True)
-                (gradient,) = torch.autograd.grad(move(leaf), leaf, gradient)
-        return gradient, None
+        for number in reversed(range(len(ctx.moves))):
+            tick(len(ctx.moves) - 1 - number, len(ctx.moves), "steps back")
+            leaf, end = ctx.states[number], ctx.ends.pop(number, None)
+            if end is None:  # not kept, or another backward pass has used its graph up
+                with torch.enable_grad():
+                    leaf = leaf.detach().requires_grad_(True)
+                    end = ctx.moves[number](leaf)
+            (gradient,) = torch.autograd.grad(end, leaf, gradient)
+        return gradient, None, None

@@ -16,6 +16,8 @@ SHARE = 0.7
 MOST_ROWS = 4096
 ENCODED = 8
 """Images that go through an autoencoder at once on CUDA, where they fit."""
+HELD = 2**30
+"""Bytes of graphs that may be in memory at a time on the CPU."""
 NOISY_ROWS = 128
 """Noisy images that go through a network at once on the CPU: what a core's cache likes."""
 
@@ -31,20 +33,44 @@ def chunks_for(denoiser: Denoiser, task: Task, device: str, rows: int | None) ->
     if not device.startswith("cuda"):
         images = MOST_ROWS if denoiser.pixels else 1
         plain, graph = (512, 256) if denoiser.pixels else (8, 1)
-        return Chunks(rows or plain, rows or graph, images)
+        held = HELD // _graph_bytes(denoiser, task) if rows is None and denoiser.pixels else 0
+        return Chunks(rows or plain, rows or graph, images, held)
     one = torch.zeros(1, *task.shape, device=device)
     images = MOST_ROWS if denoiser.pixels else _fitting(denoiser.encode, one, True, 0, ENCODED)
     if rows is not None:
         return Chunks(rows, rows, images)
     weights = sum(p.numel() * p.element_size() for p in denoiser.network.parameters())
 
+    codes = denoiser.encode(one)
+    plain, graph = (_fitting(_errors(denoiser), codes, kept, weights, MOST_ROWS) for kept in (False, True))
+    return Chunks(plain, graph, images, graph)
+
+
+def _errors(denoiser: Denoiser) -> Pass:
+    """One pass of codes through a denoiser's network."""
+
     def errors(codes: Tensor) -> Tensor:
         steps = torch.full((len(codes),), len(denoiser.schedule) // 2, device=codes.device)
         return denoiser.errors(codes, torch.zeros_like(codes), steps, torch.zeros_like(steps), "l1")
 
-    codes = denoiser.encode(one)
-    plain, graph = (_fitting(errors, codes, kept, weights, MOST_ROWS) for kept in (False, True))
-    return Chunks(plain, graph, images)
+    return errors
+
+
+def _graph_bytes(denoiser: Denoiser, task: Task) -> int:
+    """Bytes that the graph of one row keeps, the network's weights aside."""
+    weights = {parameter.data_ptr() for parameter in denoiser.network.parameters()}
+    kept: dict[int, int] = {}
+
+    def note(saved: Tensor) -> Tensor:
+        if saved.data_ptr() not in weights:
+            kept[saved.data_ptr()] = saved.untyped_storage().nbytes()
+        return saved
+
+    codes = denoiser.encode(torch.zeros(1, *task.shape)).requires_grad_(True)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
+        found = _errors(denoiser)(codes)
+    del found
+    return max(1, sum(kept.values()))
 
 
 def noisy_rows(base: Classifier, task: Task, device: str, rows: int | None) -> tuple[int, int]:

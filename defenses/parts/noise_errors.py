@@ -17,17 +17,19 @@ from defenses.parts.denoiser import Denoiser
 @dataclass
 class Chunks:
     """How many rows (image x class x timestep) go through the network at once, plainly and with a graph, and how many
-    images through the encoder."""
+    images through the encoder; and of how many rows the graphs may be in memory at a time."""
 
     plain: int
     graph: int
     images: int
+    held: int = 0
 
     def halve(self) -> bool:
         """Half as many from now on; False where nothing is left to halve."""
         if self.plain == self.graph == self.images == 1:
             return False
         self.plain, self.graph, self.images = (max(1, size // 2) for size in (self.plain, self.graph, self.images))
+        self.held //= 2
         return True
 
 

@@ -68,7 +68,7 @@ class Diffusion:
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Purified images (N, C, H, W), not clamped; the noise of every step is drawn for the whole batch first."""
         noise = torch.randn(len(self.way.steps) + 1, *images.shape, generator=rng, device=rng.device)
-        return descend(self.denoiser, images, self.way, noise, self.chunks.graph)
+        return descend(self.denoiser, images, self.way, noise, self.chunks)
 
     def shrink(self) -> str | None:
         """Half as many images at once; None where one is left."""
@@ -83,19 +83,19 @@ def fewer(chunks: Chunks) -> str | None:
     return f"chunks of {chunks.graph} images"
 
 
-def descend(denoiser: Denoiser, images: Tensor, way: Descent, noise: Tensor, rows: int) -> Tensor:
-    """Images (N, C, H, W) in [0, 1], noised and brought down again in parts of `rows`; not clamped.
+def descend(denoiser: Denoiser, images: Tensor, way: Descent, noise: Tensor, chunks: Chunks) -> Tensor:
+    """Images (N, C, H, W) in [0, 1], noised and brought down again in parts of `chunks.graph`; not clamped.
 
     Differentiable once, exactly: the gradient goes through every evaluation of the network, by `chain`.
     """
-    codes = denoiser.encode(images)
+    codes, rows = denoiser.encode(images), chunks.graph
     noise = noise.to(codes)
     noisy = way.signal**0.5 * codes + (1 - way.signal) ** 0.5 * noise[0]
     parts = []
     for at, part in zip(range(0, len(noisy), rows), torch.split(noisy, rows), strict=True):
         drawn = noise[1:, at : at + rows]
         moves = [partial(_advance, denoiser, step, z) for step, z in zip(way.steps, drawn, strict=True)]
-        parts.append(chain(part, moves))
+        parts.append(chain(part, moves, chunks.held // len(noisy)))
     return (torch.cat(parts) + 1) / 2
 
 
