@@ -62,7 +62,7 @@ def test_every_descent_of_a_gaussian_ends_in_its_distribution(sampler: Sampler) 
     denoiser = Gaussian()
     way = descent(denoiser.schedule, sampler, 0.8, 800)
     start = torch.randn(64, 1, 8, 8, generator=rng(2)) / 4 + 0.5
-    end = descend(denoiser, start, way, drawn(800, 64), 64)
+    end = descend(denoiser, start, way, drawn(800, 64), Chunks(64, 64, 1))
     assert float(end.mean()) == pytest.approx(0.5, abs=0.02)
     assert float(end.std()) == pytest.approx(0.25, abs=0.01)
     if sampler in ("ode", "ddim"):  # these keep each image's place in the distribution
@@ -88,7 +88,7 @@ def test_posterior_and_implicit_steps_equal_those_of_diffusers() -> None:
             noise[60 - timestep] = torch.randn(state.shape, generator=torch.Generator().manual_seed(timestep))
             state = scheduler.step(predicted, timestep, state, **further).prev_sample
         way = descent(denoiser.schedule, sampler, 0.06, 60)  # type: ignore[arg-type]
-        torch.testing.assert_close(2 * descend(denoiser, start, way, noise, 4) - 1, state, atol=1e-4, rtol=0)
+        torch.testing.assert_close(2 * descend(denoiser, start, way, noise, Chunks(4, 4, 1)) - 1, state, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -98,7 +98,7 @@ def test_the_gradient_equals_autograd_through_the_unrolled_descent(sampler: Samp
     way = descent(denoiser.schedule, sampler, 0.1, 7)
     weighting = torch.randn(5, 1, 8, 8, generator=rng(9)).double()
     leaf = images(5, (1, 8, 8)).double().requires_grad_(True)
-    purified = descend(denoiser, leaf, way, noise, rows)
+    purified = descend(denoiser, leaf, way, noise, Chunks(rows, rows, 1))
     (gradient,) = torch.autograd.grad((purified.pow(3) * weighting).sum(), leaf)
 
     plain = leaf.detach().clone().requires_grad_(True)
@@ -119,7 +119,7 @@ def test_every_recomputed_state_and_prediction_equals_the_forward_one_bitwise(sa
     denoiser.network.register_forward_hook(lambda _, inputs, output: seen.append((inputs[0], output[0].detach())))
     way = descent(denoiser.schedule, sampler, 0.1, 12)
     leaf = images(3, (1, 8, 8)).requires_grad_(True)
-    purified = descend(denoiser, leaf, way, drawn(12, 3), 3)
+    purified = descend(denoiser, leaf, way, drawn(12, 3), Chunks(3, 3, 1))
     forward = list(seen)
     torch.autograd.grad(purified.sum(), leaf)
     assert len(seen) == 24
@@ -135,7 +135,28 @@ class _Kept:
         self.tensor = tensor
 
 
-def test_the_memory_of_graphs_does_not_grow_from_ten_to_a_hundred_steps() -> None:
+def test_kept_graphs_save_passes_and_change_no_bit_of_any_gradient() -> None:
+    denoiser, noise = tiny(torch.float32), drawn(6, 5)
+    way = descent(denoiser.schedule, "sde", 0.1, 6)
+    passes = [0]
+    denoiser.network.register_forward_hook(lambda *_: passes.append(passes.pop() + 1))
+    found = []
+    for held in (0, 9, 10, 25, 1000):
+        passes[0] = 0
+        leaf = images(5, (1, 8, 8)).requires_grad_(True)
+        purified = descend(denoiser, leaf, way, noise, Chunks(3, 3, 1, held))
+        (first,) = torch.autograd.grad(purified.sum(), leaf, retain_graph=True)
+        kept = min(6, held // 5)
+        assert passes[0] == 2 * (6 + 6 - kept)
+        (second,) = torch.autograd.grad(purified.square().sum(), leaf)  # whose graphs are used up
+        found.append((first, second))
+    for each in found[1:]:
+        assert torch.equal(each[0], found[0][0])
+        assert torch.equal(each[1], found[0][1])
+
+
+@pytest.mark.parametrize("held", [0, 6])
+def test_the_memory_of_graphs_does_not_grow_from_ten_to_a_hundred_steps(held: int) -> None:
     denoiser = tiny(torch.float32)
     peaks = []
     for steps in (10, 100):
@@ -155,7 +176,7 @@ def test_the_memory_of_graphs_does_not_grow_from_ten_to_a_hundred_steps() -> Non
         leaf = images(2, (1, 8, 8)).requires_grad_(True)
         gc.collect()
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept.tensor):
-            torch.autograd.grad(descend(denoiser, leaf, way, drawn(steps, 2), 2).sum(), leaf)
+            torch.autograd.grad(descend(denoiser, leaf, way, drawn(steps, 2), Chunks(2, 2, 1, held)).sum(), leaf)
         peaks.append(peak[0])
     assert peaks[0] == peaks[1] > 100_000
 
