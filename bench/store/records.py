@@ -140,23 +140,6 @@ class Stamp:
     conflicts: int
 
 
-def outcome_row(shard: int, position: int, outcome: Outcome) -> dict[str, Any]:
-    """The row of an outcome, under its shard's id and its place in it."""
-    return {
-        "shard": shard,
-        "position": position,
-        "sample": outcome.index,
-        "label": outcome.label,
-        "clean": list(outcome.clean),
-        "perturbed": list(outcome.perturbed),
-        "distance": outcome.distance,
-        "radius": outcome.radius,
-        "minimal": outcome.minimal,
-        "broken_at": outcome.broken_at,
-        "fell_to": outcome.fell_to,
-    }
-
-
 def now() -> datetime:
     """The time (UTC) as the tables hold it, without a zone."""
     return datetime.now(UTC).replace(tzinfo=None)
