@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Row
+
 from bench.domain.facts import Facts
 from bench.domain.outcome import Outcome, ShardResult
 from bench.store.schema import ConflictRow, ShardRow
@@ -55,7 +57,7 @@ class ShardRecord:
         )
 
     @classmethod
-    def of_row(cls, row: ShardRow, environment: Mapping[str, Any]) -> ShardRecord:
+    def of_row(cls, row: ShardRow | Row[*tuple[Any, ...]], environment: Mapping[str, Any]) -> ShardRecord:
         """What a row of the store says."""
         return cls(
             number=row.number,

@@ -33,6 +33,12 @@ _OUTCOMES = (
     .where(ShardRow.plan == bindparam("plan"))
     .order_by(ShardRow.number)
 )
+_SHARDS = (
+    select(*ShardRow.__table__.columns, cast(EnvironmentRow.document, Text).label("document"))
+    .join(EnvironmentRow, EnvironmentRow.digest == ShardRow.environment)
+    .where(ShardRow.plan == bindparam("plan"))
+    .order_by(ShardRow.number)
+)
 # As text: one broken document must not keep all the others from being read.
 _DOCUMENT, _PLACES = cast(PlanRow.document, Text), cast(PlanRow.places, Text)
 
@@ -147,15 +153,9 @@ class Store:
 
     def shards(self, plan: Plan) -> tuple[ShardRecord, ...]:
         """The finished shards in order: cost, remarks, validity, environment."""
-        query = (
-            select(ShardRow, EnvironmentRow.document)
-            .join(EnvironmentRow, EnvironmentRow.digest == ShardRow.environment)
-            .where(ShardRow.plan == plan.digest)
-            .order_by(ShardRow.number)
-        )
-        return self._sessions.read(
-            lambda session: tuple(ShardRecord.of_row(row, environment) for row, environment in session.execute(query))
-        )
+        rows = self._sessions.read(lambda session: session.connection().execute(_SHARDS, {"plan": plan.digest}).all())
+        environments = {text: json.loads(text) for text in {row.document for row in rows}}
+        return tuple(ShardRecord.of_row(row, environments[row.document]) for row in rows)
 
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""
