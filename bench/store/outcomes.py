@@ -92,57 +92,55 @@ def unpack(shards: Iterable[Packed]) -> Iterator[Outcome]:
 def unpack_arrays(shards: Sequence[Packed], shared: Shared | None = None) -> Outcomes:
     """The outcomes of these shards as arrays. With `shared`, what another plan has too is one array, which nobody may
     change. Raises `ValueError` for what nobody has packed."""
-    counts = tuple(packed.samples for packed in shards)
-    known = {} if shared is None else shared
+    stacks = dict(zip(Packed._fields, zip(*shards, strict=True), strict=False)) or dict.fromkeys(Packed._fields, ())
+    counts = stacks["samples"]
+    n = sum(counts)
+
+    def once(key: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        if shared is None:
+            return make()
+        if key not in shared:
+            shared[key] = make()
+            shared[key].flags.writeable = False
+        return shared[key]
 
     def whole(name: str, *, draws: bool = False) -> NDArray[np.int64]:
-        columns = tuple(getattr(packed, name) for packed in shards)
-        return _once(known, (columns, counts, draws), lambda: _whole(joined(columns, counts, draws=draws)))
+        numbers = joined(stacks[name], counts, draws=draws)
+        if numbers.dtype.kind != "i":
+            raise ValueError(f"the column {name!r} of whole numbers holds others")
+        return numbers.astype(np.int64)
+
+    def common(name: str, *, draws: bool = False) -> NDArray[np.int64]:
+        return once((stacks[name], counts, draws), lambda: whole(name, draws=draws))
 
     def real(name: str) -> NDArray[np.float64]:
-        columns = [getattr(packed, name) for packed in shards]
+        columns = stacks[name]
         if set(columns) <= {None}:
-            return _once(known, ("unknown", sum(counts)), lambda: np.full(sum(counts), np.nan))
+            return once(("unknown", n), lambda: np.full(n, np.nan))
         pairs = zip(columns, counts, strict=True)
-        return joined([pack_real([None] * n) if each is None else each for each, n in pairs], counts).astype(np.float64)
+        filled = [pack_real([None] * count) if column is None else column for column, count in pairs]
+        return joined(filled, counts).astype(np.float64)
 
     def parts() -> NDArray[np.object_]:
-        if all(packed.fell_to is None for packed in shards):
-            return _once(known, ("no parts", sum(counts)), lambda: np.full(sum(counts), None, dtype=np.object_))
+        if set(stacks["fell_to"]) <= {None}:
+            return once(("no parts", n), lambda: np.full(n, None, dtype=np.object_))
         return np.array([part for packed in shards for part in _fell_to(packed)], dtype=np.object_)
 
-    found = Outcomes(
-        index=whole("sample"),
-        label=whole("label"),
-        clean=whole("clean", draws=True),
-        # hardly any two plans agree in it
-        perturbed=_whole(joined([packed.perturbed for packed in shards], counts, draws=True)),
+    return Outcomes(
+        index=common("sample"),
+        label=common("label"),
+        clean=common("clean", draws=True),
+        perturbed=whole("perturbed", draws=True),  # in which hardly any two plans agree
         distance=real("distance"),
         radius=real("radius"),
         minimal=real("minimal"),
         broken_at=real("broken_at"),
         fell_to=parts(),
     )
-    if shared is not None:
-        for array in known.values():
-            array.flags.writeable = False
-    return found
 
 
 def _known(values: Sequence[Any]) -> bytes | None:
     return None if set(values) <= {None} else pack_real(values)
-
-
-def _once(known: Shared, key: Hashable, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-    if key not in known:
-        known[key] = make()
-    return known[key]
-
-
-def _whole(numbers: NDArray[Any]) -> NDArray[np.int64]:
-    if numbers.dtype.kind != "i":
-        raise ValueError("a column of whole numbers holds others")
-    return numbers.astype(np.int64)
 
 
 def _draws(drawn: Any) -> tuple[Any, ...]:
