@@ -88,7 +88,7 @@ def outcomes_of(samples: int, kind: str, draws: int, defense: int, attack: int) 
     def drawn(share: float, noise: np.random.Generator) -> list[list[int]]:
         wrong = hard + 0.05 * noise.standard_normal((samples, draws)) > share
         found: list[list[int]] = np.where(
-            wrong, (labels[:, None] + 1 + labels[::-1, None]) % 10, labels[:, None]
+            wrong, (labels[:, None] + 1 + labels[::-1, None] % 9) % 10, labels[:, None]
         ).tolist()
         return found
 
@@ -111,11 +111,13 @@ def outcomes_of(samples: int, kind: str, draws: int, defense: int, attack: int) 
     )
 
 
-def facts_of(plan: Plan) -> Facts:
-    """What an honest harness would have seen of a shard."""
+def facts_of(plan: Plan, shard: int) -> Facts:
+    """What an honest harness would have seen of a shard, each of which is a little other."""
     random, taken = plan.draws > 1, {} if plan.knowledge == "black-box" else {"own": 40}
-    controls = Controls(8, 8, 8, 0, 8, 0, 8, 0, 0, 8)
-    crafting = Crafting(40 * plan.shard_size, 40 * plan.shard_size, 41, taken, 40 if random else 1, 0.0, 0, controls)
+    controls = Controls(8, 8, 8 - shard % 2, shard % 2, 8, 0, 8, 0, 0, 8)
+    crafting = Crafting(
+        40 * plan.shard_size, 40 * plan.shard_size, 41 + shard % 5, taken, 40 if random else 1, 0.0, shard % 3, controls
+    )
     contracts = {"leaves its input alone": "", "has its own noise": ""}
     return Facts(random, random, True, False, 16, 4, False, contracts, crafting)
 
@@ -123,14 +125,11 @@ def facts_of(plan: Plan) -> Facts:
 def fill(store: Store, plans: list[tuple[Plan, str, int, int]]) -> None:
     """All shards of the plans, a plan at a time."""
     for plan, kind, defense, attack in plans:
-        outcomes, facts = outcomes_of(plan.samples, kind, plan.draws, defense, attack), facts_of(plan)
-        result = ShardResult(0, (), 0, 0, 2.5, 1 << 30, "ab" * 32, None, (), ENVIRONMENT, facts)
-        passes = 40 * plan.shard_size
+        outcomes, size = outcomes_of(plan.samples, kind, plan.draws, defense, attack), plan.shard_size
+        result = ShardResult(0, (), 40 * size, 40 * size, 2.5, 1 << 30, "ab" * 32, None, (), ENVIRONMENT)
         results = [
-            replace(
-                result, index=at, outcomes=outcomes[start : start + plan.shard_size], forwards=passes, backwards=passes
-            )
-            for at, start in enumerate(range(0, plan.samples, plan.shard_size))
+            replace(result, index=at, outcomes=outcomes[size * at :][:size], facts=facts_of(plan, at))
+            for at in range(-(-plan.samples // size))
         ]
         store.add_all([(plan, each) for each in results])
 
