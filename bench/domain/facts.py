@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 Gradient = Literal["own", "exact", "stand-in", "identity", "surrogate"]
@@ -34,8 +35,13 @@ class Controls:
     saturated: int = 0
     falling: int = 0
 
-    def __add__(self, other: Controls) -> Controls:
-        return Controls(*(getattr(self, name.name) + getattr(other, name.name) for name in fields(self)))
+    @classmethod
+    def sum(cls, several: Iterable[Controls]) -> Controls:
+        """All of these counts taken together."""
+        return cls(*map(sum, zip(*map(_COUNTS, several), strict=True)))
+
+
+_COUNTS = attrgetter(*(count.name for count in fields(Controls)))
 
 
 @dataclass(frozen=True)
@@ -166,7 +172,7 @@ class Evidence:
             noises=sum(each.noises for each in crafted),
             zero_gradients=sum(each.zero_gradients for each in crafted) / max(1, len(crafted)),
             unmoved=sum(each.unmoved for each in crafted),
-            controls=sum((each.controls for each in crafted), Controls()),
+            controls=Controls.sum(each.controls for each in crafted),
             odd=tuple(sum(counts) for counts in zip(*(each.odd for each in found), strict=True)),
             alike=tuple(sum(counts) for counts in zip(*(each.alike for each in found), strict=True)),
             told=told,

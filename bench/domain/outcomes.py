@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,20 +66,36 @@ class Outcomes:
             np.array([*fell_to] or [None] * len(index), dtype=np.object_),
         )
 
-    @property
+    @cached_property
     def clean_right(self) -> NDArray[np.bool_]:
         """Which draws (N, draws) classify the clean image correctly."""
         right: NDArray[np.bool_] = self.clean == self.label[:, None]
         return right
 
-    @property
+    @cached_property
     def robust_right(self) -> NDArray[np.bool_]:
         """Which draws (N, draws) classify the perturbed image correctly."""
         right: NDArray[np.bool_] = self.perturbed == self.label[:, None]
         return right
 
     @property
+    def clean_rate(self) -> NDArray[np.float64]:
+        """The share of draws (N,) that classify the clean image correctly."""
+        return rates(self.clean_right)
+
+    @property
+    def robust_rate(self) -> NDArray[np.float64]:
+        """The share of draws (N,) that classify the perturbed image correctly."""
+        return rates(self.robust_right)
+
+    @property
     def lowest(self) -> NDArray[np.float64]:
         """The share of right draws (N,) on the clean or on the perturbed image, whichever is lower."""
-        lowest: NDArray[np.float64] = np.minimum(self.clean_right.mean(1), self.robust_right.mean(1))
+        lowest: NDArray[np.float64] = np.minimum(self.clean_rate, self.robust_rate)
         return lowest
+
+
+def rates(right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The share of right draws (N,) of each sample, of draws (N, draws)."""
+    shares: NDArray[np.float64] = right[:, 0].astype(np.float64) if right.shape[1] == 1 else right.mean(1)
+    return shares

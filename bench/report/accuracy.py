@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.domain.outcomes import rates
 from bench.stats import Proportion
 
 if TYPE_CHECKING:
@@ -56,9 +57,12 @@ def accuracy(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Accur
     def share(successes: NDArray[Any]) -> Proportion:
         return Proportion(successes.sum().item(), len(labels))
 
+    first = share(right[:, 0])
+    if right.shape[1] == 1:
+        return Accuracy(Proportion(float(first.successes), first.n), first, first, first)
     return Accuracy(
-        mean=share(right.mean(1)),
-        first=share(right[:, 0]),
+        mean=share(rates(right)),
+        first=first,
         worst=share(right.all(1)),
         majority=share(_elected(labels, predictions)),
     )
@@ -66,7 +70,8 @@ def accuracy(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Accur
 
 def _elected(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each label has more votes than any other class; a tie is an error."""
-    votes = np.stack([(predictions == label).sum(1) for label in np.unique(np.append(predictions, labels))], 1)
     own = (predictions == labels[:, None]).sum(1)
-    elected: NDArray[np.bool_] = (own > 0) & ((votes >= own[:, None]).sum(1) == 1)
+    elected: NDArray[np.bool_] = own > 0
+    for drawn in predictions.T:  # of which there are fewer than of classes
+        elected &= (drawn == labels) | ((predictions == drawn[:, None]).sum(1) < own)
     return elected

@@ -129,7 +129,7 @@ def optimality(distances: NDArray[np.float64], best: NDArray[np.float64], farthe
 def curve(distances: NDArray[np.float64], farthest: float, closed: bool) -> str:
     """The accuracy (20 units high) against epsilon (100 wide) as an SVG path, as an area where it is `closed`."""
     steps = np.linspace(0, farthest, 41)
-    heights = [20 * (1 - float((distances > epsilon).mean())) for epsilon in steps]
+    heights = [20 * (1 - np.count_nonzero(distances > epsilon) / len(distances)) for epsilon in steps]
     points = " ".join(f"{100 * at / 40:g} {height:.2f}" for at, height in enumerate(heights))
     return f"M0 20L{points} 100 20Z" if closed else f"M{points}"
 
@@ -140,8 +140,8 @@ def distances_of(entry: Entry) -> NDArray[np.float64]:
     if not np.isnan(outcomes.minimal).any():
         found = outcomes.minimal
     else:
-        found = np.where(outcomes.robust_right.mean(1) < 0.5, outcomes.distance, np.inf)
-    return np.where(outcomes.clean_right.mean(1) > 0.5, found, 0.0)
+        found = np.where(outcomes.robust_rate < 0.5, outcomes.distance, np.inf)
+    return np.where(outcomes.clean_rate > 0.5, found, 0.0)
 
 
 def _board(entries: Sequence[Entry]) -> AttackBoard:

@@ -163,11 +163,11 @@ def _duel(match: Match, first: Side, second: Side, seed: int) -> Duel:
 def _clean(side: Side, columns: Sequence[Column]) -> NDArray[np.float64]:
     """Shares (N, seeds) of right draws on the clean images, of the column with most seeds: all columns agree."""
     runs = max((side.runs[identity(column)] for column in columns), key=len)
-    return np.stack([entry.outcomes.clean_right.mean(1) for entry in runs], 1)
+    return np.stack([entry.outcomes.clean_rate for entry in runs], 1)
 
 
 def _robust(entries: Iterable[Entry]) -> NDArray[np.float64]:
-    return np.stack([entry.outcomes.robust_right.mean(1) for entry in entries], 1)
+    return np.stack([entry.outcomes.robust_rate for entry in entries], 1)
 
 
 def _worst(side: Side, columns: Sequence[Column]) -> NDArray[np.float64]:

@@ -12,11 +12,14 @@ from bench.report.formats import budget, percent
 from bench.report.signs import SINGLE, exceeds, named
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bench.domain.outcomes import Outcomes
     from bench.domain.threat import ThreatModel
     from bench.report.summary import Result
 
     Judged = tuple[Result, Outcomes]
+    Places = slice | NDArray[np.int64]
 
 
 def diagnose(judged: Sequence[Judged], elsewhere: Sequence[Judged] = ()) -> tuple[str, ...]:
@@ -42,7 +45,7 @@ def _disagreement(judged: Sequence[Judged]) -> Iterator[str]:
         return
     known = max(alike, key=len)
     for found in alike:
-        _, here, there = np.intersect1d(found.index, known.index, return_indices=True)
+        here, there = _shared(found, known)
         if not np.array_equal(found.clean[here], known.clean[there]):
             yield (
                 "Its clean predictions differ from attack to attack, which equal settings on one kind of machine "
@@ -117,9 +120,17 @@ def _stronger(
     """The pairs for which `holds` and of which the first result leaves fewer samples right, beyond chance."""
     for (one, ours), (other, theirs) in itertools.product(first, second):
         if one is not other and holds(one, other):
-            _, here, there = np.intersect1d(ours.index, theirs.index, return_indices=True)
+            here, there = _shared(ours, theirs)
             if exceeds(theirs.robust_right[there], ours.robust_right[here]):
                 yield one, other
+
+
+def _shared(ours: Outcomes, theirs: Outcomes) -> tuple[Places, Places]:
+    """Where in either the samples are that both have."""
+    if np.array_equal(ours.index, theirs.index):
+        return slice(None), slice(None)
+    _, here, there = np.intersect1d(ours.index, theirs.index, return_indices=True)
+    return here, there
 
 
 def _both(one: Result, other: Result) -> str:

@@ -76,4 +76,4 @@ def _specimen(keeper: Side, loser: Side, column: str, row: int, gallery: Gallery
 
 
 def _shares(runs: Sequence[Entry]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    return np.stack([entry.outcomes.robust_right.mean(1) for entry in runs], 1)
+    return np.stack([entry.outcomes.robust_rate for entry in runs], 1)

@@ -62,7 +62,7 @@ class Gallery:
         self._store = store
         self._folder = folder
         self._largest = largest
-        self._sets: dict[tuple[str, str], ImageSet] = {}
+        self._sets: dict[tuple[str, str], ImageSet | DataError] = {}
         self._crafted: dict[str, NDArray[np.float32]] = {}
 
     def show(self, plan: Plan, sample: int, predictions: Iterable[tuple[str, Sequence[int]]]) -> Exhibit:
@@ -99,19 +99,28 @@ class Gallery:
     def _images(self, plan: Plan) -> ImageSet:
         key = (identity(plan.dataset), plan.images)
         if key not in self._sets:
-            if not datasets.holds(plan.dataset.name.partition(":")[0]):
-                raise DataError(
-                    f"The data set {plan.dataset.name} is not registered here, and reading a store runs no code that "
-                    f"it names; install the package that has it."
-                )
-            found = datasets.make(plan.dataset.name, plan.dataset.params).load("test", self._folder)
-            if len(found) != plan.size or found.fingerprint(plan.indices) != plan.images:
-                raise DataError(
-                    f"The images of {plan.dataset.name} are not those that plan {plan.digest[:12]} was made for; name "
-                    f"the folder that holds those with --data-dir."
-                )
-            self._sets[key] = found
-        return self._sets[key]
+            try:
+                self._sets[key] = self._opened(plan)
+            except DataError as error:
+                self._sets[key] = error  # else a host that does not answer is waited for once a picture
+        found = self._sets[key]
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    def _opened(self, plan: Plan) -> ImageSet:
+        if not datasets.holds(plan.dataset.name.partition(":")[0]):
+            raise DataError(
+                f"The data set {plan.dataset.name} is not registered here, and reading a store runs no code that "
+                f"it names; install the package that has it."
+            )
+        found = datasets.make(plan.dataset.name, plan.dataset.params).load("test", self._folder)
+        if len(found) != plan.size or found.fingerprint(plan.indices) != plan.images:
+            raise DataError(
+                f"The images of {plan.dataset.name} are not those that plan {plan.digest[:12]} was made for; name "
+                f"the folder that holds those with --data-dir."
+            )
+        return found
 
 
 def encode(image: Image, largest: int = LARGEST) -> str:

@@ -77,7 +77,7 @@ def render(
     entries = read_entries(store)
     boards, ranked = leaderboards(store, protocols, entries), attack_boards(store, entries)
     shown = references(published, (board.example.dataset.name for board in boards))
-    draw = album_maker(store, data_dir) if pictures else None
+    draw = album_maker(store, data_dir, entries) if pictures else None
     page = compose(boards, title, shown, draw, refresh, ranked, standing(store) if refresh else None)
     with replacing(output, "The page", "name another file with --output") as file:
         file.write(page.encode())

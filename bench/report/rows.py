@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bench.domain.outcomes import Outcomes
+    from bench.store.outcomes import Shared
+    from bench.store.records import Conflict
     from bench.store.store import Store
 
 BEHIND = (
@@ -159,8 +161,17 @@ def read_entry(store: Store, plan: Plan) -> Entry:
 
 
 def read_entries(store: Store) -> list[Entry]:
-    """The entries of all plans of a store."""
-    return [read_entry(store, plan) for plan in store.plans()]
+    """The entries of all plans of a store; what their outcomes have in common is in memory once."""
+    conflicts: dict[str, list[Conflict]] = {}
+    for conflict in store.conflicts():
+        conflicts.setdefault(conflict.plan, []).append(conflict)
+    shared: Shared = {}
+    entries = []
+    for plan in store.plans():
+        outcomes = store.table(plan, shared)
+        found = summarise(plan, outcomes, store.shards(plan), conflicts.get(plan.digest, ()))
+        entries.append(Entry(found, outcomes))
+    return entries
 
 
 def make_row(

@@ -47,7 +47,7 @@ def spread(runs: Sequence[tuple[Plan, Outcomes]]) -> Spread:
     if len({seedless(plan) for plan, _ in runs}) != 1 or any(len(found) != plan.samples for plan, found in runs):
         raise UsageError("Only finished evaluations that differ in nothing but their seed can be taken together.")
     ordered = sorted(runs, key=lambda run: run[0].seed)
-    survived = np.stack([outcomes.robust_right.mean(1) for _, outcomes in ordered])
+    survived = np.stack([outcomes.robust_rate for _, outcomes in ordered])
     by_sample = survived.mean(0)
     return Spread(
         seeds=tuple(plan.seed for plan, _ in ordered),

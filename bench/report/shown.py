@@ -9,6 +9,7 @@ from bench.report.exhibits import Exhibit
 from bench.report.figures.drawing import reader
 from bench.report.figures.gallery import Allowance, exhibition
 from bench.report.leaderboards import leaderboards
+from bench.report.rows import read_entries
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 def shown(store: Store, protocols: Iterable[Protocol] | None = None) -> frozenset[str]:
     """The hashes of the files of which the leaderboards of these protocols (the built-in ones by default) and all
     others show a sample; none is read."""
-    read, noted = reader(store), _Noted(store)
-    for board in leaderboards(store, protocols):
+    entries = read_entries(store)
+    read, noted = reader(store, entries), _Noted(store)
+    for board in leaderboards(store, protocols, entries):
         exhibition(board, read, noted, Allowance())
     return frozenset(noted.files)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.domain.outcomes import rates
 from bench.report.formats import budget, percent
 from bench.stats import mcnemar
 
@@ -26,8 +27,8 @@ FROZEN = 0.05
 
 def misled(outcomes: Outcomes) -> float:
     """The share of the rightly classified samples that most draws get wrong once they are perturbed."""
-    right = outcomes.clean_right.mean(1) > 0.5
-    return float((outcomes.robust_right.mean(1)[right] < 0.5).mean()) if right.any() else 1.0
+    right = outcomes.clean_rate > 0.5
+    return float((outcomes.robust_rate[right] < 0.5).mean()) if right.any() else 1.0
 
 
 def idle(outcomes: Outcomes) -> bool:
@@ -75,9 +76,9 @@ def exceeds(more: NDArray[np.bool_], less: NDArray[np.bool_]) -> bool:
     Samples are compared by their share of right draws, or by the majority where the numbers of draws differ, for a
     share of ten is rarely a whole one.
     """
-    ours, theirs = more.mean(1), less.mean(1)
+    ours, theirs = rates(more), rates(less)
     if more.shape[1] != less.shape[1]:
-        ours, theirs = ours > 0.5, theirs > 0.5
+        ours, theirs = (ours > 0.5).astype(np.float64), (theirs > 0.5).astype(np.float64)
     wins, losses = int((ours > theirs).sum()), int((ours < theirs).sum())
     return wins > losses and mcnemar(wins, losses) < DOUBT
 

@@ -232,7 +232,8 @@ def summarise(
 
 def _fell_to(parts: NDArray[np.object_]) -> dict[str, int]:
     """How many samples fell to each part, the largest first, equal ones by name; empty where there are no parts."""
-    counts = Counter(part for part in parts.tolist() if part is not None)
+    counts = Counter(parts.tolist())
+    del counts[None]
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 

@@ -14,16 +14,17 @@ from bench.domain.errors import StoreError
 from bench.store.connect import Address
 from bench.store.copying import copy_database
 from bench.store.mounts import network_type
-from bench.store.versions import OLDER, SAME_TO_READ, SCHEMA, build, look
+from bench.store.versions import OLDER, ROWWISE, SCHEMA, build, look
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A database that can be worked with; `refusal` says why it can only be read, where that is so."""
+    """A database that can be worked with, and its schema; `refusal` says why it can only be read, where that is so."""
 
     engine: Engine
     address: Address
     refusal: str | None = None
+    schema: str = SCHEMA
 
 
 def open_database(location: str | Path, *, create: bool = True) -> Opened:
@@ -47,17 +48,17 @@ def open_database(location: str | Path, *, create: bool = True) -> Opened:
         if found is None and not create:
             raise StoreError(_absent(address.shown))
         refusal = outdated(address.shown, found) if found in OLDER else None
-        if refusal and (create or (address.path is None and found not in SAME_TO_READ)):
+        if refusal and (create or (address.path is None and found not in ROWWISE)):
             raise StoreError(refusal)
         if found is None:
             build(engine, address.shown)
     except BaseException:
         engine.dispose()
         raise
-    if refusal and address.path is not None and found not in SAME_TO_READ:
+    if refusal and address.path is not None and found not in ROWWISE:
         engine.dispose()
         return _read_copy(address, address.path, refusal)
-    return Opened(engine, address, refusal)
+    return Opened(engine, address, refusal, found or SCHEMA)
 
 
 def check_place(path: Path, create: bool) -> str | None:

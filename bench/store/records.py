@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Row
+
 from bench.domain.facts import Facts
 from bench.domain.outcome import Outcome, ShardResult
 from bench.store.schema import ConflictRow, ShardRow
@@ -55,7 +57,7 @@ class ShardRecord:
         )
 
     @classmethod
-    def of_row(cls, row: ShardRow, environment: Mapping[str, Any]) -> ShardRecord:
+    def of_row(cls, row: ShardRow | Row[*tuple[Any, ...]], environment: Mapping[str, Any]) -> ShardRecord:
         """What a row of the store says."""
         return cls(
             number=row.number,
@@ -138,23 +140,6 @@ class Stamp:
     newest: int | None
     finished: datetime | None
     conflicts: int
-
-
-def outcome_row(shard: int, position: int, outcome: Outcome) -> dict[str, Any]:
-    """The row of an outcome, under its shard's id and its place in it."""
-    return {
-        "shard": shard,
-        "position": position,
-        "sample": outcome.index,
-        "label": outcome.label,
-        "clean": list(outcome.clean),
-        "perturbed": list(outcome.perturbed),
-        "distance": outcome.distance,
-        "radius": outcome.radius,
-        "minimal": outcome.minimal,
-        "broken_at": outcome.broken_at,
-        "fell_to": outcome.fell_to,
-    }
 
 
 def now() -> datetime:

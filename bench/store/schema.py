@@ -72,22 +72,23 @@ class ShardRow(Table):
     claimed: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
-class OutcomeRow(Table):
-    """One sample of one shard; `clean` and `perturbed` are JSON lists with one predicted class a judging draw."""
+class OutcomesRow(Table):
+    """The outcomes of one shard, a packed column each; `bench.store.columns` says how, `bench export` writes rows."""
 
-    __tablename__ = "outcomes"
+    __tablename__ = "shard_outcomes"
 
     shard: Mapped[int] = mapped_column(ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)
-    sample: Mapped[int]
-    label: Mapped[int]
-    clean: Mapped[list[int]] = mapped_column(JSON)
-    perturbed: Mapped[list[int]] = mapped_column(JSON)
-    distance: Mapped[float] = mapped_column(Double)
-    radius: Mapped[float | None] = mapped_column(Double)
-    minimal: Mapped[float | None] = mapped_column(Double)
-    broken_at: Mapped[int | None]
-    fell_to: Mapped[str | None] = mapped_column(Text)
+    samples: Mapped[int]
+    sample: Mapped[bytes]
+    label: Mapped[bytes]
+    clean: Mapped[bytes]
+    perturbed: Mapped[bytes]
+    distance: Mapped[bytes]
+    radius: Mapped[bytes | None]
+    minimal: Mapped[bytes | None]
+    broken_at: Mapped[bytes | None]
+    fell_to: Mapped[bytes | None]
+    parts: Mapped[str | None] = mapped_column(Text)
 
 
 class ConflictRow(Table):

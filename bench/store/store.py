@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Text, bindparam, cast, func, select
+from sqlalchemy import Text, bindparam, cast, func, select
 
 from bench.domain.errors import StoreError, UsageError
 from bench.domain.outcome import Outcome, ShardResult
@@ -17,23 +17,27 @@ from bench.domain.plan import Plan, Shard
 from bench.store.artifacts import Artifacts, place_of
 from bench.store.claims import Claims
 from bench.store.opening import open_database
+from bench.store.outcomes import Packed, Shared, pack, unpack, unpack_arrays
 from bench.store.places.place import Place
 from bench.store.records import Conflict, ShardRecord, Stamp, Whole
-from bench.store.schema import ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow
-from bench.store.sessions import Sessions
+from bench.store.rowwise import columns_of_plan
+from bench.store.schema import ConflictRow, EnvironmentRow, OutcomesRow, PlanRow, ShardRow
+from bench.store.sessions import Found, Sessions
+from bench.store.versions import ROWWISE
 from bench.store.writing import Filled, fill
 
-# What an outcome is made of, in the order of its fields.
-_OUTCOME = (
-    *(OutcomeRow.sample, OutcomeRow.label, OutcomeRow.clean, OutcomeRow.perturbed),
-    *(OutcomeRow.distance, OutcomeRow.radius, OutcomeRow.minimal, OutcomeRow.broken_at, OutcomeRow.fell_to),
-)
 # Made once: SQLAlchemy would take as long to make it as SQLite to read a small plan.
 _OUTCOMES = (
-    select(*(cast(column, Text) if isinstance(column.type, JSON) else column for column in _OUTCOME))
-    .join(ShardRow, ShardRow.id == OutcomeRow.shard)
+    select(*(getattr(OutcomesRow, name) for name in Packed._fields))
+    .join(ShardRow, ShardRow.id == OutcomesRow.shard)
     .where(ShardRow.plan == bindparam("plan"))
-    .order_by(ShardRow.number, OutcomeRow.position)
+    .order_by(ShardRow.number)
+)
+_SHARDS = (
+    select(*ShardRow.__table__.columns, cast(EnvironmentRow.document, Text).label("document"))
+    .join(EnvironmentRow, EnvironmentRow.digest == ShardRow.environment)
+    .where(ShardRow.plan == bindparam("plan"))
+    .order_by(ShardRow.number)
 )
 # As text: one broken document must not keep all the others from being read.
 _DOCUMENT, _PLACES = cast(PlanRow.document, Text), cast(PlanRow.places, Text)
@@ -55,6 +59,7 @@ class Store:
         self.location = opened.address.shown
         self.path = opened.address.path
         self._engine = opened.engine
+        self._has_rows = opened.schema in ROWWISE
         self._sessions = Sessions(opened.engine, self.location, opened.refusal)
         self.claims = Claims(self._sessions)
         weakref.finalize(self, self._engine.dispose)
@@ -133,36 +138,24 @@ class Store:
         )
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
-        """The outcomes of all finished shards, in the plan's order."""
-        return tuple(
-            Outcome(index, label, tuple(clean), tuple(perturbed), *measures)
-            for index, label, clean, perturbed, *measures in zip(*self._columns(plan), strict=True)
-        )
+        """The outcomes of all finished shards, in the plan's order. Raises `StoreError` where they cannot be read."""
+        return self._unpacked(plan, lambda shards: tuple(unpack(shards)))
 
     def predictions(self, plan: Plan) -> dict[int, tuple[int, ...]]:
         """The predicted classes of the perturbed images, one a draw, by sample; what an untouched plan is asked for."""
-        query = (
-            select(OutcomeRow.sample, cast(OutcomeRow.perturbed, Text))
-            .join(ShardRow, ShardRow.id == OutcomeRow.shard)
-            .where(ShardRow.plan == plan.digest)
-        )
-        return {sample: tuple(json.loads(text)) for sample, text in self._rows(query)}
+        found = self.table(plan)
+        return dict(zip(found.index.tolist(), map(tuple, found.perturbed.tolist()), strict=True))
 
-    def table(self, plan: Plan) -> Outcomes:
-        """The same outcomes as arrays, read several times faster."""
-        return Outcomes.of_columns(*self._columns(plan))
+    def table(self, plan: Plan, shared: Shared | None = None) -> Outcomes:
+        """The same outcomes as arrays, read many times faster. Who reads many plans hands the same dictionary `shared`
+        for all of them: what they have in common is then in memory once, and cannot be written to."""
+        return self._unpacked(plan, lambda shards: unpack_arrays(shards, shared))
 
     def shards(self, plan: Plan) -> tuple[ShardRecord, ...]:
         """The finished shards in order: cost, remarks, validity, environment."""
-        query = (
-            select(ShardRow, EnvironmentRow.document)
-            .join(EnvironmentRow, EnvironmentRow.digest == ShardRow.environment)
-            .where(ShardRow.plan == plan.digest)
-            .order_by(ShardRow.number)
-        )
-        return self._sessions.read(
-            lambda session: tuple(ShardRecord.of_row(row, environment) for row, environment in session.execute(query))
-        )
+        rows = self._sessions.read(lambda session: session.connection().execute(_SHARDS, {"plan": plan.digest}).all())
+        environments = {text: json.loads(text) for text in {row.document for row in rows}}
+        return tuple(ShardRecord.of_row(row, environments[row.document]) for row in rows)
 
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""
@@ -180,17 +173,21 @@ class Store:
         ((plans,),) = self._rows(select(func.count(ShardRow.plan.distinct())))
         return f"Store({self.location!r}: {plans} plans)"
 
-    def _columns(self, plan: Plan) -> list[Sequence[Any]]:
-        """The outcomes of a plan column by column; equal predictions are parsed once, which is much faster."""
-        # Past SQLAlchemy's rows, which cost as much.
-        rows = self._sessions.read(
-            lambda session: session.connection().execute(_OUTCOMES, {"plan": plan.digest}).cursor.fetchall()
-        )
-        found: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(_OUTCOME)
-        for place in (2, 3):
-            known = {text: json.loads(text) for text in set(found[place])}
-            found[place] = [known[text] for text in found[place]]
-        return found
+    def _unpacked(self, plan: Plan, read: Callable[[list[Packed]], Found]) -> Found:
+        try:
+            return read(self._packed(plan))
+        except (LookupError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"The outcomes of plan {plan.digest[:12]} cannot be read ({error}); restore the database from a copy."
+            ) from None
+
+    def _packed(self, plan: Plan) -> list[Packed]:
+        """The outcomes of a plan shard by shard; of an older store all in one."""
+        if self._has_rows:
+            columns = self._sessions.read(lambda session: columns_of_plan(session.connection(), plan.digest))
+            return [pack(columns)] if columns[0] else []
+        rows = self._sessions.read(lambda session: session.connection().execute(_OUTCOMES, {"plan": plan.digest}).all())
+        return [Packed(*row) for row in rows]
 
     def _rows(self, query: Any) -> Sequence[Any]:
         return self._sessions.read(lambda session: session.execute(query).all())

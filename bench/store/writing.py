@@ -16,8 +16,9 @@ from bench.domain.outcome import Outcome
 from bench.domain.plan import Plan
 from bench.store.agreement import contradiction
 from bench.store.dialects import inserting
-from bench.store.records import Conflict, ShardRecord, Whole, now, outcome_row
-from bench.store.schema import ClaimRow, ConflictRow, EnvironmentRow, OutcomeRow, PlanRow, ShardRow, Table
+from bench.store.outcomes import Packed, pack_outcomes, unpack
+from bench.store.records import Conflict, ShardRecord, Whole, now
+from bench.store.schema import ClaimRow, ConflictRow, EnvironmentRow, OutcomesRow, PlanRow, ShardRow, Table
 
 
 def _columns(row: type[Table]) -> Columns:
@@ -30,7 +31,7 @@ _PLACES = select(_PLANS.c.places).where(_PLANS.c.digest == bindparam("plan"))
 _PLACES_ALONE = _PLACES.with_for_update(key_share=True)
 _PRESENT = select(_SHARDS.c.number, _SHARDS.c.id).where(_SHARDS.c.plan == bindparam("plan"))
 _ONE_PRESENT = _PRESENT.where(_SHARDS.c.number == bindparam("one"))
-_ADD_SHARD, _ADD_OUTCOMES = insert(_SHARDS), insert(_columns(OutcomeRow))
+_ADD_SHARD, _ADD_OUTCOMES = insert(_SHARDS), insert(_columns(OutcomesRow))
 _END_CLAIM = delete(_CLAIMS).where(_CLAIMS.c.plan == bindparam("of"), _CLAIMS.c.shard == bindparam("one"))
 
 
@@ -105,22 +106,9 @@ def add_plan(session: Session, plan: Plan, computed_here: bool, alone: bool = Fa
 def _stored(session: Session, shard: int) -> Whole:
     row = session.get_one(ShardRow, shard)
     environment = session.get_one(EnvironmentRow, row.environment).document
-    outcomes = session.scalars(select(OutcomeRow).where(OutcomeRow.shard == shard).order_by(OutcomeRow.position))
-    return ShardRecord.of_row(row, environment), [_outcome(each) for each in outcomes]
-
-
-def _outcome(row: OutcomeRow) -> Outcome:
-    return Outcome(
-        index=row.sample,
-        label=row.label,
-        clean=tuple(row.clean),
-        perturbed=tuple(row.perturbed),
-        distance=row.distance,
-        radius=row.radius,
-        minimal=row.minimal,
-        broken_at=row.broken_at,
-        fell_to=row.fell_to,
-    )
+    found = session.get_one(OutcomesRow, shard)
+    packed = Packed(*(getattr(found, name) for name in Packed._fields))
+    return ShardRecord.of_row(row, environment), [*unpack([packed])]
 
 
 def _keep(session: Session, conflict: Conflict) -> None:
@@ -135,7 +123,7 @@ def _add_shard(session: Session, plan: Plan, shard: ShardRecord, outcomes: Seque
     connection, environment = session.connection(), _add_environment(session, shard.environment)
     added = connection.execute(_ADD_SHARD, shard.row(plan.digest, environment)).inserted_primary_key
     assert added is not None
-    connection.execute(_ADD_OUTCOMES, [outcome_row(added.id, *pair) for pair in enumerate(outcomes)])
+    connection.execute(_ADD_OUTCOMES, {"shard": added.id, **pack_outcomes(outcomes)._asdict()})
 
 
 def _add_environment(session: Session, environment: Mapping[str, Any]) -> str:

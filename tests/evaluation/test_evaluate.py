@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.verify import verify_plan
 from bench.evaluation.work import remaining
 from tests.evaluation.observers import Memory
+from tests.store.rows import editing
 
 
 def never() -> str:
@@ -144,7 +144,7 @@ def test_a_stored_plan_is_verified_by_running_it_again(transfer: Plan, store: St
 def test_an_outcome_that_was_tampered_with_is_found_by_verification(transfer: Plan, store: Store) -> None:
     evaluate(transfer, store, Memory(), lambda: "cpu", workers=1)
     sample = store.outcomes(transfer)[19]
-    with sqlite3.connect(str(store.path)) as database:
+    with editing(str(store.path)) as database:
         edited = database.execute(
             "UPDATE outcomes SET perturbed = ? WHERE sample = ? AND shard IN (SELECT id FROM shards WHERE plan = ?)",
             (f"[{1 - sample.perturbed[0]}]", sample.index, transfer.digest),

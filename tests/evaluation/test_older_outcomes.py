@@ -7,6 +7,7 @@ from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.verify import verify_plan
 from bench.progress import EvaluationProgress
 from bench.store.store import Store
+from tests.store.honest import edit
 
 
 def test_what_an_older_bench_did_not_record_is_not_compared(request_of_halves: Request, store: Store) -> None:
@@ -23,7 +24,4 @@ def test_what_an_older_bench_did_not_record_is_not_compared(request_of_halves: R
 
 
 def _forget(store: Store, change: str) -> None:
-    import sqlite3
-
-    with sqlite3.connect(store.location) as connection:
-        connection.execute(f"UPDATE outcomes SET {change}")
+    edit(store, f"UPDATE outcomes SET {change}")

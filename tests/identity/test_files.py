@@ -26,6 +26,22 @@ def test_a_file_that_is_older_is_read_once_and_again_when_it_changed(tmp_path: P
         assert [sha256_of(path), sha256_of(path)] == [hashlib.sha256(content).hexdigest()] * 2
 
 
+def test_a_file_is_read_once_in_a_process_while_size_and_time_are_the_same(tmp_path: Path) -> None:
+    path, link = tmp_path / "weights", tmp_path / "link"
+    path.write_bytes(b"one")
+    link.symlink_to(path)
+    os.utime(path, (7, 7))
+    first = sha256_of(path)
+    path.write_bytes(b"two")
+    os.utime(path, (7, 7))
+    assert [sha256_of(path), sha256_of(link)] == [first, first]  # nobody has read it again
+    os.utime(path, ns=(7 * 10**9, 7 * 10**9 + 1))
+    assert sha256_of(path) == hashlib.sha256(b"two").hexdigest()
+    path.write_bytes(b"three")
+    os.utime(path, ns=(7 * 10**9, 7 * 10**9 + 1))
+    assert sha256_of(link) == hashlib.sha256(b"three").hexdigest()
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere.bin cannot be read"):
         sha256_of(tmp_path / "nowhere.bin")

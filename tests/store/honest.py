@@ -18,6 +18,7 @@ from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.evaluation.verdict import fingerprint
 from bench.store.store import Store
+from tests.store.rows import editing
 
 ENVIRONMENT = {"device": "CPU of the tests", "torch": "2.0"}
 ELSEWHERE = {"device": "another machine", "torch": "2.9"}
@@ -103,12 +104,11 @@ def certified_plan() -> Plan:
 
 
 def edit(store: Store, *statements: str) -> None:
-    """Change a store's tables behind its back."""
+    """Change a store's tables behind its back; its outcomes are a row a sample to these statements."""
     store.close()
-    with sqlite3.connect(store.location) as connection:
+    with editing(store.location) as connection:
         for statement in statements:
             connection.execute(statement)
-    connection.close()
 
 
 def restore(script: str, folder: Path) -> Path:

@@ -21,7 +21,7 @@ from bench.store.merge import Examined, merge
 from bench.store.merged import Merged
 from bench.store.records import Whole
 from bench.store.store import Store
-from tests.store.honest import restore
+from tests.store.honest import edit, restore
 from tests.store.test_store import plan_of, result_of
 
 ELSEWHERE = {"device": "another machine", "torch": "2.9"}
@@ -283,10 +283,7 @@ def test_a_plan_that_is_not_what_it_says_is_left_out_and_the_others_are_taken(
     file_store: Store, other: Store, statement: str, reason: str
 ) -> None:
     other.add(plan_of(), result_of(plan_of(), 0))
-    other.close()
-    with sqlite3.connect(other.location) as connection:
-        connection.execute(statement)
-    connection.close()
+    edit(other, statement)
     other.add(plan_of(seed=1), replace(result_of(plan_of(seed=1), 0), environment=ELSEWHERE))
     found = merged(file_store, other)
     assert file_store.plans() == [plan_of(seed=1)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from bench.report.figures.settings import settings
 
 if TYPE_CHECKING:
     from bench.report.leaderboards import Leaderboard
+    from bench.report.rows import Entry
     from bench.store.store import Store
 
 
@@ -33,13 +34,15 @@ class Album:
     exhibition: Exhibition | None = None
 
 
-def album_maker(store: Store, folder: Path | None = None) -> Callable[[Leaderboard, str], Album]:
+def album_maker(
+    store: Store, folder: Path | None = None, entries: Iterable[Entry] = ()
+) -> Callable[[Leaderboard, str], Album]:
     """What draws the pictures of any board of a store; all ids in them begin with the name that it is given.
 
-    `folder` is where the user keeps the data (`--data-dir`). Where images or class names cannot be had, what needs
-    them says so or does without.
+    `folder` is where the user keeps the data (`--data-dir`), `entries` are those that are read already. Where images
+    or class names cannot be had, what needs them says so or does without.
     """
-    read, gallery, allowance = reader(store), Gallery(store, folder, LARGEST), Allowance()
+    read, gallery, allowance = reader(store, entries), Gallery(store, folder, LARGEST), Allowance()
 
     def make(board: Leaderboard, name: str) -> Album:
         known = _class_names(board, gallery)

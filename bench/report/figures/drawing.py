@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.domain.outcomes import Outcomes
     from bench.domain.plan import Plan, Spec
     from bench.report.leaderboards import Leaderboard
-    from bench.report.rows import Row
+    from bench.report.rows import Entry, Row
     from bench.report.summary import Result
     from bench.store.store import Store
 
@@ -30,9 +30,9 @@ class Drawing:
     panels: tuple[str, ...]
 
 
-def reader(store: Store) -> Reader:
-    """Reads plans' outcomes, each plan's once."""
-    kept: dict[str, Outcomes] = {}
+def reader(store: Store, entries: Iterable[Entry] = ()) -> Reader:
+    """Reads plans' outcomes, each plan's once, and none that `entries` hold."""
+    kept = {entry.result.plan.digest: entry.outcomes for entry in entries}
 
     def read(plan: Plan) -> Outcomes:
         if plan.digest not in kept:
