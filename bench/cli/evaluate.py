@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import crafted, options, panels
+from bench.cli import crafted, dry_run, options, panels
 from bench.cli.console import print_json, stderr, stdout
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
@@ -62,9 +62,7 @@ def evaluate(
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and what is left to do; run nothing.")
-    ] = False,
+    only_priced: options.DryRun = False,
     fail_under: Annotated[
         float | None,
         typer.Option(
@@ -78,6 +76,7 @@ def evaluate(
     from bench.evaluation.planning import Request, seeded_requests
     from bench.protocols import find_protocol
     from bench.settings import parse_pairs
+    from bench.store.glance import glance
     from bench.store.store import Store
 
     if sampling not in (None, "random", "first"):
@@ -104,12 +103,10 @@ def evaluate(
         passes=passes,
     )
     plans = list(map(_planned, plans_of(seeded_requests(request, seeds), device)))
-    store = Store(db, artifacts=artifacts)
-    if dry_run:
-        documents = [_work(plan, store, images, as_json) for plan in plans]
-        if as_json:
-            print_json(documents if seeds > 1 else documents[0])
+    if only_priced:
+        _price(plans, glance(db, artifacts), device, data_dir, workers, executor, replay, images, as_json)
         return
+    store = Store(db, artifacts=artifacts)
     evaluations = _run(plans, store, device, data_dir, workers, replay, executor, shard_timeout, as_json)
     remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, as_json) if images else []
     results = [_result(evaluation, store) for evaluation in evaluations]
@@ -228,6 +225,32 @@ def _leave(evaluations: list[Evaluation], results: list[Result | None], fail_und
         raise typer.Exit(BELOW)
 
 
+def _price(
+    plans: list[Plan],
+    store: Store,
+    device: str,
+    data_dir: Path | None,
+    workers: int | None,
+    executor: str,
+    replay: int,
+    images: bool,
+    as_json: bool,
+) -> None:
+    """Say what is left to do and what it would take; exit 1 where that cannot be said."""
+    documents = [_work(plan, store, images, as_json) for plan in plans]
+    cells = [(plan.defense.name, panels.under_seed(plan, len(plans) > 1), plan) for plan in plans]
+    priced, outlay = dry_run.price(cells, store, device, data_dir, workers, executor, replay, as_json)
+    if as_json:
+        estimates = [row.document(outlay.workers) for row in priced]
+        documents = [{**each, "estimate": found} for each, found in zip(documents, estimates, strict=True)]
+        whole = {"total": dry_run.total(priced, outlay)}
+        print_json({**documents[0], **whole} if len(plans) == 1 else {"runs": documents, **whole})
+    else:
+        dry_run.show(priced, outlay)
+    if dry_run.has_failed(priced):
+        raise typer.Exit(FAILED)
+
+
 def _work(plan: Plan, store: Store, images: bool, as_json: bool) -> dict[str, Any]:
     """What is left to do for a plan; printed unless it will be printed as JSON."""
     from bench.evaluation.remaking import lacking
@@ -245,6 +268,6 @@ def _work(plan: Plan, store: Store, images: bool, as_json: bool) -> dict[str, An
         again = f", those of {counts['to_craft_again']} finished ones again" if images else ""
         stdout.print(
             f"{counts['to_compute']} of {counts['shards']} shards are to be computed; images of {counts['to_craft']} "
-            f"are to be crafted first{again}. Nothing was run."
+            f"are to be crafted first{again}."
         )
     return {"plan": plan.digest, **counts, "document": plan.document()}
