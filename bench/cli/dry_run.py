@@ -37,6 +37,7 @@ FLOP = (
     "Passes are a sample. FLOP count the matrix products, convolutions and attention of two images, so they are a "
     "lower bound, and more so for a classifier that draws at random how much it computes, or stops early."
 )
+SIGNS = {"measured": "", "extrapolated": "≈ ", "at least": "≥ "}
 PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
 
@@ -105,7 +106,7 @@ def total(priced: Sequence[Priced], outlay: Outlay) -> dict[str, Any]:
         "peak_memory": max((estimate.peak_memory for _, estimate in found), default=0),
         "seconds": outlay.seconds,
         "hours": outlay.seconds / 3600,
-        "at_least": any(estimate.at_least for _, estimate in found),
+        "certainty": _certainty(found),
         "problems": sum(row.problem is not None for row in priced),
     }
 
@@ -129,9 +130,9 @@ def show(priced: Sequence[Priced], outlay: Outlay) -> None:
     stdout.print(table)
     stdout.print(f"[dim]{FLOP}[/]")
     whole = total(priced, outlay)
-    least = "at least " if whole["at_least"] else ""
+    how = {"measured": "", "extrapolated": "about "}.get(whole["certainty"], "at least ")
     stdout.print(
-        f"In all {least}[bold]{duration(whole['seconds'])}[/] ({whole['hours']:.3g} hours) and at least "
+        f"In all {how}[bold]{duration(whole['seconds'])}[/] ({whole['hours']:.3g} hours) and at least "
         f"{_scaled(whole['flop'])}FLOP for {counted(whole['shards'], 'shard')} with "
         f"{counted(whole['workers'], 'worker')}, and {memory(whole['peak_memory'])} each. Nothing was stored.",
         highlight=False,
@@ -147,9 +148,9 @@ def _words(row: Priced, part: Part, estimate: Estimate, workers: int) -> list[st
     from bench.report.formats import duration, memory, passes
 
     own = row.forecast is not None and part is row.forecast.row.own
-    sign = "≥ " if estimate.at_least else ""
+    sign = SIGNS[estimate.certainty]
     attacked = part.crafts and (estimate.forwards or estimate.backwards)
-    basis = ("at least: " if estimate.at_least else "") + estimate.basis
+    basis = estimate.basis if estimate.certainty == "measured" else f"{estimate.certainty}: {estimate.basis}"
     return [
         f"[bold]{escape(row.defense)}[/]" if own else f"[dim]for it, {escape(part.plan.defense.name)}[/]",
         escape(row.attack),
@@ -182,13 +183,18 @@ def _document(part: Part, estimate: Estimate, workers: int) -> dict[str, Any]:
         "seconds_a_pass": estimate.seconds_a_pass,
         "seconds": estimate.lasts(workers),
         "hours": estimate.lasts(workers) / 3600,
-        "at_least": estimate.at_least,
+        "certainty": estimate.certainty,
         "basis": estimate.basis,
     }
 
 
 def _estimates(priced: Sequence[Priced]) -> list[tuple[Part, Estimate]]:
     return [pair for row in priced if row.forecast is not None for pair in row.forecast.estimates]
+
+
+def _certainty(found: Sequence[tuple[Part, Estimate]]) -> str:
+    """The worst of all."""
+    return max((estimate.certainty for _, estimate in found), key=list(SIGNS).index, default="measured")
 
 
 def _scaled(number: float) -> str:

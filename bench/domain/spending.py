@@ -4,6 +4,7 @@ where one only wants to know what it costs."""
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -99,10 +100,11 @@ class Ledger:
 
 
 class Hourglass:
-    """Ends an attack after some `seconds` from now, or where the limit `within` does; `has_run_out` tells which."""
+    """Ends an attack after so many `seconds`, which are asked for at every query, or where the limit `within` does;
+    `has_run_out` tells which."""
 
-    def __init__(self, seconds: float, within: Limit | None = None) -> None:
-        self._until, self._within = time.monotonic() + seconds, within
+    def __init__(self, seconds: Callable[[], float], within: Limit | None = None) -> None:
+        self._since, self._seconds, self._within = time.monotonic(), seconds, within
         self.has_run_out = False
 
     def charge(self, passes: int) -> None:
@@ -114,7 +116,7 @@ class Hourglass:
         """Raise `Spent` where the time is over, or the passes are."""
         if self._within is not None:
             self._within.check()
-        if time.monotonic() > self._until:
+        if time.monotonic() - self._since > self._seconds():
             self.has_run_out = True
             raise Spent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.evaluation.controls import ROWS
 from bench.evaluation.crafting import AUDITS
@@ -14,6 +14,9 @@ from bench.evaluation.trial import Pace, Points, Tried
 
 if TYPE_CHECKING:
     from bench.evaluation.precedent import Precedent
+
+Certainty = Literal["measured", "extrapolated", "at least"]
+"""Whether an attack was seen to its end, stopped somewhere that it told of, or stopped nobody knows where."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Demand:
-    """What an attack asks: passes a sample, calls a shard, and how much longer these take with the attack's own work.
+    """What an attack asks: passes a sample, calls a shard, and the seconds of the attack's `own` work that go with a
+    call. Where even its passes took less than they should, `slowness` says which share of that.
 
     `alone` are the seconds a sample of one that asks nothing. `closest`: its nearest images are judged too; `audits` of
-    its queries may be put to a judge again. `basis` says how this is known; `at_least`: the attack
-    was not seen to its end.
+    its queries may be put to a judge again. `basis` says how this is known.
     """
 
     forwards: float
@@ -53,16 +56,17 @@ class Demand:
     gradients: float
     basis: str
     slowness: float = 1.0
+    own: float = 0.0
     alone: float = 0.0
     closest: bool = False
     audits: int = AUDITS
-    at_least: bool = False
+    certainty: Certainty = "measured"
 
     @classmethod
     def tried(cls, found: Tried, pace: Pace, most: int | None = None) -> Demand:
-        """What an attack that was tried asks of a whole shard; one that was stopped as much more as its `share` says,
-        and never more than the `most` passes a sample that are allowed."""
-        scale = 1 / found.share if found.share > 0 else 1.0
+        """What an attack that was tried asks of a whole shard, and never more than the `most` passes a sample that are
+        allowed."""
+        scale = whole(found)
         asked = found.forwards + found.backwards
         if most is not None and asked:
             scale = min(scale, max(1.0, most * found.samples / asked))
@@ -70,18 +74,18 @@ class Demand:
         expected = forward(found.forwards, found.queries) + backward(found.backwards, found.gradients)
         is_proof = found.flop is not None
         asks = expected > 0 and not is_proof
-        stopped = f"stopped after {found.share:.0%} of a run on".replace("%", " %") if found.share < 1 else "tried on"
         return cls(
             forwards=scale * found.forwards / found.samples,
             backwards=scale * found.backwards / found.samples,
             calls=scale * found.queries,
             gradients=scale * found.gradients,
-            basis=f"{stopped} {found.samples} samples",
-            slowness=found.seconds / expected if asks else 1.0,
+            basis=_basis(found),
+            slowness=min(1.0, found.seconds / expected) if asks else 1.0,
+            own=max(0.0, found.seconds - expected) / found.queries if asks else 0.0,
             alone=0.0 if asks else scale * found.seconds / found.samples,
             closest=found.closest,
             audits=found.audits,
-            at_least=found.share < 1,
+            certainty="measured" if found.share == 1 else "extrapolated" if found.share else "at least",
         )
 
     @classmethod
@@ -95,7 +99,25 @@ class Demand:
             return self.alone * samples
         forward, backward = Line.through(pace.forward), Line.through(pace.backward)
         passes = forward(self.forwards * samples, self.calls) + backward(self.backwards * samples, self.gradients)
-        return self.slowness * passes
+        return self.slowness * passes + self.own * self.calls
+
+
+def _basis(found: Tried) -> str:
+    samples = f"{found.samples} sample" + ("s" if found.samples > 1 else "")
+    if found.share == 1:
+        return f"tried on {samples}"
+    where = f"{100 * found.share:.2g} % of its run" if found.share else "nobody knows which part of its run"
+    return f"stopped after {where} on {samples}"
+
+
+def whole(found: Tried) -> float:
+    """How many times the passes that were seen a whole run has: what is left goes on as the later half of what was
+    seen, for samples fall and are asked about no more. 1 where the attack ended, or said nothing."""
+    seen, (half, before) = found.forwards + found.backwards, found.half
+    if not 0 < found.share < 1 or not seen:
+        return 1.0
+    rate = (seen - before) / (found.share - half) if found.share > half else seen / found.share
+    return 1 + (1 - found.share) * rate / seen
 
 
 def told(found: Precedent) -> str:
@@ -158,7 +180,7 @@ class Estimate:
     seconds: Sequence[float]
     loading: float
     basis: str
-    at_least: bool = False
+    certainty: Certainty = "measured"
 
     @property
     def seconds_a_pass(self) -> float:

@@ -39,13 +39,16 @@ class Outlay:
 
     rows: Sequence[Forecast]
     workers: int
+    beginning: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """Seconds until all is done; a defense is loaded once, whatever attacks it."""
+        """Seconds until all is done; the first process takes `beginning`, and a defense is loaded once, whatever
+        attacks it."""
         found = [pair for each in self.rows for pair in each.estimates]
         loading = {pace_key(part): estimate.loading for part, estimate in found}
-        return makespan((every for _, each in found for every in each.seconds), self.workers) + sum(loading.values())
+        work = makespan((every for _, each in found for every in each.seconds), self.workers)
+        return self.beginning + sum(loading.values()) + work
 
 
 def forecast(
@@ -67,12 +70,14 @@ def forecast(
     if not parts:
         return Outlay([Forecast(row, ()) for row in rows], 1)
     with Crew(lambda: resolve_device(device), workers, executor) as crew, Archive(data_dir) as archive:
+        at_once = crew.workers(sum(len(part.shards) for part in parts))
         measuring = Measuring(crew, archive, tells)
         measuring.pace(parts)
         known = {kind_of(part.plan): _known(part, precedents, measuring.found) for part in parts}
         measuring.attempt([part for part in parts if part.crafts and known[kind_of(part.plan)] is None])
-        at_once = crew.workers(sum(len(part.shards) for part in parts))
-    return Outlay([_forecast(row, measuring.found, known, replayed) for row in rows], at_once)
+        at_once = max(at_once, crew.workers(sum(len(part.shards) for part in parts)))  # a cluster's come late
+    forecasts = [_forecast(row, measuring.found, known, replayed) for row in rows]
+    return Outlay(forecasts, at_once, measuring.found.beginning)
 
 
 def _known(part: Part, precedents: Precedents, found: Measured) -> Precedent | None:
@@ -125,5 +130,5 @@ def _estimate(part: Part, found: Measured, known: dict[str, Precedent | None], r
         seconds=seconds,
         loading=found.loading[pace_key(part)] * (ROLES if part.crafts else ROLES - 1),
         basis=demand.basis if precedent is None else told(precedent),
-        at_least=demand.at_least,
+        certainty=demand.certainty,
     )

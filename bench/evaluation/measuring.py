@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from bench.domain.errors import BenchError
 from bench.domain.plan import Plan, Shard
 from bench.evaluation.archive import Archive
 from bench.evaluation.crew import Crew
+from bench.evaluation.estimate import Line
 from bench.evaluation.parts import Part
 from bench.evaluation.precedent import kind_of
 from bench.evaluation.trial import Pace, Pacing, Trial, Tried
@@ -17,6 +19,8 @@ from bench.evaluation.waiting import Job
 
 PACING, TRYING = 5.0, 12.0
 """Seconds for the passes of a classifier, and for the runs of an attack on it."""
+QUERIES = 500
+"""An attack shows what it is in about so many queries: its steps are a hundred, or its first part is over."""
 LATE = 120.0
 """After so many seconds a job of these is given up."""
 OVERDUE = (
@@ -28,12 +32,13 @@ OVERDUE = (
 @dataclass
 class Measured:
     """What was found out: paces and loading times by classifier and size of a shard, tries by kind of plan, and the
-    sentence that says why there is none."""
+    sentence that says why there is none. `beginning` are the seconds until the first process could be started."""
 
     paces: dict[str, Pace] = field(default_factory=dict)
     loading: dict[str, float] = field(default_factory=dict)
     tries: dict[str, Tried] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
+    beginning: float = 0.0
 
     def problem(self, part: Part) -> str | None:
         """Why a part has no estimate, if it has none."""
@@ -65,14 +70,18 @@ class Measuring:
         def job(part: Part, shard: Shard) -> Any:
             self._told(f"trying {part.plan.attack.name} on {part.plan.defense.name}")
             images, labels = self._archive.arrays(part.plan, shard.indices)
-            return Trial(part.plan, shard, self._archive.task(part.plan), images, labels, TRYING)
+            task, rows = self._archive.task(part.plan), first_rows(self.found.paces[pace_key(part)])
+            return Trial(part.plan, shard, task, images, labels, rows, TRYING)
 
         self._run(first, job)
 
     def _run(self, parts: dict[str, Part], job: Callable[[Part, Shard], Any]) -> None:
         for key, part in parts.items():
             self._crew.submit(self._asked(key, part, job))
+        since = time.monotonic()
         for given, report in self._crew.reports():
+            if report.finished and not self.found.paces:
+                self.found.beginning = max(0.0, time.monotonic() - since - report.seconds)
             if report.failure is not None:
                 self.found.problems[given.of] = report.failure
             elif report.finished and isinstance(report.data, Pace):
@@ -97,3 +106,10 @@ def pace_key(part: Part) -> str:
     """What parts have in common whose passes take as long."""
     plan: Plan = part.plan
     return str((plan.defense.document(), plan.dataset.document(), len(part.shards[0].indices)))
+
+
+def first_rows(pace: Pace) -> int:
+    """On how many images an attack is tried first: so many that `QUERIES` with a gradient fit into the seconds."""
+    forward, backward = Line.through(pace.forward), Line.through(pace.backward)
+    left, image = TRYING / QUERIES - forward.call - backward.call, forward.image + backward.image
+    return max(1, int(left / image)) if image else 1

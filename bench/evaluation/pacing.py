@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 FEW = 2
 """Images of the smaller batch."""
-TIMES = 3
-"""How often a batch is timed where the seconds allow it; the median counts."""
+TIMES, LONG = 3, 0.5
+"""A batch is timed so often, and for so many seconds, where there is time for it; the median counts."""
 
 
 def pace(job: Pacing, shelf: Shelf, watch: Watch) -> Pace:
@@ -92,11 +92,12 @@ def _pace(job: Pacing, classifier: Classifier, device: str) -> Pace:
 def _median(work: Callable[[], object], until: float) -> float:
     """Seconds of a piece of work, done once at least and not again where that would take too long."""
     found: list[float] = []
-    while len(found) < TIMES and (not found or time.perf_counter() + max(found) < until):
+    while not found or ((len(found) < TIMES or sum(found) < LONG) and time.perf_counter() + max(found) < until):
         before = time.perf_counter()
         work()
         found.append(time.perf_counter() - before)
-    return sorted(found)[len(found) // 2]
+    later = sorted(found[1:] or found)  # the first of a size asks for its memory
+    return later[len(later) // 2]
 
 
 def _asked(victim: Victim, images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from bench.domain.spending import Hourglass, Ledger, Spent
 from bench.domain.victim import Victim
 from bench.domain.watching import watched
 from bench.evaluation.crafting import audits_of, batch_of, generator
+from bench.evaluation.estimate import whole
 from bench.evaluation.pacing import counted
 from bench.evaluation.proposal import Craft, checked
 from bench.evaluation.trial import Trial, Tried
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
     from bench.domain.attack import Attack
     from bench.domain.defense import Classifier, Watch
 
-FIRST = 2
-"""Samples of the first run."""
 MORE = 4
 """Each further run is on so many times the samples, where it fits into the seconds that are left."""
+PATIENCE = 3
+"""So many times the seconds are given to an attack that has not yet said how far it is."""
 VOTES = 256
 """Of a proof's many votes so many are timed."""
 
@@ -47,7 +48,7 @@ def attempt(job: Trial, shelf: Shelf, watch: Watch) -> Tried:
     def run(classifier: Classifier) -> Tried:
         if isinstance(attack, Certifier):
             return _proven(job, attack, classifier, shelf.device)
-        until, rows = time.perf_counter() + job.seconds, min(FIRST, len(job.labels))
+        until, rows = time.perf_counter() + job.seconds, min(job.first, len(job.labels))
         found = _once(job, attack, classifier, shelf.device, rows, job.seconds, watch)
         while found.share == 1 and rows < len(job.labels):
             more = min(MORE * rows, len(job.labels))
@@ -55,7 +56,7 @@ def attempt(job: Trial, shelf: Shelf, watch: Watch) -> Tried:
             if found.seconds * more / rows > left:
                 break
             larger = _once(job, attack, classifier, shelf.device, more, left, watch)
-            if larger.share < 1:
+            if larger.share < 1 and _passes(larger) < _passes(found):
                 break
             found, rows = larger, more
         return replace(found, peak_memory=peak_memory(shelf.device), audits=audits_of(job.images))
@@ -64,23 +65,29 @@ def attempt(job: Trial, shelf: Shelf, watch: Watch) -> Tried:
     return tried
 
 
+def _passes(found: Tried) -> float:
+    """How many a sample it would take, as far as can be told."""
+    return whole(found) * (found.forwards + found.backwards) / found.samples
+
+
 def _once(
     job: Trial, attack: Attack, classifier: Classifier, device: str, rows: int, seconds: float, watch: Watch
 ) -> Tried:
     """One run of the attack on the first rows of the shard, ended after some seconds."""
     plan, shard = job.plan, replace(job.shard, indices=job.shard.indices[:rows])
     part = Craft(plan, shard, job.task, job.images[:rows], job.labels[:rows])
-    batch, share, closest = batch_of(part, device), 0.0, False
+    batch, closest = batch_of(part, device), False
+    trail = [(0.0, 0)]
     ledger = None if plan.passes is None else Ledger(batch_of(part, device), plan.threat, plan.passes)
     rng, rng_of_victim = (generator(plan, shard, purpose, device) for purpose in ("attack", "victim"))
 
     def told(done: float, total: float, note: str = "") -> None:
-        nonlocal share
-        share = done / total if total > 0 else share
+        if total > 0:
+            trail.append((min(max(done / total, 0.0), 0.999), victim.forwards + victim.backwards))
         watch(done, total, note)
 
     started = time.perf_counter()
-    limit = Hourglass(seconds, ledger)
+    limit = Hourglass(lambda: seconds if trail[-1][0] else PATIENCE * seconds, ledger)
     with watched(told) as watching, seeded(rng, device), blame(plan.attack.name):
         kept, classes = audits_of(part.images), len(job.task.classes)
         victim = Victim(classifier, rng_of_victim, watching, kept, plan.defense.name, classes, plan.fixed_noise, limit)
@@ -99,7 +106,8 @@ def _once(
         gradients=sum(seen.gradients.values()),
         seconds=time.perf_counter() - started,
         peak_memory=0,
-        share=min(max(share, 0.0), 0.999) if limit.has_run_out else 1.0,
+        share=trail[-1][0] if limit.has_run_out else 1.0,
+        half=next(each for each in trail if each[0] >= trail[-1][0] / 2),
         closest=closest,
     )
 

@@ -167,13 +167,17 @@ class Store:
     def costs(self, digest: str) -> tuple[Cost, ...]:
         """What each finished shard of a plan took; much cheaper than `shards`, which reads all of them."""
         row, device = ShardRow, EnvironmentRow.document["device"].as_string()
+        columns = (row.number, row.forwards, row.backwards, row.seconds, row.peak_memory, device, row.origin)
         query = (
-            select(row.number, row.forwards, row.backwards, row.seconds, row.peak_memory, device, row.origin)
+            select(*columns)
             .join(EnvironmentRow, EnvironmentRow.digest == row.environment)
             .where(row.plan == digest)
             .order_by(row.number)
         )
-        return tuple(Cost(*figures, None if origin else place) for *figures, place, origin in self._rows(query))
+        return tuple(
+            Cost(number, forwards, backwards, seconds, memory, None if origin else ran_on)
+            for number, forwards, backwards, seconds, memory, ran_on, origin in self._rows(query)
+        )
 
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""
