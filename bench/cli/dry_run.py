@@ -1,4 +1,4 @@
-"""`--dry-run`: what a call would take, row by row, as a table or as JSON; nothing is stored."""
+"""`--dry-run` of `bench evaluate` and `bench sweep`: what is left to do and what it would take; nothing is stored."""
 
 from __future__ import annotations
 
@@ -7,199 +7,113 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-from rich.table import Table
+import typer
 
-from bench.cli.console import counted, stderr, stdout
+from bench.cli import panels, prices
+from bench.cli.console import print_json, stderr, stdout
+from bench.cli.prices import Priced
 
 if TYPE_CHECKING:
     from bench.domain.errors import BenchError
     from bench.domain.plan import Plan
-    from bench.evaluation.estimate import Estimate
-    from bench.evaluation.forecast import Forecast, Outlay
-    from bench.evaluation.parts import Part
+    from bench.evaluation.forecast import Outlay
+    from bench.evaluation.planning import Request
     from bench.store.store import Store
 
-COLUMNS = (
-    "defense",
-    "attack",
-    "shards",
-    "samples",
-    "forward",
-    "backward",
-    "judged",
-    "FLOP",
-    "memory",
-    "a pass",
-    "time",
-)
-FLOP = (
-    "Passes are a sample. FLOP count the matrix products, convolutions and attention of two images, so they are a "
-    "lower bound, and more so for a classifier that draws at random how much it computes, or stops early."
-)
-SIGNS = {"measured": "", "extrapolated": "≈ ", "at least": "≥ "}
-PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
+FAILED = 1
 
 
 @dataclass(frozen=True)
-class Priced:
-    """A row of a call under its names: what it would take, or the `problem` why that cannot be said."""
+class DryRun:
+    """What the call would work with; `as_json` says how it is told."""
 
-    defense: str
-    attack: str
-    forecast: Forecast | None
-    problem: str | None
+    db: str
+    artifacts: str | None
+    device: str
+    data_dir: Path | None
+    workers: int | None
+    executor: str
+    replay: int
+    as_json: bool
 
-    def document(self, workers: int) -> dict[str, Any]:
-        """The row as plain JSON data."""
-        found = self.forecast
-        if found is None or self.problem is not None:
-            return {"defense": self.defense, "attack": self.attack, "problem": self.problem}
-        return {
-            "defense": self.defense,
-            "attack": self.attack,
-            "plan": found.row.plan.digest,
-            "shards": len(found.row.plan.shards()),
-            "shards_left": len(found.row.own.shards),
-            "samples_left": found.row.own.samples,
-            "elsewhere": found.row.elsewhere,
-            "work": [_document(*pair, workers) for pair in found.estimates],
-            "seconds": sum(estimate.lasts(workers) for _, estimate in found.estimates),
-            "problem": None,
-        }
+    def of_plans(self, plans: Sequence[Plan], images: bool) -> None:
+        """Say what some plans of one defense and attack would take, each on its own and all of them; with `images`
+        which of these would be crafted again. Exits 1 where one cannot be tried."""
+        store, several = self._store(), len(plans) > 1
+        documents = [_work(plan, store, images, self.as_json) for plan in plans]
+        names = [f"{plan.attack.name} seed={plan.seed}" if several else plan.attack.name for plan in plans]
+        cells = [(plan.defense.name, name, plan) for plan, name in zip(plans, names, strict=True)]
+        priced, outlay = self._priced(cells, store)
+        if self.as_json:
+            estimates = [row.document(outlay.workers) for row in priced]
+            documents = [{**each, "estimate": found} for each, found in zip(documents, estimates, strict=True)]
+            whole = {"total": prices.total(priced, outlay)}
+            print_json({"runs": documents, **whole} if several else {**documents[0], **whole})
+        else:
+            prices.show(priced, outlay)
+        _leave(priced)
+
+    def of_cells(self, cells: Sequence[tuple[str, str, Request]]) -> None:
+        """Say what the cells of a sweep would take, each and all of them. Exits 1 where one cannot be planned or
+        tried."""
+        from bench.evaluation.clerk import plans_of
+
+        store = self._store()
+        plans = plans_of([request for _, _, request in cells], self.device)
+        named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
+        priced, outlay = self._priced(named, store)
+        if self.as_json:
+            documents = [row.document(outlay.workers) for row in priced]
+            print_json({"cells": documents, "total": prices.total(priced, outlay)})
+        else:
+            prices.show(priced, outlay)
+        _leave(priced)
+
+    def _store(self) -> Store:
+        from bench.store.glance import glance
+
+        return glance(self.db, self.artifacts)
+
+    def _priced(self, cells: Sequence[tuple[str, str, Plan | BenchError]], store: Store) -> tuple[list[Priced], Outlay]:
+        """The rows under their names, and all of them; a line on stderr says what is being tried."""
+        from bench.domain.plan import Plan
+        from bench.evaluation.forecast import forecast
+
+        plans = [plan for _, _, plan in cells if isinstance(plan, Plan)]
+        with stderr.status("looking at what is left") as status:
+            if self.as_json:
+                status.stop()
+            where = (self.device, self.data_dir, self.workers, self.executor, self.replay)
+            outlay = forecast(plans, store, status.update, *where)
+        found, priced = iter(outlay.rows), []
+        for defense, attack, plan in cells:
+            each = next(found) if isinstance(plan, Plan) else None
+            priced.append(Priced(defense, attack, each, str(plan) if each is None else each.problem))
+        return priced, outlay
 
 
-def price(
-    cells: Sequence[tuple[str, str, Plan | BenchError]],
-    store: Store,
-    device: str,
-    data_dir: Path | None,
-    workers: int | None,
-    executor: str,
-    replay: int,
-    quiet: bool,
-) -> tuple[list[Priced], Outlay]:
-    """What each row of a call would take, and all of them; a line on stderr says what is being tried."""
-    from bench.domain.plan import Plan
-    from bench.evaluation.forecast import forecast
+def _work(plan: Plan, store: Store, images: bool, as_json: bool) -> dict[str, Any]:
+    """What is left to do for a plan; printed unless it will be printed as JSON."""
+    from bench.evaluation.remaking import lacking
+    from bench.evaluation.work import remaining
 
-    plans = [plan for _, _, plan in cells if isinstance(plan, Plan)]
-    with stderr.status("looking at what is left") as status:
-        if quiet:
-            status.stop()
-        outlay = forecast(plans, store, status.update, device, data_dir, workers, executor, replay)
-    found, priced = iter(outlay.rows), []
-    for defense, attack, plan in cells:
-        each = next(found) if isinstance(plan, Plan) else None
-        priced.append(Priced(defense, attack, each, str(plan) if each is None else each.problem))
-    return priced, outlay
-
-
-def total(priced: Sequence[Priced], outlay: Outlay) -> dict[str, Any]:
-    """What the whole call would take, as JSON data."""
-    found = _estimates(priced)
-    return {
-        "workers": outlay.workers,
-        "shards": sum(len(part.shards) for part, _ in found),
-        "flop": sum(estimate.flop for _, estimate in found),
-        "flop_is": "a lower bound",
-        "peak_memory": max((estimate.peak_memory for _, estimate in found), default=0),
-        "seconds": outlay.seconds,
-        "hours": outlay.seconds / 3600,
-        "certainty": _certainty(found),
-        "problems": sum(row.problem is not None for row in priced),
+    work = remaining(plan, store)
+    counts: dict[str, Any] = {
+        "shards": len(plan.shards()),
+        "to_compute": len(work.ready) + len(work.to_craft),
+        "to_craft": len(work.to_craft),
+        **({"to_craft_again": sum(len(gone.shards) for gone in lacking([plan], store))} if images else {}),
     }
+    if not as_json:
+        panels.show_plan(plan)
+        again = f", those of {counts['to_craft_again']} finished ones again" if images else ""
+        stdout.print(
+            f"{counts['to_compute']} of {counts['shards']} shards are to be computed; images of {counts['to_craft']} "
+            f"are to be crafted first{again}."
+        )
+    return {"plan": plan.digest, **counts, "document": plan.document()}
 
 
-def show(priced: Sequence[Priced], outlay: Outlay) -> None:
-    """The table of the rows, and a line for the whole."""
-    from bench.report.formats import duration, memory
-
-    table = Table(title="what is left to do", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in (*COLUMNS, "how that is known"):
-        table.add_column(heading, justify="right" if heading in COLUMNS[2:] else "left", overflow="fold")
-    for row in priced:
-        names = f"[bold]{escape(row.defense)}[/]", escape(row.attack)
-        if row.forecast is None or row.problem is not None:
-            table.add_row(*names, *[""] * (len(COLUMNS) - 2), f"[red]failed[/] {escape(row.problem or '')}")
-        elif not row.forecast.estimates:
-            why = "another row's" if row.forecast.row.elsewhere else "every shard is stored"
-            table.add_row(*names, "0", "0", *[""] * (len(COLUMNS) - 4), f"[dim]{why}[/]")
-        for part, estimate in row.forecast.estimates if row.forecast is not None else ():
-            table.add_row(*_words(row, part, estimate, outlay.workers))
-    stdout.print(table)
-    stdout.print(f"[dim]{FLOP}[/]")
-    whole = total(priced, outlay)
-    how = {"measured": "", "extrapolated": "about "}.get(whole["certainty"], "at least ")
-    stdout.print(
-        f"In all {how}[bold]{duration(whole['seconds'])}[/] ({whole['hours']:.3g} hours) and at least "
-        f"{_scaled(whole['flop'])}FLOP for {counted(whole['shards'], 'shard')} with "
-        f"{counted(whole['workers'], 'worker')}, and {memory(whole['peak_memory'])} each. Nothing was stored.",
-        highlight=False,
-    )
-
-
-def has_failed(priced: Sequence[Priced]) -> bool:
-    """Whether any row has a problem."""
-    return any(row.problem is not None for row in priced)
-
-
-def _words(row: Priced, part: Part, estimate: Estimate, workers: int) -> list[str]:
-    from bench.report.formats import duration, memory, passes
-
-    own = row.forecast is not None and part is row.forecast.row.own
-    sign = SIGNS[estimate.certainty]
-    attacked = part.crafts and (estimate.forwards or estimate.backwards)
-    basis = estimate.basis if estimate.certainty == "measured" else f"{estimate.certainty}: {estimate.basis}"
-    return [
-        f"[bold]{escape(row.defense)}[/]" if own else f"[dim]for it, {escape(part.plan.defense.name)}[/]",
-        escape(row.attack),
-        str(len(part.shards)),
-        f"{estimate.samples:,}",
-        f"{sign}{passes(estimate.forwards)}" if attacked else "",
-        f"{sign}{passes(estimate.backwards)}" if attacked else "",
-        passes(estimate.judged),
-        f"≥ {_scaled(estimate.flop)}",
-        memory(estimate.peak_memory),
-        f"{1000 * estimate.seconds_a_pass:.3g} ms",
-        f"{sign}{duration(estimate.lasts(workers))}",
-        f"[dim]{escape(basis)}[/]",
-    ]
-
-
-def _document(part: Part, estimate: Estimate, workers: int) -> dict[str, Any]:
-    return {
-        "plan": part.plan.digest,
-        "defense": part.plan.defense.name,
-        "crafts": part.crafts,
-        "shards": len(part.shards),
-        "samples": estimate.samples,
-        "forwards_per_sample": estimate.forwards,
-        "backwards_per_sample": estimate.backwards,
-        "judged_per_sample": estimate.judged,
-        "flop": estimate.flop,
-        "flop_is": "a lower bound",
-        "peak_memory": estimate.peak_memory,
-        "seconds_a_pass": estimate.seconds_a_pass,
-        "seconds": estimate.lasts(workers),
-        "hours": estimate.lasts(workers) / 3600,
-        "certainty": estimate.certainty,
-        "basis": estimate.basis,
-    }
-
-
-def _estimates(priced: Sequence[Priced]) -> list[tuple[Part, Estimate]]:
-    return [pair for row in priced if row.forecast is not None for pair in row.forecast.estimates]
-
-
-def _certainty(found: Sequence[tuple[Part, Estimate]]) -> str:
-    """The worst of all."""
-    return max((estimate.certainty for _, estimate in found), key=list(SIGNS).index, default="measured")
-
-
-def _scaled(number: float) -> str:
-    """A large number with its unit's prefix to follow: '3.2 G'."""
-    power = 0
-    while number >= 999.5 and power < len(PREFIXES) - 1:
-        number, power = number / 1000, power + 1
-    return f"{number:.3g} {PREFIXES[power]}"
+def _leave(priced: Sequence[Priced]) -> None:
+    if any(row.problem is not None for row in priced):
+        raise typer.Exit(FAILED)

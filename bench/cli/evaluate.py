@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import crafted, dry_run, options, panels
-from bench.cli.console import print_json, stderr, stdout
+from bench.cli import crafted, options, panels
+from bench.cli.console import print_json, stderr
+from bench.cli.dry_run import DryRun
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
 
@@ -76,7 +77,6 @@ def evaluate(
     from bench.evaluation.planning import Request, seeded_requests
     from bench.protocols import find_protocol
     from bench.settings import parse_pairs
-    from bench.store.glance import glance
     from bench.store.store import Store
 
     if sampling not in (None, "random", "first"):
@@ -104,7 +104,7 @@ def evaluate(
     )
     plans = list(map(_planned, plans_of(seeded_requests(request, seeds), device)))
     if only_priced:
-        _price(plans, glance(db, artifacts), device, data_dir, workers, executor, replay, images, as_json)
+        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_plans(plans, images)
         return
     store = Store(db, artifacts=artifacts)
     evaluations = _run(plans, store, device, data_dir, workers, replay, executor, shard_timeout, as_json)
@@ -223,51 +223,3 @@ def _leave(evaluations: list[Evaluation], results: list[Result | None], fail_und
     if fail_under is not None and lowest < fail_under:
         stderr.print(f"Robust accuracy {lowest:.2%} is below --fail-under {fail_under:.2%}.")
         raise typer.Exit(BELOW)
-
-
-def _price(
-    plans: list[Plan],
-    store: Store,
-    device: str,
-    data_dir: Path | None,
-    workers: int | None,
-    executor: str,
-    replay: int,
-    images: bool,
-    as_json: bool,
-) -> None:
-    """Say what is left to do and what it would take; exit 1 where that cannot be said."""
-    documents = [_work(plan, store, images, as_json) for plan in plans]
-    cells = [(plan.defense.name, panels.under_seed(plan, len(plans) > 1), plan) for plan in plans]
-    priced, outlay = dry_run.price(cells, store, device, data_dir, workers, executor, replay, as_json)
-    if as_json:
-        estimates = [row.document(outlay.workers) for row in priced]
-        documents = [{**each, "estimate": found} for each, found in zip(documents, estimates, strict=True)]
-        whole = {"total": dry_run.total(priced, outlay)}
-        print_json({**documents[0], **whole} if len(plans) == 1 else {"runs": documents, **whole})
-    else:
-        dry_run.show(priced, outlay)
-    if dry_run.has_failed(priced):
-        raise typer.Exit(FAILED)
-
-
-def _work(plan: Plan, store: Store, images: bool, as_json: bool) -> dict[str, Any]:
-    """What is left to do for a plan; printed unless it will be printed as JSON."""
-    from bench.evaluation.remaking import lacking
-    from bench.evaluation.work import remaining
-
-    work = remaining(plan, store)
-    counts: dict[str, Any] = {
-        "shards": len(plan.shards()),
-        "to_compute": len(work.ready) + len(work.to_craft),
-        "to_craft": len(work.to_craft),
-        **({"to_craft_again": sum(len(gone.shards) for gone in lacking([plan], store))} if images else {}),
-    }
-    if not as_json:
-        panels.show_plan(plan)
-        again = f", those of {counts['to_craft_again']} finished ones again" if images else ""
-        stdout.print(
-            f"{counts['to_compute']} of {counts['shards']} shards are to be computed; images of {counts['to_craft']} "
-            f"are to be crafted first{again}."
-        )
-    return {"plan": plan.digest, **counts, "document": plan.document()}

@@ -154,11 +154,6 @@ def show_verification(plan: Plan, samples: int, different: Sequence[int]) -> Non
         stdout.print(f"[green bold]Equal[/] All {samples} samples of plan {plan.digest[:12]} came out as stored.")
 
 
-def under_seed(plan: Plan, is_one_of_many: bool) -> str:
-    """A plan's attack, with its seed where that tells it from others."""
-    return f"{plan.attack.name} seed={plan.seed}" if is_one_of_many else plan.attack.name
-
-
 def describe(name: str, params: Any) -> str:
     """A plugin with its settings, as one would type them."""
     settings = ", ".join(f"{key}={value}" for key, value in params.items() if value is not None)

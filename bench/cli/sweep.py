@@ -9,16 +9,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from bench.cli import crafted, dry_run, options, panels
+from bench.cli import crafted, options, panels
 from bench.cli.console import print_json, stderr, stdout
+from bench.cli.dry_run import DryRun
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-    from bench.evaluation.planning import Request
     from bench.evaluation.sweep import Axes, Cell
     from bench.report.summary import Result
     from bench.store.store import Store
@@ -73,7 +72,6 @@ def sweep(
     from bench.progress import EvaluationProgress
     from bench.protocols import find_protocol
     from bench.settings import parse_axes, parse_pairs
-    from bench.store.glance import glance
     from bench.store.store import Store
 
     found = find_protocol(protocol)
@@ -105,7 +103,7 @@ def sweep(
     ).spelled_out(dataset)
     cells = axes.cells(request)
     if only_priced:
-        _price(cells, glance(db, artifacts), device, data_dir, workers, executor, replay, as_json)
+        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_cells(cells)
         return
     store = Store(db, artifacts=artifacts)
     done: list[tuple[Cell, Result | None]] = []
@@ -131,31 +129,6 @@ def sweep(
 def register(app: typer.Typer) -> None:
     """Add the verb of this module."""
     app.command()(sweep)
-
-
-def _price(
-    cells: Sequence[tuple[str, str, Request]],
-    store: Store,
-    device: str,
-    data_dir: Path | None,
-    workers: int | None,
-    executor: str,
-    replay: int,
-    as_json: bool,
-) -> None:
-    """Say what every cell would take, and all of them; exit 1 where one cannot be planned or tried."""
-    from bench.evaluation.clerk import plans_of
-
-    plans = plans_of([request for _, _, request in cells], device)
-    named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
-    priced, outlay = dry_run.price(named, store, device, data_dir, workers, executor, replay, as_json)
-    if as_json:
-        documents = [row.document(outlay.workers) for row in priced]
-        print_json({"cells": documents, "total": dry_run.total(priced, outlay)})
-    else:
-        dry_run.show(priced, outlay)
-    if dry_run.has_failed(priced):
-        raise typer.Exit(FAILED)
 
 
 def _result(cell: Cell, store: Store) -> Result | None:

@@ -29,6 +29,8 @@ def pace(job: Pacing, shelf: Shelf, watch: Watch) -> Pace:
 
     Every batch goes through a victim, as an attack's would. Raises `PluginError` where the defense fails.
     """
+    import torch.utils.flop_counter  # noqa: F401  # whose own size is nothing that a shard will need
+
     reset_peak_memory(shelf.device)
 
     def run(classifier: Classifier) -> Pace:
