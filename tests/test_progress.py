@@ -25,7 +25,7 @@ def test_a_sweep_shows_the_time_left_over_all_its_cells_and_who_works() -> None:
     found = shown(7384.0)
     assert re.search(r"cells .* 1/2 .* 2:03:0[34] with 2 workers", found)
     assert re.search(r"a cell  2:03:0[34] left", found)
-    assert "with 1 worker\n" not in shown(60.0, 1)
+    assert "with 1 worker\n" in shown(60.0, 1)
 
 
 def test_before_anything_is_known_no_time_is_told() -> None:

@@ -28,13 +28,14 @@ class Line:
 
     @classmethod
     def through(cls, points: Points) -> Line:
-        """The line through the smallest and the largest batch, nowhere below 0; no time at all without any."""
+        """The line through the smallest and the largest batch; where it would fall, or begin below 0, that from 0 to
+        the largest. No time at all without any."""
         if not points:
             return cls(0.0, 0.0)
         (few, first), (many, last) = min(points), max(points)
-        image = max(0.0, (last - first) / (many - few)) if many > few else 0.0
+        image = (last - first) / (many - few) if many > few else 0.0
         call = first - image * few
-        return cls(call, image) if many > few and call >= 0 else cls(0.0, last / many)
+        return cls(call, image) if image > 0 and call >= 0 else cls(0.0, last / many)
 
     def __call__(self, images: float, calls: float = 1) -> float:
         """Seconds of so many calls about so many images in all."""

@@ -67,16 +67,15 @@ def _pace(job: Pacing, classifier: Classifier, device: str) -> Pace:
         plain = _median(lambda: _asked(victim, batch), until)
         return plain, _median(lambda: _differentiated(victim, batch), until) if slopes else None
 
-    forward, backward = [], []
-    until = started + job.seconds
-    sizes = [len(few)]
+    forward, backward, sizes = [], [], [len(few)]
+    until = time.perf_counter() + job.seconds
     for size in sizes:
         plain, whole = timed(size, until)
         forward.append((size, plain))
         if whole is not None:
             backward.append((size, max(0.0, whole - plain)))
         if len(sizes) == 1:
-            rows = (until - time.perf_counter()) / ((plain + (whole or 0.0)) / size)
+            rows = size * max(LONG, until - time.perf_counter()) / (plain + (whole or 0.0))
             larger = min(len(images), int(rows))
             sizes += [larger] if larger > size else []
     return Pace(

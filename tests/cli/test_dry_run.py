@@ -136,6 +136,6 @@ def test_bad_input_is_one_sentence() -> None:
     code, _, err = bench(*PGD, "--dry-run", "--db", "no/such/folder.db")
     assert (code, "does not exist" in err) == (1, True)
     code, _, err = bench("evaluate", "--defense", "tests.plugins:Nothing", "--attack", "pgd-linf", *HALVES, "--dry-run")
-    assert (code, "has no 'Nothing'" in err) == (1, True)
+    assert (code, "has no 'Nothing'" in err) == (2, True)
     code, _, err = bench(*PGD, "--dry-run", "--device", "tpu")
     assert (code, "--device auto" in err) == (2, True)

@@ -34,7 +34,7 @@ def test_two_batches_say_what_a_call_and_what_an_image_takes() -> None:
 
 
 @pytest.mark.parametrize("points", [((4, 2.0),), ((2, 3.0), (4, 2.0)), ((2, 0.1), (4, 2.0))])
-def test_a_line_that_would_cost_less_than_nothing_somewhere_goes_through_the_largest_batch_alone(
+def test_a_line_that_would_fall_or_begin_below_nothing_goes_through_the_largest_batch_alone(
     points: tuple[tuple[int, float], ...],
 ) -> None:
     assert Line.through(points) == Line(0.0, 0.5)

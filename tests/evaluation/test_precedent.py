@@ -16,7 +16,7 @@ SMALL = {"samples": 10, "shard_size": 4}
 
 def test_other_seeds_and_samples_are_a_precedent_and_other_settings_are_none(store: Store) -> None:
     plan = make_plan("resnet", **SMALL)
-    add(store, plan, [True] * 10, [True] * 10, passes=(400, 200), seconds=6.0)
+    add(store, plan, [True] * 10, [True] * 10, passes=(120, 60), seconds=6.0)
     found = Precedents(store).of(make_plan("resnet", samples=512, shard_size=4, seed=9, sample_seed=3), HERE)
     assert found is not None
     assert (found.samples, found.timed) == (10, 10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from fractions import Fraction
 
 import pytest
 
@@ -89,14 +89,14 @@ def test_the_plan_s_own_limit_of_passes_ends_a_trial_too(request_of_halves: Requ
     assert (found.samples, found.share, found.forwards) == (16, 1.0, 80)
 
 
-def test_a_proof_s_votes_are_known_and_some_of_them_are_timed(request_of_halves: Request, tmp_path: Path) -> None:
+def test_a_proof_s_votes_are_known_and_some_of_them_are_timed(request_of_halves: Request) -> None:
     settings = {"n0": "10", "n": "1000"}
     wanted = replace(
         request_of_halves,
         defense="tests.plugins:Smooth",
         attack="certify-l2",
         attack_settings=settings,
-        epsilon="0.25",  # type: ignore[arg-type]  # the fraction's text
+        epsilon=Fraction(1, 4),
     )
     found = tried(make_plan(wanted))
     assert (found.samples, found.forwards, found.backwards) == (1, 1010, 0)

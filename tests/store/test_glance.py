@@ -25,7 +25,7 @@ def test_a_store_that_is_there_is_read_and_not_written(tmp_path: Path) -> None:
     store.close()
     found = glance(tmp_path / "results.db")
     assert found.costs(plan.digest) == (
-        Cost(1, 40, 20, 3.0, found.costs(plan.digest)[0].peak_memory, ENVIRONMENT["device"]),
+        Cost(1, 160, 80, 3.0, found.costs(plan.digest)[0].peak_memory, ENVIRONMENT["device"]),
     )
     assert found.costs("ab" * 32) == ()
     assert len(found.pending(plan)) == 1
