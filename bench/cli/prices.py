@@ -126,7 +126,7 @@ def _words(row: Priced, part: Part, estimate: Estimate, workers: int) -> list[st
         passes(estimate.judged),
         f"≥ {_scaled(estimate.flop)}",
         memory(estimate.peak_memory),
-        f"{1000 * estimate.seconds_a_pass:.3g} ms",
+        _brief(estimate.seconds_a_pass),
         f"{sign}{duration(estimate.lasts(workers))}",
         f"[dim]{escape(basis)}[/]",
     ]
@@ -160,6 +160,11 @@ def _estimates(priced: Sequence[Priced]) -> list[tuple[Part, Estimate]]:
 def _certainty(found: Sequence[tuple[Part, Estimate]]) -> str:
     """The worst of all."""
     return max((estimate.certainty for _, estimate in found), key=list(SIGNS).index, default="measured")
+
+
+def _brief(seconds: float) -> str:
+    """Seconds that may be few: '0.12 ms', '1.14 s'."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
 def _scaled(number: float) -> str:

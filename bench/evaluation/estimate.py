@@ -117,8 +117,8 @@ def whole(found: Tried) -> float:
     seen, (half, before) = found.forwards + found.backwards, found.half
     if not 0 < found.share < 1 or not seen:
         return 1.0
-    rate = (seen - before) / (found.share - half) if found.share > half else seen / found.share
-    return 1 + (1 - found.share) * rate / seen
+    rate = (found.told - before) / (found.share - half) if found.share > half else found.told / found.share
+    return max(1.0, (found.told + (1 - found.share) * rate) / seen)
 
 
 def told(found: Precedent) -> str:

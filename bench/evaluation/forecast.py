@@ -98,7 +98,8 @@ def _forecast(row: Row, found: Measured, known: dict[str, Precedent | None], rep
 def _estimate(part: Part, found: Measured, known: dict[str, Precedent | None], replayed: int) -> Estimate:
     plan, pace, kind = part.plan, found.paces[pace_key(part)], kind_of(part.plan)
     precedent, tried = known[kind], found.tries.get(kind)
-    demand = Demand(0.0, 0.0, 0.0, 0.0, "passes timed")
+    crafted = "" if plan.source is None else f"; images are {plan.source.name}'s"
+    demand = Demand(0.0, 0.0, 0.0, 0.0, f"passes timed{crafted}")
     flop, peak = pace.flop, pace.peak_memory
     if tried is not None:
         demand = Demand.tried(tried, pace, plan.passes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.domain.blame import blame
 from bench.domain.victim import Victim
@@ -43,12 +43,28 @@ def pace(job: Pacing, shelf: Shelf, watch: Watch) -> Pace:
 
 
 def counted(work: Callable[[], object]) -> float:
-    """The floating-point operations of what `work` does with tensors, as torch's counter counts them."""
-    from torch.utils.flop_counter import FlopCounterMode
+    """The floating-point operations of what `work` does with tensors, by torch's own formulas.
 
-    with FlopCounterMode(display=False) as counter:
+    torch's `FlopCounterMode` says besides which module they were in, for which it hooks into autograd; a defense that
+    differentiates on its own way, as one that recomputes does, fails under it.
+    """
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils.flop_counter import flop_registry
+
+    class Counter(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.total = 0.0
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            out = func(*args, **(kwargs or {}))
+            formula = flop_registry.get(func._overloadpacket)
+            self.total += formula(*args, **(kwargs or {}), out_val=out) if formula is not None else 0
+            return out
+
+    with Counter() as counter:
         work()
-    return float(counter.get_total_flops())
+    return float(counter.total)
 
 
 def _pace(job: Pacing, classifier: Classifier, device: str) -> Pace:

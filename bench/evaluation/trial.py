@@ -67,8 +67,8 @@ class Tried:
     """What an attack asked and took on the first `samples` of a shard: passes in samples, queries, and those of them
     with a gradient.
 
-    `share` is how much of its run the attack said that it had behind it when it was stopped, 1 where it ended; `half`
-    is what it had said, and the passes that it had asked for, at half of that.
+    `share` is how much of its run the attack last said that it had behind it before it was stopped, 1 where it ended,
+    and `told` the passes that it had asked for then; `half` are both at half of that.
     `closest`: it proposes nearest images besides, which are judged as well. `audits` of a whole shard's queries may be
     kept. `flop` is that of one pass of a proof, which asks the base of a smoothed classifier; None for attacks.
     """
@@ -81,6 +81,7 @@ class Tried:
     seconds: float
     peak_memory: int
     share: float = 1.0
+    told: int = 0
     half: tuple[float, int] = (0.0, 0)
     closest: bool = False
     audits: int = 0

@@ -107,6 +107,7 @@ def _once(
         seconds=time.perf_counter() - started,
         peak_memory=0,
         share=trail[-1][0] if limit.has_run_out else 1.0,
+        told=trail[-1][1],
         half=next(each for each in trail if each[0] >= trail[-1][0] / 2),
         closest=closest,
     )

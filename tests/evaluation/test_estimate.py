@@ -57,12 +57,14 @@ def test_an_attack_s_own_work_goes_with_its_calls() -> None:
 
 
 def test_a_stopped_attack_goes_on_as_in_the_later_half_of_what_it_did() -> None:
-    steady = replace(PGD, share=0.25, half=(0.125, 160))
+    steady = replace(PGD, share=0.25, told=320, half=(0.125, 160))
     assert whole(steady) == pytest.approx(4)
     assert Demand.tried(steady, PACE).forwards == pytest.approx(160)
-    falling = replace(PGD, share=0.2, half=(0.1, 280))
+    falling = replace(PGD, share=0.2, told=320, half=(0.1, 280))
     assert whole(falling) == pytest.approx(1 + 0.8 * (40 / 0.1) / 320)
     assert Demand.tried(falling, PACE).certainty == "extrapolated"
+    early = replace(PGD, share=0.1, told=32, half=(0.1, 32))
+    assert whole(early) == pytest.approx(1)
 
 
 def test_an_attack_that_said_nothing_takes_at_least_what_was_seen() -> None:
@@ -72,7 +74,7 @@ def test_an_attack_that_said_nothing_takes_at_least_what_was_seen() -> None:
 
 
 def test_no_more_passes_are_expected_than_are_allowed() -> None:
-    stopped = replace(PGD, share=0.1, half=(0.05, 160))
+    stopped = replace(PGD, share=0.1, told=320, half=(0.05, 160))
     demand = Demand.tried(stopped, PACE, most=200)
     assert demand.forwards + demand.backwards == pytest.approx(200)
 
