@@ -53,7 +53,7 @@ def counted(work: Callable[[], object]) -> float:
 
     class Counter(TorchDispatchMode):
         def __init__(self) -> None:
-            super().__init__()
+            super().__init__()  # type: ignore[no-untyped-call]  # torch gives it no types
             self.total = 0.0
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
