@@ -139,7 +139,7 @@ def judging(pace: Pace, samples: int, draws: int, times: int, whole: bool, rows:
 def checking(pace: Pace, samples: int, demand: Demand) -> float:
     """Seconds of what the harness asks after an attack: controls on a few rows, the proposal's logits, and some of the
     attack's queries once more, those with a gradient with one as well."""
-    if not demand.calls:
+    if not demand.calls or demand.alone:
         return 0.0
     forward, backward = Line.through(pace.forward), Line.through(pace.backward)
     few = min(ROWS, samples)

@@ -88,7 +88,7 @@ def _known(part: Part, precedents: Precedents, found: Measured) -> Precedent | N
 def _forecast(row: Row, found: Measured, known: dict[str, Precedent | None], replayed: int) -> Forecast:
     problems = [found.problem(part) for part in row.parts]
     if row.work.crafting is not None and row.work.to_craft:
-        problems.append(found.problems.get(kind_of(row.work.crafting)))
+        problems.append(found.problem(Part(row.work.crafting, row.work.to_craft, frozenset())))
     problem = next(filter(None, problems), None)
     if problem is not None:
         return Forecast(row, (), problem)

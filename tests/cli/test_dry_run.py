@@ -132,6 +132,13 @@ def test_broken_defenses_are_rows_of_their_own_and_stop_no_other() -> None:
     assert "failed" in sweep("Faulty", words=words[:1] + words[2:])[1]
 
 
+def test_a_broken_source_is_the_problem_of_all_whose_images_it_would_craft() -> None:
+    words = (*DRY, "--json", "--attack", "fgsm-linf", "--source", "tests.plugins:Faulty")
+    code, out, _ = sweep("Hyperplane", "Rounded", words=words)
+    assert code == 1
+    assert ["bad layer" in cell["problem"] for cell in json.loads(out)["cells"]] == [True, True]
+
+
 def test_bad_input_is_one_sentence() -> None:
     code, _, err = bench(*PGD, "--dry-run", "--db", "no/such/folder.db")
     assert (code, "does not exist" in err) == (1, True)
