@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from bench.store.records import ShardRecord
 
 
+SECONDS_BETWEEN_QUESTIONS = 1.0
+"""How often the time that is left is worked out anew at most."""
+
+
 class _Amount(ProgressColumn):
     """Shards as '3/8'; the way through one shard, whose passes say little to a reader, as '38 %'."""
 
@@ -35,6 +41,21 @@ class _Amount(ProgressColumn):
         if task.fields["whole"]:
             return Text(f"{task.completed:.0f}/{task.total or 0:.0f}", style="progress.download", justify="right")
         return Text(f"{task.percentage:.0f} %", style="progress.percentage", justify="right")
+
+
+class _Left(ProgressColumn):
+    """The time left as it was last told, counted down since; where nobody tells it, as the bar's own speed has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._usual = TimeRemainingColumn()
+
+    def render(self, task: Task) -> Text:
+        if "until" not in task.fields:
+            return self._usual.render(task)
+        until = task.fields["until"]
+        shown = "-:--:--" if until is None else _clock(until - time.monotonic())
+        return Text(shown, style="progress.remaining")
 
 
 class EvaluationProgress:
@@ -46,7 +67,7 @@ class EvaluationProgress:
             BarColumn(bar_width=28),
             _Amount(),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            _Left(),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
             disable=quiet,
@@ -59,6 +80,8 @@ class EvaluationProgress:
         self._shards: dict[tuple[str, int], TaskID] = {}
         self._finished: set[tuple[str, int]] = set()
         self._cells: TaskID | None = None
+        self._until: float | None = None
+        self._asked = -SECONDS_BETWEEN_QUESTIONS
 
     def __enter__(self) -> EvaluationProgress:
         self._progress.start()
@@ -70,15 +93,16 @@ class EvaluationProgress:
         self._progress.stop()
 
     def cells(self, total: int) -> None:
-        """Announce a sweep: a bar for its cells above those of its plans."""
-        self._cells = self._progress.add_task("[bold]cells[/]", total=total, note="", whole=True)
+        """Announce a sweep: a bar for its cells above those of its plans, with the time left for all of them."""
+        self._cells = self._progress.add_task("[bold]cells[/]", total=total, note="", whole=True, until=None)
 
     def cell_done(self, line: str) -> None:
         """One cell of the sweep ended: say so."""
         if self._cells is not None:
             self._progress.advance(self._cells)
         if not self._quiet:
-            self._progress.console.print(line, highlight=False)
+            left = "" if self._until is None else f"  [dim]{_clock(self._until - time.monotonic())} left[/]"
+            self._progress.console.print(f"{line}{left}", highlight=False)
 
     def started(self, plan: Plan, role: str, total: int, pending: int) -> None:
         what = f"{plan.attack.name} on" if role == "crafting" or plan.source is None else "judging"
@@ -104,6 +128,16 @@ class EvaluationProgress:
         if result is not None and result.invalid and not self._quiet:
             self._progress.console.print(f"[red bold]invalid[/] {result.invalid}", highlight=False)
 
+    def ahead(self, left: Callable[[], tuple[float | None, int]]) -> None:
+        now = time.monotonic()
+        if self._quiet or self._cells is None or now - self._asked < SECONDS_BETWEEN_QUESTIONS:
+            return
+        self._asked = now
+        seconds, workers = left()
+        self._until = None if seconds is None else now + seconds
+        note = "" if seconds is None else f"with {workers} worker{'s' if workers > 1 else ''}"
+        self._progress.update(self._cells, until=self._until, note=note)
+
     def _one_less(self, digest: str, is_stored: bool) -> None:
         """Move the bar of a plan, and take it away with the plan's last shard."""
         if digest not in self._plans:
@@ -114,6 +148,11 @@ class EvaluationProgress:
         if self._left[digest] <= 0 and self._cells is not None:
             self._progress.remove_task(task)
             del self._plans[digest]
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as '1:02:05'; no fewer than none."""
+    return str(timedelta(seconds=max(0, round(seconds))))
 
 
 @contextmanager

@@ -88,6 +88,8 @@ class Nobody:
 
     def progressed(self, digest: str, shard: int, done: float, total: float, note: str) -> None: ...
 
+    def ahead(self, left: Callable[[], tuple[float | None, int]]) -> None: ...
+
     def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
         self.stored += result is not None
 

@@ -34,13 +34,13 @@ class Progress:
     told: float = 0.0
 
     def passed(self, count: int) -> None:
-        """Count passes in samples, and tell the watch about every half percent."""
+        """Count passes in samples, and tell the watch about every tenth of a percent."""
         self.here += count
         total = self.samples * sum(self.passes.values())
         if self.attack in self.passes and self.robust > 0:
             share = min(1.0, self.here / (self.passes[self.attack] * self.robust * self.samples))
             done = self.before + share * self.passes[self.attack] * self.samples
-            if done - self.told >= total / 200:
+            if done - self.told >= total / 1000:
                 self.told = done
                 self.victim.watch(done, total, f"{self.attack}, {self.robust:.0%} still robust".replace("%", " %"))
 

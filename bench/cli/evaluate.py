@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import crafted, options, panels
-from bench.cli.console import print_json, stderr, stdout
+from bench.cli.console import print_json, stderr
+from bench.cli.dry_run import DryRun
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
 
@@ -62,9 +63,7 @@ def evaluate(
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan and what is left to do; run nothing.")
-    ] = False,
+    only_priced: options.DryRun = False,
     fail_under: Annotated[
         float | None,
         typer.Option(
@@ -104,12 +103,10 @@ def evaluate(
         passes=passes,
     )
     plans = list(map(_planned, plans_of(seeded_requests(request, seeds), device)))
-    store = Store(db, artifacts=artifacts)
-    if dry_run:
-        documents = [_work(plan, store, images, as_json) for plan in plans]
-        if as_json:
-            print_json(documents if seeds > 1 else documents[0])
+    if only_priced:
+        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_plans(plans, images)
         return
+    store = Store(db, artifacts=artifacts)
     evaluations = _run(plans, store, device, data_dir, workers, replay, executor, shard_timeout, as_json)
     remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, as_json) if images else []
     results = [_result(evaluation, store) for evaluation in evaluations]
@@ -226,25 +223,3 @@ def _leave(evaluations: list[Evaluation], results: list[Result | None], fail_und
     if fail_under is not None and lowest < fail_under:
         stderr.print(f"Robust accuracy {lowest:.2%} is below --fail-under {fail_under:.2%}.")
         raise typer.Exit(BELOW)
-
-
-def _work(plan: Plan, store: Store, images: bool, as_json: bool) -> dict[str, Any]:
-    """What is left to do for a plan; printed unless it will be printed as JSON."""
-    from bench.evaluation.remaking import lacking
-    from bench.evaluation.work import remaining
-
-    work = remaining(plan, store)
-    counts: dict[str, Any] = {
-        "shards": len(plan.shards()),
-        "to_compute": len(work.ready) + len(work.to_craft),
-        "to_craft": len(work.to_craft),
-        **({"to_craft_again": sum(len(gone.shards) for gone in lacking([plan], store))} if images else {}),
-    }
-    if not as_json:
-        panels.show_plan(plan)
-        again = f", those of {counts['to_craft_again']} finished ones again" if images else ""
-        stdout.print(
-            f"{counts['to_compute']} of {counts['shards']} shards are to be computed; images of {counts['to_craft']} "
-            f"are to be crafted first{again}. Nothing was run."
-        )
-    return {"plan": plan.digest, **counts, "document": plan.document()}

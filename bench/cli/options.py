@@ -88,6 +88,13 @@ Images = Annotated[
     bool,
     typer.Option("--images", help="Craft missing images of finished shards again, and check them by their hash."),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say what is left to do and what it would take, after timing a few small batches; store nothing.",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bench.cli import crafted, options, panels
 from bench.cli.console import print_json, stderr, stdout
+from bench.cli.dry_run import DryRun
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
 
@@ -57,6 +58,7 @@ def sweep(
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
+    only_priced: options.DryRun = False,
     as_json: options.Json = False,
 ) -> None:
     """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
@@ -99,7 +101,11 @@ def sweep(
         epsilons=tuple(dict.fromkeys(map(parse_epsilon, epsilon or ()))) or (None,),
         seeds=first or (None,),
     ).spelled_out(dataset)
-    cells, store = axes.cells(request), Store(db, artifacts=artifacts)
+    cells = axes.cells(request)
+    if only_priced:
+        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_cells(cells)
+        return
+    store = Store(db, artifacts=artifacts)
     done: list[tuple[Cell, Result | None]] = []
     with EvaluationProgress(stderr, quiet=as_json) as progress:
         progress.cells(len(cells))

@@ -1,8 +1,11 @@
-"""A limit on an attack's passes: what it has seen when they are spent is what it proposes."""
+"""Limits on an attack: on its passes, where what it has seen when they are spent is what it proposes, and on its time,
+where one only wants to know what it costs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,6 +19,19 @@ ORDERS = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}
 
 class Spent(BaseException):
     """Raised through an attack whose passes are spent; a `BaseException`, for libraries swallow others."""
+
+
+class Limit(Protocol):
+    """What stands in a victim to end an attack."""
+
+    def charge(self, passes: int) -> None:
+        """Count passes in samples."""
+
+    def check(self) -> None:
+        """Raise `Spent` where the attack may ask no more."""
+
+    def saw(self, images: Tensor, logits: Tensor) -> None:
+        """Look at an answer."""
 
 
 class Ledger:
@@ -81,6 +97,33 @@ class Ledger:
             return rows, samples
         fits = self._threat.admits(self._clean[samples], images[rows])
         return rows[fits], samples[fits]
+
+
+class Hourglass:
+    """Ends an attack after so many `seconds`, which are asked for at every query, or where the limit `within` does;
+    `has_run_out` tells which."""
+
+    def __init__(self, seconds: Callable[[], float], within: Limit | None = None) -> None:
+        self._since, self._seconds, self._within = time.monotonic(), seconds, within
+        self.has_run_out = False
+
+    def charge(self, passes: int) -> None:
+        """Count passes in samples."""
+        if self._within is not None:
+            self._within.charge(passes)
+
+    def check(self) -> None:
+        """Raise `Spent` where the time is over, or the passes are."""
+        if self._within is not None:
+            self._within.check()
+        if time.monotonic() - self._since > self._seconds():
+            self.has_run_out = True
+            raise Spent
+
+    def saw(self, images: Tensor, logits: Tensor) -> None:
+        """Look at an answer."""
+        if self._within is not None:
+            self._within.saw(images, logits)
 
 
 def lead(logits: Tensor, labels: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from bench.domain.blame import blame
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.facts import Gradient
 from bench.domain.observation import Observation, Query
-from bench.domain.spending import Ledger
+from bench.domain.spending import Limit
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -45,7 +45,7 @@ class Victim:
         name: str = "The defense",
         classes: int | None = None,
         fixed_noise: bool = False,
-        ledger: Ledger | None = None,
+        ledger: Limit | None = None,
     ) -> None:
         self.classifier = classifier
         self.watch = watch

@@ -54,6 +54,7 @@ class Agenda:
     uncrafted: dict[str, frozenset[int]] = field(default_factory=dict)
     _entries: dict[str, _Entry] = field(default_factory=dict)
     _crafting: dict[str, Plan] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
     _waits: dict[tuple[str, int], list[tuple[str, Shard]]] = field(default_factory=dict)
     _over: list[_Entry] = field(default_factory=list)
 
@@ -98,14 +99,25 @@ class Agenda:
         """What is to be told of a plan at its first shard: what for, how many shards it has and how many are run."""
         entry = self._entries.get(plan.digest)
         if entry is None:
-            if self._crafting.pop(plan.digest, None) is None:
+            if plan.digest not in self._crafting or plan.digest in self._told:
                 return None
+            self._told.add(plan.digest)
             return "crafting", len(plan.shards()), sum(trip.plan.digest == plan.digest for trip in self.trips)
         if entry.since is not None:
             return None
         entry.since = time.monotonic()
         needed = {index for digest, index in self._waits if digest == plan.digest}
         return "judging", len(plan.shards()), len(entry.left | needed)
+
+    def left(self) -> list[tuple[Plan, int]]:
+        """The plans of which shards are left, and how many; those whose images others wait for among them."""
+        found = {digest: len(entry.left) for digest, entry in self._entries.items() if entry.left}
+        for digest, index in self._waits:
+            entry = self._entries.get(digest)
+            if entry is None or index not in entry.left:
+                found[digest] = found.get(digest, 0) + 1
+        plans = {**self._crafting, **{digest: entry.evaluation.plan for digest, entry in self._entries.items()}}
+        return [(plans[digest], count) for digest, count in found.items()]
 
     def done(self, trip: Trip, crafted: str, conflict: Conflict | None, here: bool = True) -> list[Trip]:
         """A shard was stored, `here` or by another run; those that waited for its images, which are `crafted` now."""
@@ -140,6 +152,7 @@ class Agenda:
         assert crafting is not None  # it has images of another plan
         key = crafting.digest, trip.shard.index
         is_new = key not in self._waits
+        self._crafting.setdefault(crafting.digest, crafting)
         self._waits.setdefault(key, []).append((trip.plan.digest, trip.shard))
         known = self.uncrafted.get(trip.plan.digest, frozenset())
         self.uncrafted[trip.plan.digest] = known | {trip.shard.index}

@@ -14,7 +14,7 @@ from bench.domain.dataset import Batch
 from bench.domain.errors import PluginError
 from bench.domain.facts import Controls, Crafting
 from bench.domain.observation import Observation, Query
-from bench.domain.plan import Plan, Shard
+from bench.domain.plan import Plan, Purpose, Shard
 from bench.domain.spending import Ledger, Spent
 from bench.domain.victim import Victim, ask, without_refusals
 from bench.domain.watching import watched
@@ -115,12 +115,13 @@ def _craft(
     job: Craft, attack: Attack, classifier: Classifier, shelf: Shelf, watch: Watch
 ) -> tuple[Perturbed, Tensor | None, Observation, Controls]:
     plan, device = job.plan, shelf.device
-    rng = _generator(plan, job.shard, "attack", device)
-    audits = max(1, min(AUDITS, AUDITED_BYTES // (3 * job.images.nbytes)))
-    rng_of_victim, classes = _generator(plan, job.shard, "victim", device), len(job.task.classes)
-    ledger = None if plan.passes is None else Ledger(_batch(job, device), plan.threat, plan.passes)
-    victim = Victim(classifier, rng_of_victim, watch, audits, plan.defense.name, classes, plan.fixed_noise, ledger)
-    batch, before = _batch(job, device), condition(classifier)
+    rng = generator(plan, job.shard, "attack", device)
+    rng_of_victim, classes = generator(plan, job.shard, "victim", device), len(job.task.classes)
+    ledger = None if plan.passes is None else Ledger(batch_of(job, device), plan.threat, plan.passes)
+    victim = Victim(
+        classifier, rng_of_victim, watch, audits_of(job.images), plan.defense.name, classes, plan.fixed_noise, ledger
+    )
+    batch, before = batch_of(job, device), condition(classifier)
     with seeded(rng, device), blame(plan.attack.name):
         try:
             proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
@@ -128,8 +129,8 @@ def _craft(
             if ledger is None:
                 raise PluginError("it says that its passes are spent, but nobody limited them.") from None
             proposal = Perturbed(ledger.images, remarks=(ledger.remark,))
-    _check_untouched(batch, _batch(job, device), plan.attack.name)
-    seen, batch = victim.observation(), _batch(job, device)
+    _check_untouched(batch, batch_of(job, device), plan.attack.name)
+    seen, batch = victim.observation(), batch_of(job, device)
     if changed(before, condition(classifier)):
         _check_own_doing(job, classifier, batch)
     measured, answers = Controls(), None
@@ -138,7 +139,7 @@ def _craft(
         measured = _controls(job, classifier, batch, proposal, seen, device)
     if classifier.deterministic:
         with blame(plan.defense.name):
-            answers = ask(classifier, proposal.images.nan_to_num(0, 0, 0), _generator(plan, job.shard, "judge", device))
+            answers = ask(classifier, proposal.images.nan_to_num(0, 0, 0), generator(plan, job.shard, "judge", device))
         answers = without_refusals(answers.detach(), classifier)
     return proposal, answers, seen, measured
 
@@ -147,10 +148,10 @@ def _controls(
     job: Craft, classifier: Classifier, batch: Batch, proposal: Perturbed, seen: Observation, device: str
 ) -> Controls:
     plan = job.plan
-    victim = Victim(classifier, _generator(plan, job.shard, "replay", device), name=plan.defense.name)
+    victim = Victim(classifier, generator(plan, job.shard, "replay", device), name=plan.defense.name)
     if "identity" in seen.gradients or "stand-in" in seen.gradients:
         victim.bypass()
-    rng = _generator(plan, job.shard, "replay", device, ROWS)
+    rng = generator(plan, job.shard, "replay", device, ROWS)
     perturbed = proposal.images.nan_to_num(0, 0, 0)
     return controls(victim, batch.images, perturbed, batch.labels, plan.threat, rng, bool(seen.gradients))
 
@@ -172,7 +173,7 @@ def _check_own_doing(job: Craft, classifier: Classifier, batch: Batch) -> None:
 
     def both_ways() -> None:
         for images in (batch.images[:1], batch.images[:1].clone().requires_grad_()):
-            ask(classifier, images, _generator(job.plan, job.shard, "replay", str(batch.images.device)))
+            ask(classifier, images, generator(job.plan, job.shard, "replay", str(batch.images.device)))
 
     with blame(job.plan.defense.name):
         own = changes_by_itself(classifier, both_ways)
@@ -181,13 +182,20 @@ def _check_own_doing(job: Craft, classifier: Classifier, batch: Batch) -> None:
         raise PluginError(f"{attack} changed the classifier that it attacks; it may only ask it.", culprit=attack)
 
 
-def _batch(job: Craft, device: str) -> Batch:
+def audits_of(images: NDArray[np.float32]) -> int:
+    """How many queries about such a shard's images (N, C, H, W) are kept at most."""
+    return max(1, min(AUDITS, AUDITED_BYTES // (3 * images.nbytes)))
+
+
+def batch_of(job: Craft, device: str) -> Batch:
+    """A new batch of the job's images and labels on the device."""
     import torch
 
     return Batch(job.shard.indices, torch.tensor(job.images, device=device), torch.tensor(job.labels, device=device))
 
 
-def _generator(plan: Plan, shard: Shard, purpose: Any, device: str, *numbers: int) -> Generator:
+def generator(plan: Plan, shard: Shard, purpose: Purpose, device: str, *numbers: int) -> Generator:
+    """A random stream of a shard."""
     import torch
 
     return torch.Generator(device).manual_seed(plan.seed_of(shard, purpose, *numbers))

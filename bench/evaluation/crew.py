@@ -73,6 +73,10 @@ class Crew:
                         yield from self._heard(self._busy[id(seat)], report)
                 yield from self._overdue()
 
+    def workers(self, jobs: int) -> int:
+        """How many jobs are run at once where so many are at hand."""
+        return max(1, min(jobs, sum(self._executor.places(jobs).values())))
+
     def abandon(self) -> None:
         """Forget the jobs that wait, and end the workers that are at one."""
         self._waiting = Waiting()
@@ -165,8 +169,7 @@ class Crew:
         now = time.monotonic()
         for post in list(self._busy.values()):
             if post.job is not None and post.job.seconds and now - post.since > post.job.seconds:
-                sentence = "It took longer than --shard-timeout allows; give it more seconds, or smaller shards."
-                yield from self._heard(post, Report(finished=True, failure=sentence, spent=True))
+                yield from self._heard(post, Report(finished=True, failure=post.job.overdue, spent=True))
 
     def _at(self, place: str) -> int:
         return sum(post.seat.place == place for post in self._busy.values())

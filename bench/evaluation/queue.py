@@ -11,6 +11,8 @@ from bench.domain.errors import BenchError, StoreError
 from bench.domain.plan import Plan
 from bench.evaluation.agenda import Agenda, Trip
 from bench.evaluation.errand import Errand
+from bench.evaluation.outlook import Outlook
+from bench.evaluation.precedent import Precedents
 from bench.evaluation.run import Evaluation, Site
 from bench.evaluation.sharing import Share
 from bench.evaluation.untouched import Untouched
@@ -35,6 +37,7 @@ class Queue:
         self._aside: list[Trip] = []
         self._untouched = Untouched(site.store)
         self._models: dict[str, str] = {}
+        self._outlook = Outlook(agenda, Precedents(site.store))
 
     def ended(self) -> Iterator[tuple[int, Evaluation]]:
         """Run everything to its end; the evaluations by their position in the call, as they end."""
@@ -47,6 +50,7 @@ class Queue:
                 for job, report in crew.reports():
                     self._heed(job, report)
                     self._look()
+                    self._site.observer.ahead(self._left)
                     yield from self._agenda.ended()
                 if not self._aside:
                     break
@@ -166,6 +170,7 @@ class Queue:
             errand.answered(data)
             self._submit("replay", REPLAYED, trip)
         else:
+            self._outlook.learn(trip.plan, trip.shard, trip.worked)
             known = self._site.crew.introductions.setdefault(self._model(trip.plan), data.introduction)
             decided = errand.decided(data, known)
             for (plan, result), conflict in zip(decided, self._site.store.add_all(decided), strict=True):
@@ -213,6 +218,10 @@ class Queue:
         begun = self._agenda.begun(plan)
         if begun is not None:
             self._site.observer.started(plan, *begun)
+
+    def _left(self) -> tuple[float | None, int]:
+        workers = self._site.crew.workers(sum(count for _, count in self._agenda.left()))
+        return self._outlook.seconds(workers), workers
 
     def _model(self, plan: Plan) -> str:
         """What a model and its introduction are known by: the defense and the data set."""

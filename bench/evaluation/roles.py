@@ -38,14 +38,19 @@ def run_of(role: str, device: str) -> Run:
 
     from bench.evaluation.crafting import craft
     from bench.evaluation.judging import hear
+    from bench.evaluation.pacing import pace
+    from bench.evaluation.trial import Pacing, Trial
+    from bench.evaluation.trying import attempt
     from bench.loading.classifiers import Shelf
     from bench.loading.determinism import shake
     from bench.loading.release import let_go
 
-    shelf, seal, run = Shelf(device), Seal(), craft if role == "craft" else hear
+    shelf, seal = Shelf(device), Seal()
+    kinds: dict[type, Callable[[Any, Shelf, Callable[..., None]], Any]] = {Pacing: pace, Trial: attempt}
 
     def sealed(job: Any, watch: Callable[..., None]) -> Any:
         shake()
+        run = kinds.get(type(job), craft) if role == "craft" else hear
         try:
             return run(job, shelf, watch)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -29,6 +30,10 @@ class Observer(Protocol):
 
     def finished(self, plan: Plan, shard: int, result: ShardResult | ShardRecord | None) -> None:
         """A shard was stored (its result, or what is known of it where another run was faster), or failed (None)."""
+
+    def ahead(self, left: Callable[[], tuple[float | None, int]]) -> None:
+        """Something has moved; `left` tells the seconds until everything is done, None where nobody knows yet, and by
+        how many workers. It is asked only by who shows it."""
 
 
 @dataclass(frozen=True)

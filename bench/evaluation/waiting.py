@@ -22,7 +22,8 @@ class Job:
 
     `task` is asked when a worker is free, and gives None where there is nothing to do after all. `model` names what a
     worker must load for it, `plan` what a place that cannot do it is barred for, `rank` its turn among the jobs of its
-    `stage`. `seconds` is how long it may take, and `tries` how often it was lost.
+    `stage`. `seconds` is how long it may take, `overdue` what is said of it where that
+    is not enough, and `tries` how often it was lost.
     """
 
     role: Role
@@ -34,6 +35,7 @@ class Job:
     rank: tuple[int, ...] = ()
     seconds: float | None = None
     tries: int = 0
+    overdue: str = "It took longer than --shard-timeout allows; give it more seconds, or smaller shards."
 
 
 Kind = tuple[Role, str, str]

@@ -15,6 +15,7 @@ _DATA = {
     "bench.domain.facts": ("Controls", "Crafting"),
     "bench.evaluation.proposal": ("Audit", "Proposal"),
     "bench.evaluation.judging": ("Answer", "Testimony"),
+    "bench.evaluation.trial": ("Pace", "Tried"),
     "bench.loading.door": ("Introduction",),
     "numpy": ("dtype", "ndarray"),
     "numpy.core.multiarray": ("_reconstruct", "scalar"),

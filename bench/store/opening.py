@@ -17,6 +17,10 @@ from bench.store.mounts import network_type
 from bench.store.versions import OLDER, ROWWISE, SCHEMA, build, look
 
 
+class AbsentError(StoreError):
+    """There is no results database at the place that was named."""
+
+
 @dataclass(frozen=True)
 class Opened:
     """A database that can be worked with, and its schema; `refusal` says why it can only be read, where that is so."""
@@ -46,7 +50,7 @@ def open_database(location: str | Path, *, create: bool = True) -> Opened:
     try:
         found = look(engine, address.shown)
         if found is None and not create:
-            raise StoreError(_absent(address.shown))
+            raise AbsentError(_absent(address.shown))
         refusal = outdated(address.shown, found) if found in OLDER else None
         if refusal and (create or (address.path is None and found not in ROWWISE)):
             raise StoreError(refusal)
@@ -69,7 +73,7 @@ def check_place(path: Path, create: bool) -> str | None:
     if path.is_dir():
         raise StoreError(f"{path} is a folder; --db needs a file, such as {path / 'results.db'}.")
     if not path.exists() and not create:
-        raise StoreError(_absent(str(path)))
+        raise AbsentError(_absent(str(path)))
     if not path.absolute().parent.is_dir():
         raise StoreError(f"The folder {path.absolute().parent} does not exist; make it first, or name another --db.")
     return network_type(path)
@@ -104,7 +108,7 @@ def _read_copy(address: Address, path: Path, refusal: str) -> Opened:
         engine = Address.of(copy).engine()
         found = look(engine, address.shown)
         if found is None:
-            raise StoreError(_absent(address.shown))
+            raise AbsentError(_absent(address.shown))
         if found != SCHEMA:
             build(engine, address.shown)
     except BaseException:

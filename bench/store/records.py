@@ -131,6 +131,18 @@ class Conflict:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What one finished shard took; `device` is what it ran on, None where another store has brought it."""
+
+    number: int
+    forwards: int
+    backwards: int
+    seconds: float
+    peak_memory: int
+    device: str | None
+
+
+@dataclass(frozen=True)
 class Stamp:
     """How many plans, shards and conflicts a store holds, and which shard is the newest; equal while nothing has
     changed."""

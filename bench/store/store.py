@@ -19,7 +19,7 @@ from bench.store.claims import Claims
 from bench.store.opening import open_database
 from bench.store.outcomes import Packed, Shared, pack, unpack, unpack_arrays
 from bench.store.places.place import Place
-from bench.store.records import Conflict, ShardRecord, Stamp, Whole
+from bench.store.records import Conflict, Cost, ShardRecord, Stamp, Whole
 from bench.store.rowwise import columns_of_plan
 from bench.store.schema import ConflictRow, EnvironmentRow, OutcomesRow, PlanRow, ShardRow
 from bench.store.sessions import Found, Sessions
@@ -156,6 +156,21 @@ class Store:
         rows = self._sessions.read(lambda session: session.connection().execute(_SHARDS, {"plan": plan.digest}).all())
         environments = {text: json.loads(text) for text in {row.document for row in rows}}
         return tuple(ShardRecord.of_row(row, environments[row.document]) for row in rows)
+
+    def costs(self, digest: str) -> tuple[Cost, ...]:
+        """What each finished shard of a plan took; much cheaper than `shards`, which reads all of them."""
+        row, device = ShardRow, EnvironmentRow.document["device"].as_string()
+        columns = (row.number, row.forwards, row.backwards, row.seconds, row.peak_memory, device, row.origin)
+        query = (
+            select(*columns)
+            .join(EnvironmentRow, EnvironmentRow.digest == row.environment)
+            .where(row.plan == digest)
+            .order_by(row.number)
+        )
+        return tuple(
+            Cost(number, forwards, backwards, seconds, memory, None if origin else ran_on)
+            for number, forwards, backwards, seconds, memory, ran_on, origin in self._rows(query)
+        )
 
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""

@@ -287,7 +287,7 @@ def test_progress_runs_to_its_total_and_names_the_attack(attack: Attack) -> None
     assert set(totals) == {attacked.forwards - checks_and_clean}
     assert list(done) == sorted(done)
     assert 0.99 * totals[0] <= done[-1] <= totals[0]
-    assert len(seen) <= 200
+    assert len(seen) <= 1000
     assert "apgd-t, 100 % still robust" in notes
 
 

@@ -59,13 +59,6 @@ def test_the_panel_shows_number_interval_assurance_and_what_is_next() -> None:
         assert word in out
 
 
-def test_dry_run_runs_and_stores_nothing() -> None:
-    code, out, _ = bench(*WHITE_BOX, "--attack", "pgd-linf", "--dry-run")
-    assert code == 0
-    assert "5 of 5 shards are to be computed" in out
-    assert Store("results.db").plans() == []
-
-
 def test_fail_under_exits_with_three_below_and_zero_above() -> None:
     words = [*WHITE_BOX, "--attack", "pgd-linf", "--epsilon", "0.15"]
     assert bench(*words, "--fail-under", "0.0")[0] == 0

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench import Batch, Network, ThreatModel, Victim
-from bench.domain.spending import Ledger, Spent
+from bench.domain.spending import Hourglass, Ledger, Spent
 from tests.attacks.victims import batch_for, generator, network
 
 BUDGET = ThreatModel("linf", Fraction("0.1"))
@@ -55,3 +55,26 @@ def test_what_lies_outside_the_budget_or_is_another_sample_s_is_not_proposed() -
     victim((batch.images + 0.3).clamp(0, 1))
     victim(batch.images.roll(1, 0))
     assert torch.equal(ledger.images, batch.images)
+
+
+def test_an_hourglass_ends_an_attack_when_its_time_is_over_and_says_so() -> None:
+    victim, ledger, batch = attacked(most=2)
+    seconds = [60.0]
+    glass = Hourglass(lambda: seconds[0], ledger)
+    victim = Victim(victim.classifier, generator(1), ledger=glass)
+    victim(batch.images)
+    seconds[0] = 0.0
+    with pytest.raises(Spent):
+        victim(batch.images)
+    assert glass.has_run_out
+    assert float(ledger.leads.max()) > -torch.inf
+
+
+def test_what_an_hourglass_stands_within_ends_the_attack_first() -> None:
+    victim, ledger, batch = attacked(most=1)
+    glass = Hourglass(lambda: 60.0, ledger)
+    victim = Victim(victim.classifier, generator(1), ledger=glass)
+    victim(batch.images)
+    with pytest.raises(Spent):
+        victim(batch.images)
+    assert not glass.has_run_out

@@ -23,9 +23,21 @@ class Memory:
     def progressed(self, digest: str, shard: int, done: float, total: float, note: str) -> None:
         self.notes.append(note)
 
+    def ahead(self, left: Callable[[], tuple[float | None, int]]) -> None: ...
+
     def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
         if result is not None:
             self.stored.append(shard)
+
+
+@dataclass
+class Clairvoyant(Memory):
+    """Always asks how much is left, and by how many workers."""
+
+    told: list[tuple[float | None, int]] = field(default_factory=list)
+
+    def ahead(self, left: Callable[[], tuple[float | None, int]]) -> None:
+        self.told.append(left())
 
 
 @dataclass

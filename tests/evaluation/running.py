@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class _Results:
     def started(self, plan: Plan, role: str, total: int, pending: int) -> None: ...
 
     def progressed(self, digest: str, shard: int, done: float, total: float, note: str) -> None: ...
+
+    def ahead(self, left: Callable[[], tuple[float | None, int]]) -> None: ...
 
     def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
         if result is not None and plan.digest == self.digest:

@@ -82,3 +82,25 @@ def test_a_process_is_given_jobs_whose_model_it_holds() -> None:
     both = dict.fromkeys(("small", "large"), DONE)
     said([(name, both) for name in ("a", "b", "a", "b", "a", "b")], office)
     assert len(office.desks) == 2
+
+
+@dataclass
+class Silence(Office):
+    """Nobody says anything."""
+
+    def hear(self, busy: Sequence[Seat], seconds: float | None) -> Sequence[tuple[Seat, Report]]:
+        return []
+
+
+def test_a_job_that_is_overdue_is_ended_with_its_own_sentence() -> None:
+    office = Silence()
+    with Crew(lambda: "cpu", executor=office) as crew:
+        crew.submit(Job("craft", lambda: {}, "late", seconds=0.05, overdue="It took too long."))
+        ((job, report),) = crew.reports()
+    assert (job.of, report.failure, report.finished) == ("late", "It took too long.", True)
+    assert [desk.closed for desk in office.desks] == [True]
+
+
+def test_no_more_workers_are_counted_than_there_are_jobs() -> None:
+    with Crew(lambda: "cpu", executor=Office()) as crew:
+        assert [crew.workers(jobs) for jobs in (0, 1, 2, 9)] == [1, 1, 2, 2]

@@ -16,6 +16,7 @@ from bench.evaluation.errand import Errand
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.proposal import Craft, Proposal
+from bench.evaluation.trial import Pace, Pacing, Trial, Tried
 from bench.executors.choice import find_executor
 from bench.executors.contract import Executor, Report, Seat
 from tests.evaluation.observers import Memory
@@ -126,3 +127,12 @@ def children() -> set[int]:
 def forkservers() -> set[int]:
     """The server that forks workers and the tracker of what they share, which end with this process."""
     return {pid for pid in children() if b"multiprocessing" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def test_a_trial_s_answer_is_data_whoever_runs_it(executor: Executor, request_of_halves: Request) -> None:
+    plan, seat = make_plan(request_of_halves), executor.seat("craft", somewhere(executor))
+    job = crafting(plan, 0)
+    seat.start(Pacing(plan.defense, job.task, job.images, 1.0))
+    assert isinstance(outcome(executor, seat).data, Pace)
+    seat.start(Trial(plan, job.shard, job.task, job.images, job.labels, 2, 1.0))
+    assert isinstance(outcome(executor, seat).data, Tried)

@@ -249,6 +249,8 @@ def test_a_data_set_with_settings_plans_the_same_plan() -> None:
 
 def test_the_command_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    for limit in ("PACING", "TRYING"):
+        monkeypatch.setattr(f"bench.evaluation.measuring.{limit}", 0.2)
     plan = planned(request("diffpure", {"classifier": "jem", "classifier.refine": "1"}), lambda: "cpu")
     code, out, err = bench(*shlex.split(rerun(plan, None))[1:], "--device", "cpu", "--dry-run", "--json")
     assert code == 0, err

@@ -1,0 +1,175 @@
+"""What a call would take, row by row, as a table and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from bench.cli.console import counted, stdout
+
+if TYPE_CHECKING:
+    from bench.evaluation.estimate import Estimate
+    from bench.evaluation.forecast import Forecast, Outlay
+    from bench.evaluation.parts import Part
+
+COLUMNS = (
+    "defense",
+    "attack",
+    "shards",
+    "samples",
+    "forward",
+    "backward",
+    "judged",
+    "FLOP",
+    "memory",
+    "a pass",
+    "time",
+)
+FLOP = (
+    "Passes are a sample. FLOP count the matrix products, convolutions and attention of two images, so they are a "
+    "lower bound, and more so for a classifier that draws at random how much it computes, or stops early."
+)
+SIGNS = {"measured": "", "extrapolated": "≈ ", "at least": "≥ "}
+PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A row of a call under its names: what it would take, or the `problem` why that cannot be said."""
+
+    defense: str
+    attack: str
+    forecast: Forecast | None
+    problem: str | None
+
+    def document(self, workers: int) -> dict[str, Any]:
+        """The row as plain JSON data."""
+        found = self.forecast
+        if found is None or self.problem is not None:
+            return {"defense": self.defense, "attack": self.attack, "problem": self.problem}
+        return {
+            "defense": self.defense,
+            "attack": self.attack,
+            "plan": found.row.plan.digest,
+            "shards": len(found.row.plan.shards()),
+            "shards_left": len(found.row.own.shards),
+            "samples_left": found.row.own.samples,
+            "elsewhere": found.row.elsewhere,
+            "work": [_document(*pair, workers) for pair in found.estimates],
+            "seconds": sum(estimate.lasts(workers) for _, estimate in found.estimates),
+            "problem": None,
+        }
+
+
+def total(priced: Sequence[Priced], outlay: Outlay) -> dict[str, Any]:
+    """What the whole call would take, as JSON data."""
+    found = _estimates(priced)
+    return {
+        "workers": outlay.workers,
+        "shards": sum(len(part.shards) for part, _ in found),
+        "flop": sum(estimate.flop for _, estimate in found),
+        "flop_is": "a lower bound",
+        "peak_memory": max((estimate.peak_memory for _, estimate in found), default=0),
+        "seconds": outlay.seconds,
+        "hours": outlay.seconds / 3600,
+        "certainty": _certainty(found),
+        "problems": sum(row.problem is not None for row in priced),
+    }
+
+
+def show(priced: Sequence[Priced], outlay: Outlay) -> None:
+    """The table of the rows, and a line for the whole."""
+    from bench.report.formats import duration, memory
+
+    table = Table(title="what is left to do", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for heading in (*COLUMNS, "how that is known"):
+        table.add_column(heading, justify="right" if heading in COLUMNS[2:] else "left", overflow="fold")
+    for row in priced:
+        names = f"[bold]{escape(row.defense)}[/]", escape(row.attack)
+        if row.forecast is None or row.problem is not None:
+            table.add_row(*names, *[""] * (len(COLUMNS) - 2), f"[red]failed[/] {escape(row.problem or '')}")
+        elif not row.forecast.estimates:
+            why = "another row's" if row.forecast.row.elsewhere else "every shard is stored"
+            table.add_row(*names, "0", "0", *[""] * (len(COLUMNS) - 4), f"[dim]{why}[/]")
+        for part, estimate in row.forecast.estimates if row.forecast is not None else ():
+            table.add_row(*_words(row, part, estimate, outlay.workers))
+    stdout.print(table)
+    stdout.print(f"[dim]{FLOP}[/]")
+    whole = total(priced, outlay)
+    how = {"measured": "", "extrapolated": "about "}.get(whole["certainty"], "at least ")
+    stdout.print(
+        f"In all {how}[bold]{duration(whole['seconds'])}[/] ({whole['hours']:.3g} hours) and at least "
+        f"{_scaled(whole['flop'])}FLOP for {counted(whole['shards'], 'shard')} with "
+        f"{counted(whole['workers'], 'worker')}, and {memory(whole['peak_memory'])} each. Nothing was stored.",
+        highlight=False,
+    )
+
+
+def _words(row: Priced, part: Part, estimate: Estimate, workers: int) -> list[str]:
+    from bench.report.formats import duration, memory, passes
+
+    own = row.forecast is not None and part is row.forecast.row.own
+    sign = SIGNS[estimate.certainty]
+    attacked = part.crafts and (estimate.forwards or estimate.backwards)
+    basis = estimate.basis if estimate.certainty == "measured" else f"{estimate.certainty}: {estimate.basis}"
+    return [
+        f"[bold]{escape(row.defense)}[/]" if own else f"[dim]for it, {escape(part.plan.defense.name)}[/]",
+        escape(row.attack),
+        str(len(part.shards)),
+        f"{estimate.samples:,}",
+        f"{sign}{passes(estimate.forwards)}" if attacked else "",
+        f"{sign}{passes(estimate.backwards)}" if attacked else "",
+        passes(estimate.judged),
+        f"≥ {_scaled(estimate.flop)}",
+        memory(estimate.peak_memory),
+        _brief(estimate.seconds_a_pass),
+        f"{sign}{duration(estimate.lasts(workers))}",
+        f"[dim]{escape(basis)}[/]",
+    ]
+
+
+def _document(part: Part, estimate: Estimate, workers: int) -> dict[str, Any]:
+    return {
+        "plan": part.plan.digest,
+        "defense": part.plan.defense.name,
+        "crafts": part.crafts,
+        "shards": len(part.shards),
+        "samples": estimate.samples,
+        "forwards_per_sample": estimate.forwards,
+        "backwards_per_sample": estimate.backwards,
+        "judged_per_sample": estimate.judged,
+        "flop": estimate.flop,
+        "flop_is": "a lower bound",
+        "peak_memory": estimate.peak_memory,
+        "seconds_a_pass": estimate.seconds_a_pass,
+        "seconds": estimate.lasts(workers),
+        "hours": estimate.lasts(workers) / 3600,
+        "certainty": estimate.certainty,
+        "basis": estimate.basis,
+    }
+
+
+def _estimates(priced: Sequence[Priced]) -> list[tuple[Part, Estimate]]:
+    return [pair for row in priced if row.forecast is not None for pair in row.forecast.estimates]
+
+
+def _certainty(found: Sequence[tuple[Part, Estimate]]) -> str:
+    """The worst of all."""
+    return max((estimate.certainty for _, estimate in found), key=list(SIGNS).index, default="measured")
+
+
+def _brief(seconds: float) -> str:
+    """Seconds that may be few: '0.12 ms', '1.14 s'."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
+def _scaled(number: float) -> str:
+    """A large number with its unit's prefix to follow: '3.2 G'."""
+    power = 0
+    while number >= 999.5 and power < len(PREFIXES) - 1:
+        number, power = number / 1000, power + 1
+    return f"{number:.3g} {PREFIXES[power]}"

@@ -1,0 +1,78 @@
+"""How long the rest of a call takes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.evaluation.agenda import Agenda
+from bench.evaluation.archive import Archive
+from bench.evaluation.crew import Crew
+from bench.evaluation.evaluate import evaluate_all
+from bench.evaluation.outlook import Lot, Outlook, remaining_seconds
+from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.precedent import Precedents
+from bench.evaluation.run import Site
+from bench.store.store import Store
+from tests.evaluation.observers import Clairvoyant
+from tests.report.made import add
+from tests.report.made import make_plan as made
+
+SMALL = {"samples": 12, "shard_size": 4}
+
+
+def test_every_kind_takes_what_is_known_of_it_and_others_the_mean_of_their_defense_or_of_all() -> None:
+    defenses = {"slow aa": "slow", "slow pgd": "slow", "quick aa": "quick"}
+    rates = {"slow aa": 10.0, "slow pgd": 2.0, "quick aa": 0.1}
+    lots = [
+        Lot("slow aa", "slow", 3),
+        Lot("slow square", "slow", 5),
+        Lot("quick aa", "quick", 10),
+        Lot("new", "new", 1),
+    ]
+    assert remaining_seconds(lots, rates, defenses) == pytest.approx(3 * 10 + 5 * 6 + 10 * 0.1 + 12.1 / 3)
+    assert remaining_seconds(lots, {}, {}) is None
+    assert remaining_seconds([], {}, {}) == 0
+
+
+def test_the_store_s_word_counts_until_a_shard_of_the_kind_has_ended(store: Store) -> None:
+    plan, unknown = made("resnet", **SMALL), made("resnet", "pgd-linf", **SMALL)
+    add(store, made("resnet", **SMALL, seed=1), [True] * 12, [True] * 12, seconds=8.0)
+    outlook = Outlook(Agenda.of([plan, unknown], store), Precedents(store))
+    assert outlook.seconds(1) == pytest.approx(2.0 * 24)
+    outlook.learn(plan, plan.shards()[0], 40.0)
+    assert outlook.seconds(2) == pytest.approx(10.0 * 24 / 2)
+    outlook.learn(unknown, unknown.shards()[0], 4.0)
+    assert outlook.seconds(1) == pytest.approx(10.0 * 12 + 1.0 * 12)
+
+
+def test_nothing_can_be_told_before_anything_has_ended(store: Store) -> None:
+    assert Outlook(Agenda.of([made("resnet", **SMALL)], store), Precedents(store)).seconds(2) is None
+
+
+def test_images_that_are_crafted_for_others_are_among_what_is_left(store: Store) -> None:
+    judged = made("tmdc", **SMALL)
+    agenda = Agenda.of([judged, made("vit", **SMALL)], store)
+    assert sorted((plan.defense.name, count) for plan, count in agenda.left()) == [
+        ("resnet", 3),
+        ("tmdc", 3),
+        ("vit", 3),
+    ]
+    (trip, *_) = agenda.trips
+    agenda.done(trip, "ab" * 32, None)
+    assert {plan.defense.name: count for plan, count in agenda.left()}["resnet"] == 2
+
+
+def test_the_time_left_falls_to_nothing_as_shards_end(request_of_halves: Request, tmp_path: Path) -> None:
+    judged = replace(request_of_halves, defense="tests.plugins:Rounded", source="tests.plugins:Hyperplane")
+    plans, observer = [make_plan(request_of_halves), make_plan(judged)], Clairvoyant()
+    with Crew(lambda: "cpu", 2) as crew, Archive(None) as archive:
+        site = Site(crew, archive, Store(tmp_path / "results.db"), observer)
+        list(evaluate_all(site, plans))
+    known = [seconds for seconds, _ in observer.told if seconds is not None]
+    assert observer.told[0][0] is None
+    assert len(known) >= 5
+    assert known[-1] == 0
+    assert max(workers for _, workers in observer.told) == 2
