@@ -70,8 +70,9 @@ def accuracy(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> Accur
 
 def _elected(labels: NDArray[np.int64], predictions: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each label has more votes than any other class; a tie is an error."""
-    own = (predictions == labels[:, None]).sum(1)
+    draws = np.ascontiguousarray(predictions.T)  # along which sums are far faster
+    own = (draws == labels).sum(0)
     elected: NDArray[np.bool_] = own > 0
-    for drawn in predictions.T:  # of which there are fewer than of classes
-        elected &= (drawn == labels) | ((predictions == drawn[:, None]).sum(1) < own)
+    for drawn in draws:  # of which there are fewer than of classes
+        elected &= (drawn == labels) | ((draws == drawn).sum(0) < own)
     return elected

@@ -190,7 +190,8 @@ def summarise(
     n = len(outcomes)
     if not n or not shards:
         raise UsageError(f"No shard of plan {plan.digest[:12]} is finished; evaluate it first.")
-    environments = {json.dumps(shard.environment, sort_keys=True): shard.environment for shard in shards}
+    environments = {id(shard.environment): shard.environment for shard in shards}  # of which the store makes few
+    distinct = {json.dumps(found, sort_keys=True): found for found in environments.values()}
     invalid = _distinct(shard.invalid for shard in shards if shard.invalid)
     seen = [shard.facts for shard in shards if shard.facts is not None]
     record = Record(
@@ -216,7 +217,7 @@ def summarise(
         seconds=sum(shard.seconds for shard in shards),
         peak_memory=max(shard.peak_memory for shard in shards),
         finished=max(shard.finished for shard in shards),
-        environments=tuple(environments.values()),
+        environments=tuple(distinct.values()),
         assurance=assure(plan, record.evidence, invalid=bool(invalid), claimed=record.claimed),
         evidence=record.evidence,
         findings=doubts(record),
@@ -232,8 +233,7 @@ def summarise(
 
 def _fell_to(parts: NDArray[np.object_]) -> dict[str, int]:
     """How many samples fell to each part, the largest first, equal ones by name; empty where there are no parts."""
-    counts = Counter(parts.tolist())
-    del counts[None]
+    counts = Counter([part for part in parts.tolist() if part is not None])
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
