@@ -155,7 +155,7 @@ class _Kept:
 
 
 def test_the_graph_of_one_chunk_is_gone_before_that_of_the_next_is_built() -> None:
-    model = DiffusionClassifier(timesteps=6, rows=6, precision="float16").load(TASK, "cpu")
+    model = DiffusionClassifier(search="full", timesteps=6, rows=6, precision="float16").load(TASK, "cpu")
     live, peaks = [0], []
 
     def forget(size: int) -> None:

@@ -97,7 +97,7 @@ def test_errors_of_planning_are_usage_errors(request_of_halves: Request) -> None
 
 
 def test_what_a_defense_leaves_to_the_task_is_spelled_out_and_saying_it_changes_nothing() -> None:
-    request = Request("tmdc", "fgsm-linf", find_protocol("transfer-1024"))
+    request = Request("tmdc", "fgsm-linf", find_protocol("transfer-1024"), defense_settings={"search": "staged"})
     plan = make_plan(request)
     assert None not in [plan.defense.params[name] for name in ("timesteps", "lowest", "highest", "seen", "kept")]
     assert make_plan(replace(request, defense_settings=plan.defense.params)).digest == plan.digest
