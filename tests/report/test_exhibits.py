@@ -111,3 +111,13 @@ def test_reading_a_store_runs_no_code_that_it_names(store: Store, crafted: Plan,
     (tmp_path / "mine.py").write_text("raise SystemExit('run')")
     with pytest.raises(DataError, match="not registered"):
         Gallery(store).name(replace(crafted, dataset=Spec(f"{tmp_path}/mine.py:Mine")), 1)
+
+
+def test_a_data_set_that_cannot_be_had_is_looked_for_once(crafted: Plan, store: Store) -> None:
+    gallery, other = Gallery(store), replace(crafted, images="0" * 64)
+    with pytest.raises(DataError) as first:
+        gallery.name(other, 1)
+    with pytest.raises(DataError) as second:
+        gallery.show(other, crafted.indices[0], [])
+    assert second.value is first.value
+    assert gallery.name(crafted, 1) == "1"
