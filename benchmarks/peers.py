@@ -1,4 +1,4 @@
-"""How fast beside the peers: each contest asks two programs for the same verdicts, checks that they are, and times both.
+"""How fast beside the peers: a contest asks two programs for the same verdicts, checks that they are, and times both.
 
 python benchmarks/peers.py
 python benchmarks/peers.py --only 'dc-*' --samples 16 --rounds 1

@@ -82,7 +82,12 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--note", default="", help="what a reader of the file must know first")
     wanted = parser.parse_args(words)
     torch.set_num_threads(wanted.threads)
-    console, cache, batch, facts = Console(), Cache(wanted.cache), clean(wanted.samples), machine()
+    console, cache, batch, facts = (
+        Console(width=max(Console().width, 120)),
+        Cache(wanted.cache),
+        clean(wanted.samples),
+        machine(),
+    )
 
     def told(what: str, done: int) -> None:
         console.print(f"{what} {done} of {wanted.samples}", style="dim")

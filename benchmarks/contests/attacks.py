@@ -77,8 +77,8 @@ def ours(name: str, settings: dict[str, Any], threat: ThreatModel, batches: list
 
 
 def theirs(module: str, attack: Attack, threat: ThreatModel, batches: list[Batch], seeded: bool = False) -> Side:
-    """The library's attack on every shard from the same seed; `seeded` where it takes the number that pyautoattack would
-    be given here."""
+    """The library's attack on every shard from the same seed; `seeded` where that is the number that our attack would
+    draw for the library."""
     with _quiet():
         library = import_module(module) if module != "adv_lib" else _adversarial_library()
     model = Plain(resnet()).eval()

@@ -40,7 +40,7 @@ def ratios(rows: Sequence[Mapping[str, Any]]) -> str:
 def _add(canvas: Canvas, place: int, row: Mapping[str, Any]) -> None:
     """A contest's line: its name, its dot and its figure."""
     ratio = row["ratio"]
-    left, up = canvas.pixel(max(ratio["low"], 1e-9), place)
+    _, up = canvas.pixel(max(ratio["low"], 1e-9), place)
     name = shorten(row["name"], int((LEFT - 12) / width("n", NORMAL)))
     canvas.write(0, up, name, colour="ink", middle=True)
     canvas.write(WIDE, up, _told(row), colour="ink" if row["holds"] else "bad", align="right", middle=True)
@@ -58,17 +58,11 @@ def _told(row: Mapping[str, Any]) -> str:
 def standalone(svg: str) -> str:
     """A picture made for the page as a file of its own: with the page's colours, its letters' sizes and a ground."""
     page, figures = (files("bench.report").joinpath("templates", name).read_text("utf-8") for name in SHEETS)
-    colours = "".join(
-        re.findall(r"^:root \{.*?^\}|^@media \(prefers-color-scheme: dark\) \{.*?^\}", page, re.MULTILINE | re.DOTALL)
-    )
+    colours = "".join(re.findall(r"(?ms)^:root \{.*?^\}|^@media \(prefers-color-scheme: dark\) \{.*?^\}", page))
     looks = "".join(re.findall(r"\.panels (\.[^{}]*\{[^{}]*\})", figures))
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     assert size is not None
     wide, high = size.groups()
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
     ground = f'<style>{colours}{looks}{STYLE}</style><rect class="f-card" width="{wide}" height="{high}"/>'
-    return re.sub(r"(</desc>)", rf"\1{_escaped(ground)}", svg.replace("<svg ", opening, 1), count=1) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\")
+    return svg.replace("<svg ", opening, 1).replace("</desc>", f"</desc>{ground}", 1) + "\n"

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,8 +37,9 @@ class Cache:
         if key not in self._kept:
             self._kept[key] = make().numpy()
             if self.path is not None:
+                arrays: dict[str, Any] = self._kept
                 with self.path.open("wb") as file:
-                    np.savez_compressed(file, **self._kept)
+                    np.savez_compressed(file, **arrays)
         return torch.from_numpy(self._kept[key])
 
 

@@ -93,7 +93,8 @@ def run(contest: Contest, samples: int | None, rounds: int, told: Callable[[str]
 
 
 def likeness(ours: Answer, peer: Answer, stronger: bool = False) -> Likeness:
-    """What two answers have in common; `stronger` as in `Demand`. Raises `ValueError` where they are not about as many samples."""
+    """What two answers have in common; `stronger` as in `Demand`. Raises `ValueError` where they are not about as many
+    samples."""
     if ours.verdicts.shape != peer.verdicts.shape:
         raise ValueError(f"Verdicts have the shapes {tuple(ours.verdicts.shape)} and {tuple(peer.verdicts.shape)}.")
     equal = int((ours.verdicts == peer.verdicts).sum())

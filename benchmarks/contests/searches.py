@@ -1,4 +1,4 @@
-"""A diffusion classifier's errors on a whole grid, kept once, and any search run over them as it runs over a network."""
+"""A diffusion classifier's errors on a whole grid, kept once, and any search over them as it is over a network."""
 
 from __future__ import annotations
 
