@@ -55,20 +55,27 @@ def table(rows: Sequence[dict[str, object]]) -> Table:
     return found
 
 
-def compete(contests: Sequence[Contest], samples: int | None, rounds: int, console: Console) -> list[Result]:
-    """The results of all contests whose peers are installed."""
-    results = []
+def compete(
+    contests: Sequence[Contest], samples: int | None, rounds: int, console: Console
+) -> tuple[list[Result], list[str]]:
+    """The results of all contests whose peers are installed, and the names of those that failed: the others go on."""
+    results: list[Result] = []
+    failed: list[str] = []
     for contest in contests:
         absent = missing(contest)
         if absent:
             console.print(f"{contest.name}: left out, {', '.join(absent)} is not installed")
             continue
-        results.append(run(contest, samples, rounds, lambda line: console.print(line, style="dim")))
-    return results
+        try:
+            results.append(run(contest, samples, rounds, lambda line: console.print(line, style="dim")))
+        except Exception as error:  # whatever another's library raises
+            console.print(f"{contest.name} failed: {type(error).__name__}: {error}", style="red", markup=False)
+            failed.append(contest.name)
+    return results, failed
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the contests and print the table; 1 where verdicts differ more than they may."""
+    """Run the contests and print the table; 1 where verdicts differ more than they may, or a contest failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=["*"], metavar="NAME", help="contests; * and ? stand for anything")
     parser.add_argument("--samples", type=int, help="at most so many samples a contest")
@@ -80,12 +87,13 @@ def main(words: Sequence[str] | None = None) -> int:
     torch.set_num_threads(wanted.threads)
     os.environ["OMP_NUM_THREADS"] = str(wanted.threads)  # of the processes that some contests start
     console, facts = Console(width=max(Console().width, 150)), machine()
-    found = document(compete(chosen(wanted.only), wanted.samples, wanted.rounds, console), facts, wanted.note)
+    results, failed = compete(chosen(wanted.only), wanted.samples, wanted.rounds, console)
+    found = document(results, facts, wanted.note)
     console.print(table(found["contests"]))
     console.print(described(facts), style="dim")
     if wanted.output:
         write(wanted.output, found)
-    return 0 if all(row["holds"] for row in found["contests"]) else 1
+    return 0 if not failed and all(result.holds for result in results) else 1
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGE = """# How fast, beside the peers
 
 {note}A contest asks two programs for the same verdicts, sample by sample, checks in the same run that they are equal as
-far as it demands, and times both by the clock on {threads}. Rounds alternate, and who goes first changes. A ratio is the
-peer's seconds over ours in one round: above 1 ours is faster. The picture and the table have the median of the rounds
-and their range. Rows are what went through networks, forward; where a gradient makes a pass again they count twice. A
-contest whose verdicts are not equal has no ratio.
+far as it demands, and times both by the clock on {threads}. Rounds alternate, and who goes first changes. A ratio
+is the peer's seconds over ours in one round: above 1 ours is faster. The picture and the table have the median of the
+rounds and their range. Rows are what went through networks, forward; where a gradient makes a pass again they count
+twice. A contest whose verdicts are not equal has no ratio.
 
 ![The peer's seconds over ours, contest by contest](speed.svg)
 

@@ -41,7 +41,7 @@ def _beside(attack: str, samples: int) -> Bout:
         return partial(_stored, folder, attack)
 
     def peer() -> Callable[[], Answer]:
-        found = json.loads(_run([sys.executable, str(DIRECT)], json.dumps([attack, threat, shards])))
+        found = json.loads(_run([sys.executable, "-P", str(DIRECT)], json.dumps([attack, threat, shards])))
         return lambda: Answer(torch.tensor(found["robust"]), work=Work(**found["work"]))
 
     return Bout(ours, peer)

@@ -139,8 +139,19 @@ def test_a_contest_whose_peer_is_not_installed_is_left_out(capsys: pytest.Captur
 
     absent = replace(contest(answer(1), answer(1), ROBUST), packages=("not_there",))
     assert missing(absent) == ("not_there",)
-    assert peers.compete([absent], None, 1, Console()) == []
+    assert peers.compete([absent], None, 1, Console()) == ([], [])
     assert "left out, not_there is not installed" in capsys.readouterr().out
+
+
+def test_a_contest_that_fails_is_told_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = contest(answer(1), answer(1, 1), ROBUST)
+    monkeypatch.setattr(peers, "CONTESTS", (broken, contest(answer(1), answer(1), ROBUST)))
+    assert peers.main(["--rounds", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "known failed: ValueError: Verdicts have the shapes" in said
+    assert "1 of 1" in said
 
 
 def test_the_picture_is_a_file_that_stands_alone_in_light_and_in_dark() -> None:
