@@ -12,21 +12,18 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor, nn
 
-from bench import Batch, Classifier, Plan, Shard, ShardResult, ThreatModel
+from bench import Plan, Shard, ShardResult, ThreatModel
 from bench.datasets.digits import Digits
 from bench.evaluation.crafting import craft
 from bench.evaluation.errand import Errand
@@ -35,58 +32,10 @@ from bench.evaluation.planning import Request, make_plan
 from bench.loading.classifiers import Shelf
 from bench.protocols import find_protocol
 from bench.store.artifacts import Artifacts
+from contests.libraries import Attack, Bound, Plain, foolbox, pyautoattack, torchattacks
 
 REPLAYED = 8
 """Images of a shard that are judged again."""
-
-# A library's attack: the library, model, samples, budget and seed to images.
-Bound = Callable[[nn.Module, Batch, ThreatModel, int], Tensor]
-Attack = Callable[[Any, nn.Module, Batch, ThreatModel, int], Tensor]
-
-
-class Plain(nn.Module):
-    """A classifier as the plain module that libraries take."""
-
-    def __init__(self, classifier: Classifier) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.place = nn.Parameter(torch.zeros(()), requires_grad=False)  # by which libraries find the device
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.classifier(images, torch.Generator())
-
-
-def pyautoattack(*names: str) -> Attack:
-    """Parts of pyautoattack's standard AutoAttack; all of them where none is named."""
-
-    def run(library: Any, model: nn.Module, batch: Batch, threat: ThreatModel, seed: int) -> Tensor:
-        adversary = library.AutoAttack(model, norm=threat.norm.capitalize(), eps=threat.radius, seed=seed)
-        adversary.attacks_to_run = list(names) or adversary.attacks_to_run
-        return adversary.run_standard_evaluation(batch.images, batch.labels, batch_size=len(batch))[0]
-
-    return run
-
-
-def torchattacks(name: str, budget: str = "eps", **settings: Any) -> Attack:
-    """An attack of torchattacks, whose setting `budget` is epsilon."""
-
-    def run(library: Any, model: nn.Module, batch: Batch, threat: ThreatModel, seed: int) -> Tensor:
-        epsilon = {budget: int(threat.epsilon) if budget == "pixels" else threat.radius}
-        return getattr(library, name)(model, **epsilon, **settings)(batch.images, batch.labels)
-
-    return run
-
-
-def foolbox(name: str, **settings: Any) -> Attack:
-    """An attack of foolbox."""
-
-    def run(library: Any, model: nn.Module, batch: Batch, threat: ThreatModel, seed: int) -> Tensor:
-        attack = getattr(library.attacks, name)(**settings)
-        epsilon = None if isinstance(attack, library.attacks.base.MinimizationAttack) else threat.radius
-        return attack(library.PyTorchModel(model, bounds=(0, 1)), batch.images, batch.labels, epsilons=epsilon)[1]
-
-    return run
-
 
 PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
 COUNTERPARTS: dict[str, tuple[str, Attack]] = {

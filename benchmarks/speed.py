@@ -1,0 +1,109 @@
+"""Writes docs/speed.md and its picture from the results that are kept beside this script.
+
+python benchmarks/speed.py
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from contests.figure import ratios
+from contests.machine import described
+from contests.table import HEADINGS, SEARCH_HEADINGS, cells, search_cells
+from contests.written import read
+
+RESULTS = Path(__file__).with_name("results")
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = """# How fast, beside the peers
+
+{note}A contest asks two programs for the same verdicts, sample by sample, checks in the same run that they are equal as
+far as it demands, and times both by the clock on {threads}. Rounds alternate, and who goes first changes. A ratio
+is the peer's seconds over ours in one round: above 1 ours is faster. The picture and the table have the median of the
+rounds and their range. Rows are what went through networks, forward; where a gradient makes a pass again they count
+twice. A contest whose verdicts are not equal has no ratio.
+
+![The peer's seconds over ours, contest by contest](speed.svg)
+
+{peers}
+
+Measured on: {machine}
+
+What is equal, and where it need not be all:
+
+- The libraries' attacks start from the same seed and see the same shards. foolbox starts from the clean image, and so
+  does ours there. Where another batch or another order of sums gives other images, 98 % of the verdicts must agree; a
+  sample that `fmn-l2` breaks and adversarial-library's does not counts as agreed, and is told.
+- The diffusion classifier's released loop (Li et al. 2023) and the gradients' loops (Nie et al. 2022, Chen et al. 2024)
+  are written anew from the papers, work on the same networks, and draw the same noise. A race stands beside the
+  published stages and beside the whole grid; 99 % must agree, for the stages are sometimes wrong themselves.
+- The tiny Stable Diffusion has a few thousand random weights: what it times is the loop around a network and not the
+  network.
+- Gradients are compared sample by sample, by the least cosine and the largest difference as a share of the largest
+  entry. `rdc` as it is leaves out what hardly weighs, so its function is almost the same, not the same.
+- `evaluate-*` is the whole command, with planning, judging and replay in processes of their own, beside a process that
+  attacks and does nothing else: how far its ratio lies below 1 is what the harness costs.
+{races}
+## Again
+
+```sh
+python benchmarks/peers.py --output benchmarks/results/peers.json
+python benchmarks/race.py --cache race.npz --output benchmarks/results/race-clean.json
+python benchmarks/race.py --images aa-linf --cache race.npz --output benchmarks/results/race-aa-linf.json
+python benchmarks/speed.py
+```
+
+`--only NAME ...` takes some contests, `--samples` fewer samples, `--rounds` another number of rounds. torchattacks,
+foolbox and adversarial-library are found where they are installed, and told where not. `python
+benchmarks/attack_times.py` has the cells of all attacks that a library has too, without demanding equal verdicts.
+"""
+RACES = """
+## A race among classes
+
+The errors of every class at every timestep are computed once, and each search runs over them by the code that runs over
+a network: that gives rows and verdicts of all samples. CPU time is of real runs on the first of them, whose verdicts
+are the same. The interval is Clopper and Pearson's, of the share of images whose verdict is not the full grid's.
+"""
+
+
+def page(peers: Mapping[str, Any], races: Sequence[Mapping[str, Any]]) -> str:
+    """The page, from the results of the contests and of the races."""
+    threads = peers["machine"]["threads"]
+    body = [RACES, *(_race(race) for race in races)] if races else []
+    return PAGE.format(
+        note=_note(peers),
+        threads="one thread" if threads == 1 else f"{threads} threads",
+        peers=_table(HEADINGS, [cells(row) for row in peers["contests"]]),
+        machine=described(peers["machine"]),
+        races="\n".join(body),
+    )
+
+
+def _race(race: Mapping[str, Any]) -> str:
+    rows = [search_cells(row, race) for row in race["searches"]]
+    table = _table(SEARCH_HEADINGS, rows)
+    return f"### {race['title']}\n\n{_note(race)}{table}\n\nMeasured on: {described(race['machine'])}\n"
+
+
+def _note(found: Mapping[str, Any]) -> str:
+    return f"**{found['note']}**\n\n" if found["note"] else ""
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main() -> int:
+    """Write both files."""
+    peers = read(RESULTS / "peers.json")
+    races = [read(path) for path in sorted(RESULTS.glob("race-*.json"))]
+    (DOCS / "speed.md").write_text(page(peers, races), "utf-8")
+    (DOCS / "speed.svg").write_text(ratios(peers["contests"]), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
