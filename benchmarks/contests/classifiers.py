@@ -20,15 +20,16 @@ from bench import Task
 from bench.datasets.digits import TASK, Digits
 from bench.registry import defenses
 from contests.contest import CLASS, Answer, Bout, Contest, Demand
-from contests.loops import Elimination, Predict, diffusion_classifier
+from contests.loops import BATCH, Elimination, Predict, diffusion_classifier
 from defenses.parts.diffusion_classification import DiffusionClassification
 
 SEED = 5
 ROOT = Path(__file__).parents[2]
 PIXELS = Elimination((6, 30), (3, 1))
 WHOLE = Elimination((30,), (1,))
-LATENTS = Elimination((50, 500), (5, 1))
+LATENTS, ALL_LATENTS = Elimination((50, 500), (5, 1)), Elimination((500,), (1,))
 """The published stages of CIFAR-10, and those of the same kind that fit digits' 30 timesteps."""
+STAGED = "50 and 500 timesteps"
 RACING = Demand("predicted class", equal=0.99)
 """A race may differ from the whole grid, at its stated risk, and fixed stages from both."""
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -168,10 +169,10 @@ def _contest(name: str, search: str, peer: str, how: Elimination, demand: Demand
     return Contest(name, f"diffusion-classifier, search={search}", peer, demand, make, 256)
 
 
-def _on_stable_diffusion(name: str, settings: dict[str, Any], demand: Demand) -> Contest:
+def _on_stable_diffusion(name: str, settings: dict[str, Any], peer: str, how: Elimination, demand: Demand) -> Contest:
     told = ", ".join(f"{key}={value}" for key, value in settings.items())
-    make = partial(on_stable_diffusion, settings, LATENTS)
-    return Contest(name, f"tiny Stable Diffusion, {told}", "released loop, 50 and 500 timesteps", demand, make, 4)
+    make = partial(on_stable_diffusion, settings, how)
+    return Contest(name, f"tiny Stable Diffusion, {told}", f"released loop, {peer}", demand, make, 4)
 
 
 CONTESTS = (
@@ -179,7 +180,11 @@ CONTESTS = (
     _contest("dc-full", "full", "released loop, every class at 30 timesteps", WHOLE, CLASS),
     _contest("dc-race", "race", "released loop, 6 and 30 timesteps", PIXELS, RACING),
     _contest("dc-race-full", "race", "released loop, every class at 30 timesteps", WHOLE, RACING),
-    _on_stable_diffusion("sd-staged", {"search": "staged"}, CLASS),
-    _on_stable_diffusion("sd-staged-32", {"search": "staged", "rows": 32}, CLASS),
-    _on_stable_diffusion("sd-race", {"search": "race"}, CLASS),
+    _on_stable_diffusion("sd-staged", {"search": "staged"}, STAGED, LATENTS, CLASS),
+    _on_stable_diffusion("sd-staged-32", {"search": "staged", "rows": BATCH}, STAGED, LATENTS, CLASS),
+    # random weights hardly tell the classes apart, and the stages often rule out the grid's own class
+    _on_stable_diffusion("sd-race", {"search": "race"}, "every class at 500 timesteps", ALL_LATENTS, RACING),
+    _on_stable_diffusion(
+        "sd-race-32", {"search": "race", "rows": BATCH}, "every class at 500 timesteps", ALL_LATENTS, RACING
+    ),
 )

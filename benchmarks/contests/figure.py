@@ -12,10 +12,12 @@ from bench.report.figures.labels import shorten, width
 from contests.table import figure
 
 WIDE, ROW = 720.0, 24.0
-LEFT, RIGHT, BOTTOM, TOP = 210.0, 70.0, 40.0, 34.0
+LEFT, RIGHT, BOTTOM, TOP = 210.0, 70.0, 22.0, 34.0
 TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 SHEETS = ("page.css", "figures.css")
-STYLE = "text { font-family: system-ui, sans-serif; font-variant-numeric: tabular-nums; }"
+STYLE = "text { font-family: system-ui, sans-serif; font-variant-numeric: tabular-nums; } .f-bad { fill: var(--bad); }"
+AROUND = 14
+"""Pixels of ground around the drawing."""
 
 
 def ratios(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -62,7 +64,9 @@ def standalone(svg: str) -> str:
     looks = "".join(re.findall(r"\.panels (\.[^{}]*\{[^{}]*\})", figures))
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     assert size is not None
-    wide, high = size.groups()
-    opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" '
-    ground = f'<style>{colours}{looks}{STYLE}</style><rect class="f-card" width="{wide}" height="{high}"/>'
-    return svg.replace("<svg ", opening, 1).replace("</desc>", f"</desc>{ground}", 1) + "\n"
+    wide, high = (float(side) + 2 * AROUND for side in size.groups())
+    frame = f'viewBox="-{AROUND} -{AROUND} {wide:g} {high:g}"'
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{high:g}" '
+    ground = f'<rect class="f-card" x="-{AROUND}" y="-{AROUND}" width="{wide:g}" height="{high:g}"/>'
+    whole = svg.replace(size[0], frame, 1).replace("<svg ", opening, 1)
+    return whole.replace("</desc>", f"</desc><style>{colours}{looks}{STYLE}</style>{ground}", 1) + "\n"
