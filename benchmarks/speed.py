@@ -43,7 +43,8 @@ What is equal, and where it need not be all:
   network, in calls of 8 rows, the default of a CPU, and of 32, the released loop's. It hardly tells the classes apart,
   so a race there goes on for long, and stands beside the whole grid: the published stages often rule out its class.
 - Gradients are compared sample by sample, by the least cosine and the largest difference as a share of the largest
-  entry. `rdc` as it is leaves out what hardly weighs, so its function is almost the same, not the same.
+  entry. `rdc` as it is races, and leaves out classes that hardly weigh: only its verdicts must be the plain loop's. Its
+  gradient is not that of all levels; how far it points elsewhere is told, not demanded. `rdc-full` has the same one.
 - `evaluate-*` is the whole command, with planning, judging and replay in processes of their own, beside a process that
   attacks and does nothing else: how far its ratio lies below 1 is what the harness costs.
 {races}
