@@ -35,7 +35,6 @@ class RDC(Defense):
     `precision` is that of both networks; auto is float32. `rows` (image x class x level) go through a network at once.
     """
 
-    revision = "2"
     family = "generative classifiers"
     weights: str | None = None
     front: str | None = None
@@ -46,9 +45,9 @@ class RDC(Defense):
     levels: int | None = None
     lowest: float = 1e-4
     highest: float = 3.0
-    search: Literal["race", "full"] = "race"
+    search: Literal["race", "full"] = "full"
     risk: float = 1e-3
-    negligible: float = 0.05
+    negligible: float = 0.0
     gradient: Literal["identity", "exact"] = "identity"
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
     rows: int | None = None

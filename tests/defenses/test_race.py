@@ -122,7 +122,8 @@ def test_only_a_search_with_shortcuts_has_an_exhaustive_one() -> None:
         assert (whole is not None) is has
         if whole is not None:
             assert whole.exhaustive() is None
-    model = RDC().load(TASK, "cpu").exhaustive()
+    assert RDC().load(TASK, "cpu").exhaustive() is None
+    model = RDC(search="race").load(TASK, "cpu").exhaustive()
     assert model is not None
     assert model.exhaustive() is None
 
