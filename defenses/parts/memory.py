@@ -43,7 +43,7 @@ def chunks_for(denoiser: Denoiser, task: Task, device: str, rows: int | None) ->
 
     codes = denoiser.encode(one)
     plain, graph = (_fitting(_errors(denoiser), codes, kept, weights, MOST_ROWS) for kept in (False, True))
-    return Chunks(plain, graph, images, graph)
+    return Chunks(plain, graph, images, graph // 2)  # for what comes behind a purifier has graphs of its own
 
 
 def _errors(denoiser: Denoiser) -> Pass:
