@@ -214,10 +214,7 @@ def _facts(case: Case) -> Facts:
         batch_dependent=case.findings.batch_dependent,
         contracts=introduction.contracts,
         odd=case.findings.odd,
-        alike=(
-            case.testimony.alike[0] + case.second.alike[0],
-            case.testimony.alike[1] + case.second.alike[1],
-        ),
+        alike=case.testimony.alike,  # the replay asks about some of the same images, which must not count twice
         crafting=crafted,
     )
 
