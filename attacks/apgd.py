@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attacks.ascent import at_least_one
 from attacks.autoattack.library import classes_of, isolated, points, seed_from, short
 from attacks.autoattack.limits import check_steps, possible
-from attacks.autoattack.settled import OpenRows, Settled
+from attacks.autoattack.settled import OpenRows
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Generator, Tensor
 
     from bench import Batch, ThreatModel, Victim
 
@@ -58,22 +58,24 @@ class Apgd(Attack):
         classes = classes_of(victim, batch)
         name, remarks = self._possible(classes)
         seed, device = seed_from(rng), batch.images.device
+
+        def ask(images: Tensor) -> Tensor:
+            if self.eot_iter > 1:
+                victim.redraw()
+            return victim(images)
+
+        def told(point: int, left: int) -> None:
+            victim.watch(point, total, f"{name}, {left} robust samples left")
+
         with isolated() as warned:
             part = self._part(name, threat.radius, classes, seed, device)
-            targets = getattr(part, "n_target_classes", 1)
-            total = points(part) * self.n_restarts * targets
-            part.model = rows = OpenRows(victim, batch, total, self.eot_iter, name)
-            rows.apgd = part
-            try:
-                images = part.perturb(batch.images, batch.labels)
-            except Settled:
-                images = rows.images
-        if rows.keeps:
-            images = rows.images
+            total = points(part) * self.n_restarts * getattr(part, "n_target_classes", 1)
+            rows = OpenRows(ask, batch.images, batch.labels, victim.deterministic, self.eot_iter, told)
+            images = rows.attack(part, part.perturb)
         if self.norm == "l1":
             images = images.clamp(0, 1)
-        told = tuple(dict.fromkeys((*remarks, *map(short, warned))))
-        return Perturbed(images, remarks=told, broken_at=rows.broken_at)
+        warnings = tuple(dict.fromkeys((*remarks, *map(short, warned))))
+        return Perturbed(images, remarks=warnings, broken_at=rows.broken_at)
 
     def _possible(self, classes: int) -> tuple[str, tuple[str, ...]]:
         """The attack that so many classes allow, and what was changed for it."""

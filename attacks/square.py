@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from attacks.ascent import at_least_one
 from attacks.autoattack.library import classes_of, isolated, seed_from, short
 from attacks.autoattack.limits import square_misfit
+from attacks.autoattack.recall import Recall
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Queries:
 
         self.broken_at = torch.full_like(batch.labels, -1)
         self._victim, self._labels, self._classes = victim, batch.labels, classes
+        self._ask = Recall(victim) if victim.deterministic else victim
         self._a_run, self._total = queries + 1, restarts * (queries + 1)
         self._run = self._open = torch.arange(len(batch), device=batch.labels.device)
         self._before = self._query = 0
@@ -88,7 +90,7 @@ class Queries:
         """Logits of the images that the library asks about: all, then a run's queries, then those that it proposes."""
         if len(images) == 0:  # the library asks so when the last samples meet the boundary exactly
             return images.new_zeros(0, self._classes)
-        logits = self._victim(images)
+        logits = self._ask(images)
         if not self._begun or self._query == self._a_run or len(self._open) == 0:
             self._judge(logits)
         else:

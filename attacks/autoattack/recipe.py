@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attacks.ascent import at_least_one
 from attacks.autoattack.library import Falls, Progress, classes_of, isolated, passes, seed_from, set_steps, short
 from attacks.autoattack.limits import check_steps, possible
+from attacks.autoattack.recall import Recall
+from attacks.autoattack.settled import OpenRows
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ class AutoAttack(Attack):
     queries, gradients that APGD averages. Noise is fresh at every query where gradients are averaged; else it is fixed
     once the library has looked whether the defense is random.
 
+    `early_stop` is for a white box, where an image's verdict is all that matters: APGD is done with a sample at the
+    first point that the classifier, if deterministic, clearly misclassifies, and gives that point, while the library
+    goes on to the last step for every sample. Verdicts are the library's, up to the rounding that a batch's size makes;
+    images are not, and those found early transfer worse to other classifiers.
+
     Deviations, each told in a remark: with K classes there are at most K - 1 targets, where the library fails below 10
     (no remark: it is the same attack); the targeted DLR loss needs 4 classes and gives way to the untargeted one, which
     needs 3 and is left out below; Square in l2 and l1 is left out where its first tiles do not fit the image, as below
@@ -50,6 +57,7 @@ class AutoAttack(Attack):
     n_iter: int | None = None
     n_queries: int | None = None
     eot_iter: int | None = None
+    early_stop: bool = False
 
     def __post_init__(self) -> None:
         if self.version not in VERSIONS:
@@ -72,7 +80,8 @@ class AutoAttack(Attack):
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """AutoAttack's images, clean where it found none, with its warnings as remarks and the part that each fell to.
 
-        Equal, bit for bit, to `pyautoattack.AutoAttack` on this batch with the seed that `rng` gives, clamped in l1.
+        Equal, bit for bit, to `pyautoattack.AutoAttack` on this batch with the seed that `rng` gives, clamped in l1;
+        Square's where the logits of an image do not hang, by rounding, on the size of its batch (`Recall`).
         """
         classes, height, width = classes_of(victim, batch), *batch.images.shape[2:]
         names, remarks = possible(self.attacks or VERSIONS[self.version], classes, self.norm, (height, width))
@@ -82,11 +91,13 @@ class AutoAttack(Attack):
         progress, falls = Progress(victim, len(batch)), Falls(batch.labels)
         redraws = self.version == "rand" or (self.eot_iter or 1) > 1
 
+        recall = Recall(victim)
+
         def model(images: Tensor) -> Tensor:
             if redraws:
                 victim.redraw()
             progress.passed(len(images))
-            return victim(images)
+            return recall(images) if victim.deterministic and progress.attack == "square" else victim(images)
 
         def checked(images: Tensor) -> Tensor:
             if progress.attack == "clean" and not redraws:
@@ -98,6 +109,9 @@ class AutoAttack(Attack):
         with isolated(progress.read) as warned:
             adversary = self._adversary(model, names, classes, threat, batch.images.device, seed)
             adversary.get_logits = checked  # by which the library looks at clean images and at what a part found
+            if self.early_stop and victim.deterministic:
+                for part in (adversary.apgd, adversary.apgd_targeted):
+                    part.perturb = _stopping(part, model)
             progress.passes = {name: passes(adversary, name) for name in names}
             images, _ = adversary.run_standard_evaluation(batch.images, batch.labels, batch_size=len(batch))
         if self.norm == "l1":
@@ -137,6 +151,16 @@ class AutoAttack(Attack):
         for part in (adversary.apgd, adversary.fab):
             part.n_restarts = self.n_restarts or part.n_restarts
         return adversary
+
+
+def _stopping(apgd: Any, model: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The library's `perturb` of a deterministic classifier, done with every sample that is clearly misled."""
+    run = apgd.perturb
+
+    def perturb(images: Tensor, labels: Tensor) -> Tensor:
+        return OpenRows(model, images, labels, deterministic=True).attack(apgd, run)
+
+    return perturb
 
 
 @dataclass(frozen=True)

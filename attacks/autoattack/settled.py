@@ -1,13 +1,12 @@
-"""The victim as APGD sees it: asked only about samples whose verdict is open."""
+"""The victim as the library's APGD sees it: asked only about samples whose verdict is open."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from bench import Batch, Victim
 
 CLEARLY = 2.0**-8
 """A margin of this share of the largest logit outlives the rounding of another batch size, in bfloat16 too."""
@@ -27,21 +26,40 @@ class OpenRows:
     and sparsity are each row's own in every norm, while what a run's rows share - the random start's draws, the
     counters - depends on how many they are, which stays. A run begins with all rows that are not broken, so their
     number tells a new run from the next query of the present one.
+
+    `ask` is the classifier, which averages `draws` gradients at a point; `told` hears how many points were visited and
+    how many rows are not broken.
     """
 
-    def __init__(self, victim: Victim, batch: Batch, total: int, draws: int, name: str) -> None:
+    def __init__(
+        self,
+        ask: Callable[[Tensor], Tensor],
+        images: Tensor,
+        labels: Tensor,
+        deterministic: bool,
+        draws: int = 1,
+        told: Callable[[int, int], object] = lambda point, left: None,
+    ) -> None:
         import torch
 
-        self.images = batch.images.clone()
-        self.broken_at = torch.full_like(batch.labels, -1)
-        self.keeps = victim.deterministic
-        self.apgd: Any = None
-        self._victim, self._labels, self._total, self._draws, self._name = victim, batch.labels, total, draws, name
-        self._rows = self._open = torch.arange(len(batch), device=batch.labels.device)
-        self._settled = torch.zeros_like(batch.labels, dtype=torch.bool)
+        self.images = images.clone()
+        self.broken_at = torch.full_like(labels, -1)
+        self._asks, self._told, self._labels, self._draws, self._keeps = ask, told, labels, draws, deterministic
+        self._apgd: Any = None
+        self._rows = self._open = torch.arange(len(labels), device=labels.device)
+        self._settled = torch.zeros_like(labels, dtype=torch.bool)
         self._logits = torch.empty(0)
         self._queries = 0
-        self._left = len(batch)
+        self._left = len(labels)
+
+    def attack(self, apgd: Any, run: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The images (N, C, H, W) that a run of the library's object finds, clean where there is none."""
+        apgd.model, self._apgd = self, apgd
+        try:
+            found = run(self.images.clone(), self._labels)
+        except Settled:
+            return self.images
+        return self.images if self._keeps else found
 
     def __call__(self, images: Tensor) -> Tensor:
         """Logits of the rows that the library asks about: all of them, then those of a run."""
@@ -50,8 +68,6 @@ class OpenRows:
         if len(images) != len(self._rows):
             self._rows = (self.broken_at < 0).nonzero().flatten()
             self._open = torch.arange(len(self._rows), device=images.device)
-        if self._draws > 1:
-            self._victim.redraw()
         logits = self._ask(images)
         if len(self._logits) == 0:
             self._logits = logits.detach().clone()
@@ -60,17 +76,17 @@ class OpenRows:
             self._queries += 1
             point, draw = divmod(self._queries, self._draws)
             if draw == 0:
-                if self.apgd.eps == self.apgd.eps_orig:
+                if self._apgd.eps == self._apgd.eps_orig:
                     self._note(images.detach(), logits.detach(), point)
-                self._victim.watch(point, self._total, f"{self._name}, {self._left} robust samples left")
+                self._told(point, self._left)
         return logits
 
     def _ask(self, images: Tensor) -> Tensor:
         if len(self._open) == len(images):
-            return self._victim(images)
+            return self._asks(images)
         if len(self._open) == 0:
             raise Settled
-        return self._logits[self._rows].index_copy(0, self._open, self._victim(images[self._open]))
+        return self._logits[self._rows].index_copy(0, self._open, self._asks(images[self._open]))
 
     def _note(self, images: Tensor, logits: Tensor, point: int) -> None:
         """Keep what is misclassified at a point, and settle what is so clearly."""
@@ -83,7 +99,7 @@ class OpenRows:
         first = wrong & (self.broken_at[rows] < 0)
         self.broken_at[rows] = torch.where(first, point, self.broken_at[rows])
         self._left = int((self.broken_at < 0).sum())
-        if not self.keeps:
+        if not self._keeps:
             return
         margin = logits.max(1)[0] - logits.gather(1, labels[:, None]).flatten()
         clear = wrong & (margin > CLEARLY * logits.abs().amax(1))

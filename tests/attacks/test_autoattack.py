@@ -17,7 +17,7 @@ from torch import Generator, Tensor, nn
 from attacks.autoattack import AutoAttackL1, AutoAttackL2, AutoAttackLinf, AutoAttackRandL2, AutoAttackRandLinf
 from bench import Attack, Batch, Classifier, Network, PluginError, UsageError, Victim
 from tests.attacks.reference import EPSILON, brief, by_library
-from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
+from tests.attacks.victims import Forgotten, Noisy, batch_for, generator, network, threat, victim
 
 BRIEF = {"n_iter": 10, "n_queries": 60}
 KINDS = [AutoAttackLinf, AutoAttackL2, AutoAttackL1]
@@ -55,6 +55,33 @@ def test_the_whole_standard_version_equals_the_library_bit_for_bit() -> None:
     ours = propose(attack, module, batch).images
     assert torch.equal(ours, theirs)
     assert 0 < int((ours != batch.images).flatten(1).any(1).sum()) < 8
+
+
+@pytest.mark.parametrize(("kind", "version"), [(AutoAttackL1, "standard"), *product(KINDS[:2], ("standard", "plus"))])
+def test_stopping_early_changes_no_verdict_and_spares_passes(kind: Any, version: str) -> None:
+    module = network(channels=3)
+    batch = batch_for(module, 12, channels=3, wrong=2)
+    theirs = by_library(kind.norm, module, batch, brief, version)
+    budget, early, late = threat(kind.norm, EPSILON[kind.norm]), victim(module), victim(module)
+    ours = kind(version=version, early_stop=True, **BRIEF).perturb(early, batch, budget, generator())
+    whole = kind(version=version, **BRIEF).perturb(late, batch, budget, generator())
+    assert budget.admits(batch.images, ours.images).all()
+    assert torch.equal(module(ours.images).argmax(1) == batch.labels, module(theirs).argmax(1) == batch.labels)
+    assert ours.fell_to == whole.fell_to
+    assert early.backwards < late.backwards
+    assert early.forwards < late.forwards
+
+
+def test_a_random_classifier_is_attacked_to_the_last_step() -> None:
+    module = network()
+    batch, budget = batch_for(module, 6), threat("linf", "0.05")
+    early, late = (
+        AutoAttackLinf(early_stop=stops, **BRIEF).perturb(
+            Victim(Noisy(module, 0.1), generator(1)), batch, budget, generator()
+        )
+        for stops in (True, False)
+    )
+    assert torch.equal(early.images, late.images)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -280,7 +307,7 @@ def test_progress_runs_to_its_total_and_names_the_attack(attack: Attack) -> None
     seen: list[tuple[float, float, str]] = []
     module = network()
     batch = batch_for(module, 2)
-    attacked = Victim(Network(module), generator(), lambda done, total, note="": seen.append((done, total, note)))
+    attacked = Victim(Forgotten(module), generator(), lambda done, total, note="": seen.append((done, total, note)))
     attack.perturb(attacked, batch, threat(attack.norm, "1/100000"), generator())
     done, totals, notes = zip(*seen, strict=True)
     checks_and_clean = 2 * 8 + 1

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from attacks.autoattack import recall
+from attacks.autoattack.recall import Recall
 from attacks.square import Square, SquareL1, SquareL2, SquareLinf
 from bench import Batch, Network, UsageError, Victim
 from tests.attacks.reference import EPSILON, by_library, only
-from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
+from tests.attacks.victims import Forgotten, Noisy, batch_for, generator, network, threat, victim
 
 KINDS = [SquareLinf, SquareL2, SquareL1]
 
@@ -39,11 +41,53 @@ def test_the_images_are_the_librarys_bit_for_bit(kind: type[Square], restarts: i
 def test_the_query_that_broke_a_sample_is_told(kind: type[Square]) -> None:
     module = network()
     batch, budget = batch_for(module, 1), threat(kind.norm, {"linf": "0.3", "l2": "2", "l1": "12"}[kind.norm])
-    attacked = victim(module)
+    attacked = Victim(Forgotten(module), generator(1))
     ours = kind(n_queries=300).perturb(attacked, batch, budget, generator())
     assert ours.broken_at is not None
     about_it = 3  # the number of classes, the clean image, the image proposed
     assert int(ours.broken_at) == attacked.forwards - about_it > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_is_not_asked_about_twice(kind: type[Square]) -> None:
+    """A sample that no square improves any more is asked about the same few images again and again."""
+    module = network(classes=3)
+    batch, budget = (
+        batch_for(module, 6, size=(5, 5)),
+        threat(kind.norm, {"linf": "0.1", "l2": "0.3", "l1": "1"}[kind.norm]),
+    )
+    remembering, forgetful = victim(module), Victim(Forgotten(module), generator(1))
+    ours, plain = (kind(n_queries=1500).perturb(one, batch, budget, generator()) for one in (remembering, forgetful))
+    assert torch.equal(ours.images, plain.images)
+    assert ours.broken_at is not None
+    assert plain.broken_at is not None
+    assert torch.equal(ours.broken_at, plain.broken_at)
+    share = {"linf": 0.2, "l2": 0.9, "l1": 0.99}[kind.norm]
+    assert 0 < remembering.forwards < share * forgetful.forwards
+
+
+def test_of_many_images_the_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recall, "ENTRIES", 4)
+    asked: list[int] = []
+
+    def model(images: Tensor) -> Tensor:
+        asked.extend(images.flatten().tolist())
+        return torch.cat([images.flatten(1), -images.flatten(1)], 1)
+
+    remembering = Recall(model)
+    for question, unknown in [
+        ([1, 2, 3], [1, 2, 3]),
+        ([3, 4, 1], [4]),
+        ([5, 1, 5], [5, 5]),  # takes the places of 1 and 2
+        ([2, 4, 5], [2]),  # that of 3
+        ([1, 2, 3, 4, 5, 6], [1, 3, 6]),
+    ]:
+        asked.clear()
+        images = torch.tensor(question, dtype=torch.float32).view(-1, 1, 1, 1)
+        logits = remembering(images)
+        assert torch.equal(logits, torch.cat([images.flatten(1), -images.flatten(1)], 1))
+        logits.fill_(-1)  # as the library writes into what it gets
+        assert asked == unknown
 
 
 def test_samples_that_meet_the_boundary_exactly_are_robust() -> None:

@@ -31,6 +31,12 @@ def network(classes: int = 10, channels: int = 1, seed: int = 0) -> nn.Module:
         return nn.Sequential(features, last).eval().requires_grad_(False)
 
 
+class Forgotten(Network):
+    """A plain module that does not promise equal logits for equal images, so that nobody remembers them."""
+
+    deterministic = False
+
+
 def victim(module: nn.Module, seed: int = 1) -> Victim:
     """A plain module under attack."""
     return Victim(Network(module), generator(seed))
