@@ -5,7 +5,8 @@ python benchmarks/peers.py --only 'dc-*' --samples 16 --rounds 1
 
 A ratio is the peer's seconds over ours in one round, so above 1 ours is faster; the table has the median of the rounds
 and their range. Rows are what went through networks. Where verdicts differ more than a contest allows, its row is
-marked, has no ratio, and the program fails. A peer that is not installed is left out, and told.
+marked, has no ratio, and the program fails. A contest whose peer is not installed, or whose images are not there (name
+CIFAR-10's folder in BENCH_DATA_DIR), is left out, and told.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def compete(
     for contest in contests:
         absent = missing(contest)
         if absent:
-            console.print(f"{contest.name}: left out, {', '.join(absent)} is not installed")
+            console.print(f"{contest.name}: left out, {' and '.join(absent)}")
             continue
         try:
             results.append(run(contest, samples, rounds, lambda line: console.print(line, style="dim")))

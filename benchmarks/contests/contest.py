@@ -53,7 +53,7 @@ ROBUST, CLASS = Demand("robust or not"), Demand("predicted class")
 @dataclass(frozen=True)
 class Contest:
     """Two programs for one thing. `make` prepares both sides for so many samples; a full run has `samples`, and needs
-    the `packages`, by the names under which they are installed."""
+    the `packages`, by the names under which they are installed, and the environment's `variables`."""
 
     name: str
     ours: str
@@ -62,3 +62,4 @@ class Contest:
     make: Callable[[int], Bout]
     samples: int
     packages: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()

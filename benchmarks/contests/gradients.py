@@ -14,10 +14,10 @@ from torch.nn import functional
 from bench import Batch, Classifier
 from bench.datasets.digits import TASK, Digits
 from bench.registry import defenses
-from contests.attacks import resnet
 from contests.classifiers import linear_betas, predict_in_pixels
 from contests.contest import Answer, Bout, Contest, Demand, Side
 from contests.loops import Predict, diffpure, edm_logits, likelier
+from contests.subjects import digits
 from defenses.parts.diffusion_classification import DiffusionClassification
 from defenses.parts.likelihood import LikelihoodMaximizer
 from defenses.parts.purification import Diffusion
@@ -80,7 +80,8 @@ def _by_diffpure(t_star: float, steps: int, saving: bool, samples: int) -> Bout:
 
     def peer(images: Tensor) -> Tensor:
         noise = torch.randn(steps + 1, *images.shape, generator=_rng())
-        return resnet()(diffpure(predict, linear_betas(), images, noise, round(1000 * t_star), steps, saving), _rng())
+        cleaned = diffpure(predict, linear_betas(), images, noise, round(1000 * t_star), steps, saving)
+        return digits().network(cleaned, _rng())
 
     return Bout(_ours(model, batch), _side(lambda: gradient(peer, batch)), (network,))
 

@@ -17,7 +17,8 @@ from bench import Batch, ThreatModel, Victim
 from bench.datasets.digits import TASK
 from bench.registry import attacks, defenses
 from contests import searches
-from contests.attacks import SEED, resnet, shards
+from contests.attacks import SEED
+from contests.subjects import digits
 
 EPSILON = Fraction("0.05")
 
@@ -45,14 +46,14 @@ class Cache:
 
 def clean(samples: int) -> Batch:
     """The first test images."""
-    return shards(samples, samples)[0]
+    return digits().shards(samples, samples)[0]
 
 
 def attacked(samples: int, told: Callable[[int], None]) -> Tensor:
     """The same under AutoAttack in linf at 0.05 on ResNet, shard by shard; `told` how many are done."""
     attack, threat, found = attacks.make("aa-linf", {}), ThreatModel("linf", EPSILON), list[Tensor]()
-    for number, batch in enumerate(shards(samples)):
-        victim = Victim(resnet(), torch.Generator().manual_seed(SEED))
+    for number, batch in enumerate(digits().shards(samples)):
+        victim = Victim(digits().network, torch.Generator().manual_seed(SEED))
         rng = torch.Generator().manual_seed(SEED + number)
         found.append(attack.perturb(victim, batch, threat, rng).images)
         told(sum(map(len, found)))

@@ -72,8 +72,9 @@ class Result:
 
 
 def missing(contest: Contest) -> tuple[str, ...]:
-    """The packages that a contest needs and that are not installed."""
-    return tuple(package for package in contest.packages if find_spec(package) is None)
+    """What a contest needs and does not have, each in words."""
+    packages = [f"{package} is not installed" for package in contest.packages if find_spec(package) is None]
+    return (*packages, *(f"{name} is not set" for name in contest.variables if name not in os.environ))
 
 
 def run(contest: Contest, samples: int | None, rounds: int, told: Callable[[str], None] = lambda line: None) -> Result:

@@ -27,7 +27,7 @@ CASES = [
 def test_both_sides_of_every_contest_agree_on_a_few_samples(contest: Contest) -> None:
     absent = missing(contest)
     if absent:
-        pytest.skip(f"the comparison needs {', '.join(absent)}")
+        pytest.skip(" and ".join(absent))
     found = run(contest, SAMPLES.get(contest.name, 2), 1)
     assert found.holds, found.likeness
     assert found.ours[0].work.rows > 0
