@@ -23,6 +23,8 @@ class Denoiser(ABC):
     schedule: Tensor
     pixels: bool = False
     """Whether codes are images themselves."""
+    area: int = 0
+    """Places (h w) of a latent; 0 where codes are images."""
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ class LatentDenoiser(Denoiser):
         self._kind = prediction_of(schedule, path)
         factor = 2 ** (len(autoencoder.config.block_out_channels) - 1)
         self._resolution: int = network.config.sample_size * factor
+        self.area = network.config.sample_size**2
         self._scale: float = autoencoder.config.scaling_factor
 
     def encode(self, images: Tensor) -> Tensor:

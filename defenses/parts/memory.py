@@ -16,6 +16,9 @@ SHARE = 0.7
 MOST_ROWS = 4096
 ENCODED = 8
 """Images that go through an autoencoder at once on CUDA, where they fit."""
+LATENTS = 64 * 64
+"""Places of Stable Diffusion's latents at 512 pixels, of which 8 rows go through the network at once on the CPU, and
+one with a graph; of smaller latents as many more."""
 HELD = 2**30
 """Bytes of graphs that may be in memory at a time on the CPU."""
 NOISY_ROWS = 128
@@ -32,7 +35,8 @@ def chunks_for(denoiser: Denoiser, task: Task, device: str, rows: int | None) ->
     _check(rows)
     if not device.startswith("cuda"):
         images = MOST_ROWS if denoiser.pixels else 1
-        plain, graph = (512, 256) if denoiser.pixels else (8, 1)
+        smaller = 512 if denoiser.pixels else max(1, LATENTS // denoiser.area)
+        plain, graph = min(512, 8 * smaller), min(256, smaller)
         held = HELD // _graph_bytes(denoiser, task) if rows is None and denoiser.pixels else 0
         return Chunks(rows or plain, rows or graph, images, held)
     one = torch.zeros(1, *task.shape, device=device)

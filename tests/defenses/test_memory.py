@@ -26,6 +26,8 @@ def test_a_cpu_cuts_by_habit_unless_the_user_says_how(tmp_path: Path) -> None:
     assert found == Chunks(512, 256, 4096, found.held)
     assert 2**30 / 1e6 < found.held < 2**30 / 1e5  # a graph of some hundred thousand bytes a row
     assert chunks_for(pixels, TASK, "cpu", 7) == Chunks(7, 7, 4096)
+    assert chunks_for(latents, COLOURS, "cpu", None) == Chunks(512, 64, 1)  # of 8 x 8 places
+    latents.area = 64 * 64  # of Stable Diffusion at 512 pixels
     assert chunks_for(latents, COLOURS, "cpu", None) == Chunks(8, 1, 1)
     assert chunks_for(latents, COLOURS, "cpu", 7) == Chunks(7, 7, 1)
     base = Network(torch.nn.Flatten())
