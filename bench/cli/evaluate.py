@@ -63,7 +63,7 @@ def evaluate(
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
-    only_priced: options.DryRun = False,
+    only_priced: options.OnlyPriced = False,
     fail_under: Annotated[
         float | None,
         typer.Option(

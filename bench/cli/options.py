@@ -88,7 +88,7 @@ Images = Annotated[
     bool,
     typer.Option("--images", help="Craft missing images of finished shards again, and check them by their hash."),
 ]
-DryRun = Annotated[
+OnlyPriced = Annotated[
     bool,
     typer.Option(
         "--dry-run",

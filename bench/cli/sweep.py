@@ -58,7 +58,7 @@ def sweep(
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
-    only_priced: options.DryRun = False,
+    only_priced: options.OnlyPriced = False,
     as_json: options.Json = False,
 ) -> None:
     """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
