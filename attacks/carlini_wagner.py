@@ -34,7 +34,8 @@ class CarliniWagnerL2(Attack):
     authors' code, but for its 10,000 steps; as there, the last of 10 or more constants is the smallest that succeeded.
 
     Deviations: the loss of each sample, not that of the batch, aborts its descent (the authors' code at its batch size
-    of 1), so that no sample depends on the others; images misclassified as they are stay as they are.
+    of 1), so that no sample depends on the others; images misclassified as they are stay as they are. Such descents end
+    early where there are few steps to begin with: of 100, take `abort_early=False`.
     """
 
     norm: ClassVar[str] = "l2"
