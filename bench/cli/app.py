@@ -69,6 +69,7 @@ def build() -> typer.Typer:
         merge,
         prune,
         reading,
+        reproduce,
         status,
         sweep,
         train,
@@ -76,7 +77,8 @@ def build() -> typer.Typer:
     )
 
     if not app.registered_commands:
-        running, keeping = (evaluate, sweep, status, diagnose, train, generate, check), (merge, prune, upgrade)
+        running = (evaluate, sweep, reproduce, status, diagnose, train, generate, check)
+        keeping = (merge, prune, upgrade)
         for module in (*running, compare, *keeping, export, reading):
             module.register(app)
     return app

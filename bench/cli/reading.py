@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +30,7 @@ class What(StrEnum):
     DATASETS = "datasets"
     MODELS = "models"
     PROTOCOLS = "protocols"
+    STUDIES = "studies"
     PLANS = "plans"
 
 
@@ -37,13 +39,15 @@ def list_(
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
-    """List defenses, attacks, datasets, published models, protocols, or the plans in the store."""
+    """List defenses, attacks, datasets, published models, protocols, studies, or the plans in the store."""
     if what is What.PLANS:
         _list_plans(db, as_json)
     elif what is What.MODELS:
         list_models(as_json)
     elif what is What.PROTOCOLS:
         _list_protocols(as_json)
+    elif what is What.STUDIES:
+        _list_studies(as_json)
     else:
         _list_plugins(what, as_json)
 
@@ -188,6 +192,22 @@ def _list_protocols(as_json: bool) -> None:
         attacks = "\n".join(attack.name for attack in protocol.attacks)
         cells = (str(protocol.samples), protocol.source or "itself", epsilon, attacks, protocol.description)
         table.add_row(f"[bold]{protocol.name}[/] [dim]{protocol.version}[/]", *cells)
+    stdout.print(table)
+
+
+def _list_studies(as_json: bool) -> None:
+    from bench.protocols.studies import builtin_studies, heading
+
+    studies = [heading(path) for path in builtin_studies().values()]
+    if as_json:
+        print_json([asdict(study) for study in studies])
+        return
+    table = Table(title="studies", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for column in ("name", "data sets", "scales", "paper", "what it is"):
+        table.add_column(column, overflow="fold")
+    for study in studies:
+        cells = (", ".join(study.datasets), ", ".join(study.scales), study.title, study.description)
+        table.add_row(f"[bold]{study.name}[/] [dim]{study.version}[/]", *cells)
     stdout.print(table)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,21 @@ def smallest_difference(
         middle = (low + high) / 2
         low, high = (low, middle) if _power(n, discordant, middle, 1 - confidence) >= power else (middle, high)
     return high
+
+
+def samples_to_show(
+    difference: float, variance: float, power: float = POWER, confidence: float = CONFIDENCE
+) -> int | None:
+    """About how many samples a true mean difference needs to be shown with probability `power`, given the variance of
+    a sample's difference; None for a difference of 0.
+
+    The normal approximation of a two-sided test: n = (z_confidence + z_power)^2 variance / difference^2.
+    """
+    if difference == 0:
+        return None
+    normal = NormalDist()
+    reach = normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(power)
+    return max(1, math.ceil(reach * reach * variance / (difference * difference)))
 
 
 def _power(n: int, discordant: float, difference: float, alpha: float) -> float:

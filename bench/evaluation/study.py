@@ -1,0 +1,38 @@
+"""A study's cells as requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench.evaluation.planning import Request
+from bench.protocols.studies import Cell, Study
+
+
+def requests(study: Study, weights: Mapping[str, Path], data_dir: Path | None = None) -> list[tuple[str, str, Request]]:
+    """Row, column and request of every cell, column by column; `weights` by training. A row whose training is not among
+    them has its own weights."""
+    return [(row, column, _request(study, (row, column), weights, data_dir)) for row, column in ordered(study)]
+
+
+def ordered(study: Study) -> list[Cell]:
+    """Every cell, column by column, so that images are crafted when theirs begins."""
+    places = {column.name: place for place, column in enumerate(study.columns)}
+    return sorted(study.cells(), key=lambda cell: places[cell[1]])
+
+
+def _request(study: Study, cell: Cell, weights: Mapping[str, Path], data_dir: Path | None) -> Request:
+    row, column = study.row(cell[0]), study.column(cell[1])
+    trained = weights.get(row.training(column.name) or "")
+    return Request(
+        defense=row.defense,
+        attack=column.attack,
+        protocol=study.protocol,
+        defense_settings={**row.params, **({} if trained is None else {"weights": str(trained)})},
+        attack_settings=column.params,
+        dataset=study.dataset,
+        data_dir=data_dir,
+        source=column.source,
+        epsilon=column.epsilon,
+        samples=study.samples,
+    )

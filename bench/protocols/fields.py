@@ -1,0 +1,102 @@
+"""A table of a TOML file whose values are checked as they are read; every complaint names the file and the key."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from bench.domain.errors import UsageError, closest
+from bench.domain.threat import parse_epsilon
+
+
+@dataclass(frozen=True)
+class Fields:
+    """A table, and where it stands: in which file, and at which place of it ('attack 2'; nothing for the whole file).
+
+    Every method raises `UsageError` where a value is not what it promises.
+    """
+
+    values: Mapping[str, Any]
+    path: Path
+    place: str = ""
+
+    @classmethod
+    def read(cls, path: Path, kind: str) -> Fields:
+        """The whole of a file, which complaints call the `kind`."""
+        try:
+            return cls(tomllib.loads(path.read_text(encoding="utf-8")), path)
+        except OSError as error:
+            raise UsageError(f"The {kind} {path} cannot be read ({error.strerror}); check the path.") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"The {kind} {path} is not a TOML file: {error}.") from None
+
+    @property
+    def where(self) -> str:
+        """The file and the place."""
+        return f"{self.path}: {self.place}" if self.place else f"{self.path}"
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.values
+
+    def check(self, known: tuple[str, ...], required: tuple[str, ...], kind: str = "") -> None:
+        """That no key is unknown and none is missing; `kind` is what a whole file is called."""
+        where = f"The {kind} {self.path}" if kind else self.where
+        for key in self.values:
+            if key not in known:
+                raise UsageError(f"{where} has an unknown key {key!r}.{closest(key, known)}")
+        for key in required:
+            if key not in self.values:
+                raise UsageError(f"{where} lacks the key {key!r}; add it.")
+
+    def text(self, key: str) -> str:
+        """Text that is not blank."""
+        value = self.values[key]
+        if not isinstance(value, str) or not value.strip():
+            raise UsageError(f"{self.path}: {key} must be text in quotes; found {value!r}.")
+        return value
+
+    def number(self, key: str, least: int) -> int:
+        """A whole number of at least `least`."""
+        value = self.values[key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise UsageError(f"{self.path}: {key} must be a whole number of at least {least}; found {value!r}.")
+        return value
+
+    def flag(self, key: str) -> bool:
+        """True or false; false where it is missing."""
+        value = self.values.get(key, False)
+        if not isinstance(value, bool):
+            raise UsageError(f"{self.path}: {key} must be true or false; found {value!r}.")
+        return value
+
+    def epsilon(self) -> Fraction | None:
+        """The exact budget under `epsilon`; None where it is missing."""
+        if "epsilon" not in self.values:
+            return None
+        value = self.values["epsilon"]
+        if not isinstance(value, str):
+            raise UsageError(
+                f"{self.where}: epsilon must be text, so that it stays exact, like '8/255'; found {value!r}."
+            )
+        epsilon = parse_epsilon(value)
+        if epsilon <= 0:
+            raise UsageError(f"{self.where}: epsilon must be above 0; found {value!r}.")
+        return epsilon
+
+    def settings(self, key: str = "params") -> Mapping[str, Any]:
+        """A table of settings; an empty one where it is missing."""
+        value = self.values.get(key, {})
+        if not isinstance(value, dict):
+            raise UsageError(f"{self.where}: {key} must be a table of settings; found {value!r}.")
+        return value
+
+    def tables(self, key: str, place: str, *, needed: bool = False) -> tuple[Fields, ...]:
+        """The tables under [[key]], each at its own place: 'attack 1', 'attack 2'."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value) or (needed and not value):
+            raise UsageError(f"{self.path}: {key} must be one or more [[{key}]] tables; found {value!r}.")
+        return tuple(Fields(each, self.path, f"{place} {number}") for number, each in enumerate(value, start=1))

@@ -1,0 +1,32 @@
+"""Studies: papers as data, each a TOML file, and their reader."""
+
+from bench.protocols.studies.reader import builtin_studies, find_study, heading, read
+from bench.protocols.studies.study import (
+    Adversarial,
+    Cell,
+    Claim,
+    PublishedFigure,
+    Study,
+    StudyColumn,
+    StudyHeading,
+    StudyRow,
+    StudyTable,
+    StudyTraining,
+)
+
+__all__ = [
+    "Adversarial",
+    "Cell",
+    "Claim",
+    "PublishedFigure",
+    "Study",
+    "StudyColumn",
+    "StudyHeading",
+    "StudyRow",
+    "StudyTable",
+    "StudyTraining",
+    "builtin_studies",
+    "find_study",
+    "heading",
+    "read",
+]

@@ -1,0 +1,149 @@
+"""A paper's experiments as data: what is trained, who meets which attack, what was published, what is claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal
+
+from bench.protocols.protocol import Protocol
+
+Cell = tuple[str, str]
+"""A row's name and a column's."""
+Relation = Literal["above", "below", "equal"]
+CLEAN = "clean"
+"""The name of the column of untouched images, which every study has."""
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """The attack that makes a training's adversarial images."""
+
+    attack: str
+    epsilon: Fraction
+    source: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyTraining:
+    """Weights that a study makes: the defense, its settings and those of its recipe."""
+
+    name: str
+    defense: str
+    params: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    seed: int
+    adversarial: Adversarial | None = None
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A defense of the paper. `weights` names the training whose weights it has, by column; under `*` for all others;
+    where none is named it has its own."""
+
+    name: str
+    defense: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+    def training(self, column: str) -> str | None:
+        """The training whose weights meet a column."""
+        return self.weights.get(column, self.weights.get("*"))
+
+
+@dataclass(frozen=True)
+class StudyColumn:
+    """An attack of the paper; None for a budget or a source leaves it to the protocol."""
+
+    name: str
+    attack: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    epsilon: Fraction | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class StudyTable:
+    """A table of the paper: rows and columns by name."""
+
+    title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell, column by column."""
+        for column in self.columns:
+            for row in self.rows:
+                yield row, column
+
+
+@dataclass(frozen=True)
+class PublishedFigure:
+    """An accuracy, as a share, that the paper prints for a cell, and where."""
+
+    row: str
+    column: str
+    rate: float
+    place: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper that a test can answer: the accuracy of a cell lies above or below another cell's, or
+    that of a share; or is equal to it, to within a `margin`, a share too."""
+
+    text: str
+    cell: Cell
+    relation: Relation
+    other: Cell | float
+    margin: float = 0.0
+
+
+@dataclass(frozen=True)
+class StudyHeading:
+    """What a study says of itself, whatever the data set: where it can be reproduced, and at which scales."""
+
+    name: str
+    version: str
+    title: str
+    description: str
+    datasets: tuple[str, ...]
+    scales: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A paper's experiments on one data set at one scale. `samples` None leaves their number to the protocol."""
+
+    name: str
+    version: str
+    title: str
+    description: str
+    dataset: str
+    scale: str
+    protocol: Protocol
+    samples: int | None
+    trainings: tuple[StudyTraining, ...]
+    rows: tuple[StudyRow, ...]
+    columns: tuple[StudyColumn, ...]
+    tables: tuple[StudyTable, ...]
+    published: tuple[PublishedFigure, ...]
+    claims: tuple[Claim, ...]
+
+    def row(self, name: str) -> StudyRow:
+        """The row of a name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def column(self, name: str) -> StudyColumn:
+        """The column of a name."""
+        return next(column for column in self.columns if column.name == name)
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell of any table, each once."""
+        return tuple(dict.fromkeys(cell for table in self.tables for cell in table.cells()))
+
+    def figures(self, cell: Cell) -> tuple[PublishedFigure, ...]:
+        """What the paper prints for a cell; several where it contradicts itself."""
+        return tuple(found for found in self.published if (found.row, found.column) == cell)

@@ -1,0 +1,212 @@
+"""A study's cells beside what its paper prints, and what outcomes say of its claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bench.report.rows import read_entry
+from bench.stats import (
+    CONFIDENCE,
+    Interval,
+    bootstrap_difference,
+    holm,
+    mcnemar,
+    paired_mean,
+    samples_to_show,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bench.domain.plan import Plan
+    from bench.protocols.studies import Cell, Claim, PublishedFigure, Study, StudyTable
+    from bench.report.rows import Entry
+    from bench.report.summary import Result
+    from bench.store.store import Store
+
+Verdict = Literal["holds", "does not hold", "cannot be told", "not measured"]
+NOUGHT = Interval(0.0, 0.0)
+VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "cannot be told", "not measured")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cell of a study: what was measured (None: nothing, or not of every sample), what the paper prints, and the
+    result of the strongest attack adapted to the same defense in the same norm that the store holds."""
+
+    cell: Cell
+    result: Result | None
+    published: tuple[PublishedFigure, ...]
+    adaptive: Result | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """Measured minus published, as shares, where both are there."""
+        if self.result is None or not self.published:
+            return None
+        return self.result.robust_accuracy - self.published[0].rate
+
+    @property
+    def covers(self) -> bool | None:
+        """Whether the 95 % interval holds the published figure."""
+        if self.result is None or not self.published:
+            return None
+        interval = self.result.interval
+        return interval.low <= self.published[0].rate <= interval.high
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What outcomes say of a claim: `difference` of the cell from what it stands beside, with its 95 % interval; `p` as
+    it is and `adjusted` by Holm over all claims; and of those that cannot be told about how many `samples` would."""
+
+    claim: Claim
+    verdict: Verdict
+    n: int = 0
+    difference: float = 0.0
+    interval: Interval = NOUGHT
+    p: float = 1.0
+    adjusted: float = 1.0
+    samples: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The judgement as plain JSON data."""
+        return {
+            "claim": self.claim.text,
+            "cell": list(self.claim.cell),
+            "relation": self.claim.relation,
+            "other": list(self.claim.other) if isinstance(self.claim.other, tuple) else self.claim.other,
+            "margin": self.claim.margin,
+            "verdict": self.verdict,
+            "n": self.n,
+            "difference": self.difference,
+            "interval": [self.interval.low, self.interval.high],
+            "p": self.p,
+            "p_holm": self.adjusted,
+            "samples_to_tell": self.samples,
+        }
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A study and what a store says of it; `measured` by cell."""
+
+    study: Study
+    measured: Mapping[Cell, Measured]
+    judgements: tuple[Judgement, ...]
+
+    def table(self, table: StudyTable) -> tuple[tuple[Measured, ...], ...]:
+        """The cells of a table, row by row."""
+        return tuple(tuple(self.measured[row, column] for column in table.columns) for row in table.rows)
+
+    def document(self) -> dict[str, Any]:
+        """All of it as plain JSON data."""
+        return {
+            "study": self.study.name,
+            "version": self.study.version,
+            "dataset": self.study.dataset,
+            "scale": self.study.scale,
+            "cells": [
+                {
+                    "row": found.cell[0],
+                    "column": found.cell[1],
+                    "published": [{"accuracy": each.rate, "place": each.place} for each in found.published],
+                    "difference": found.difference,
+                    "covers": found.covers,
+                    "measured": None if found.result is None else found.result.document(),
+                    "adaptive": None if found.adaptive is None else found.adaptive.document(),
+                }
+                for found in self.measured.values()
+            ],
+            "claims": [judgement.document() for judgement in self.judgements],
+        }
+
+
+def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reproduction:
+    """What a store holds of a study whose cells are these plans; cells without a plan were not measured."""
+    entries = {cell: read_entry(store, plan) for cell, plan in plans.items() if store.shards(plan)}
+    counted = {cell: entry for cell, entry in entries.items() if entry.result.counts}
+    adaptive = _adaptive(store)
+    measured = {}
+    for cell in study.cells():
+        entry = counted.get(cell)
+        beside = None if entry is None else adaptive.get(_key(entry.result.plan))
+        measured[cell] = Measured(cell, None if entry is None else entry.result, study.figures(cell), beside)
+    judgements = [_judge(claim, counted) for claim in study.claims]
+    told = [judgement for judgement in judgements if judgement.verdict != "not measured"]
+    adjusted = iter(holm([judgement.p for judgement in told]))
+    return Reproduction(
+        study,
+        measured,
+        tuple(each if each.verdict == "not measured" else _decide(each, next(adjusted)) for each in judgements),
+    )
+
+
+def _judge(claim: Claim, entries: Mapping[Cell, Entry]) -> Judgement:
+    """A claim's test, undecided; 'not measured' where a cell is missing, or where two are not of the same samples."""
+    first = entries.get(claim.cell)
+    if isinstance(claim.other, tuple):
+        second = entries.get(claim.other)
+        if first is None or second is None or not np.array_equal(first.outcomes.index, second.outcomes.index):
+            return Judgement(claim, "not measured")
+        return _tested(claim, first.outcomes.robust_rate, second.outcomes.robust_rate)
+    if first is None:
+        return Judgement(claim, "not measured")
+    shares = first.outcomes.robust_rate
+    return _tested(claim, shares, np.full(len(shares), claim.other))
+
+
+def _tested(claim: Claim, first: NDArray[np.float64], second: NDArray[np.float64]) -> Judgement:
+    differences = first - second
+    if isinstance(claim.other, tuple):
+        p = mcnemar(int((differences > 0).sum()), int((differences < 0).sum()))
+    else:
+        p = paired_mean(differences)
+    found = float(differences.mean())
+    return Judgement(
+        claim,
+        "cannot be told",
+        len(first),
+        found,
+        bootstrap_difference(first, second, 0),
+        p,
+        samples=samples_to_show(found, float(differences.var())),
+    )
+
+
+def _decide(judgement: Judgement, adjusted: float) -> Judgement:
+    """The verdict: a difference holds where the corrected test shows it in the claimed direction; equality where the
+    whole interval lies within the margin."""
+    claim, low, high = judgement.claim, judgement.interval.low, judgement.interval.high
+    shown = adjusted < 1 - CONFIDENCE and (low > 0 or high < 0)
+    verdict: Verdict = "cannot be told"
+    if claim.relation == "equal":
+        if -claim.margin <= low and high <= claim.margin:
+            verdict = "holds"
+        elif shown and abs(judgement.difference) > claim.margin:
+            verdict = "does not hold"
+    elif shown:
+        verdict = "holds" if (judgement.difference > 0) == (claim.relation == "above") else "does not hold"
+    samples = judgement.samples if verdict == "cannot be told" else None
+    return replace(judgement, verdict=verdict, adjusted=adjusted, samples=samples)
+
+
+def _adaptive(store: Store) -> dict[str, Result]:
+    """The lowest result of an adaptive attack by defense, norm and budget."""
+    found: dict[str, Result] = {}
+    for plan in store.plans():
+        if plan.attack.name.startswith("adaptive-") and store.shards(plan):
+            result = read_entry(store, plan).result
+            key = _key(plan)
+            if result.counts and (key not in found or result.robust_accuracy < found[key].robust_accuracy):
+                found[key] = result
+    return found
+
+
+def _key(plan: Plan) -> str:
+    """What a plan and its adaptive counterpart share."""
+    return f"{plan.defense.document()} {plan.dataset.document()} {plan.threat.document()}"

@@ -1,0 +1,88 @@
+"""Writes a reproduced study as one HTML file that needs nothing but a browser: no host, no script, no other file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.report import formats, markup
+from bench.report.comparison import likelihood, signed
+from bench.report.files import replacing
+from bench.report.reproduction import VERDICTS, Judgement, Measured, Reproduction
+from bench.stats import Interval
+
+RELATIONS = {"above": "above", "below": "below", "equal": "equal to"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table as the page shows it: its anchor, and measured cells row by row."""
+
+    anchor: str
+    title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[Measured, ...], ...]
+
+
+def render(reproduction: Reproduction, output: Path, command: str) -> Path:
+    """Write the page, whole, and return its path; equal stores give equal bytes. Missing folders are made.
+
+    `command` made it and is shown. Raises `BenchError` where the file cannot be written.
+    """
+    page = compose(reproduction, command)
+    with replacing(output, "The page", "name another file with --output") as file:
+        file.write(page.encode())
+    return output
+
+
+def compose(reproduction: Reproduction, command: str) -> str:
+    """The page's text. Names come from a study and from plugins, so every one of them is escaped."""
+    study = reproduction.study
+    environment = markup.environment()
+    environment.filters.update(
+        {name: getattr(formats, name) for name in ("percent", "span", "budget", "duration")},
+        signed=signed,
+        likelihood=likelihood,
+        ends=_ends,
+        against=_against,
+    )
+    style = markup.joined("page.css", "study.css")
+    sections = tuple(
+        Section(f"table-{number}", table.title, table.rows, table.columns, reproduction.table(table))
+        for number, table in enumerate(study.tables, 1)
+    )
+    results = [found.result for found in reproduction.measured.values() if found.result is not None]
+    counts = Counter(judgement.verdict for judgement in reproduction.judgements)
+    return environment.get_template("study.html.j2").render(
+        study=study,
+        sections=sections,
+        judgements=reproduction.judgements,
+        verdicts=[(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]],
+        unconfirmed=[each for each in reproduction.judgements if each.verdict != "holds"],
+        outside=[found for found in reproduction.measured.values() if found.covers is False],
+        results=results,
+        example=results[0] if results else None,
+        command=command,
+        style=style,
+        style_hash=markup.policy_hash(style),
+    )
+
+
+def _ends(interval: Interval) -> str:
+    """The ends of an interval of a difference, in points with their signs."""
+    return f"{signed(interval.low)} to {signed(interval.high)}"
+
+
+def _against(judgement: Judgement) -> str:
+    """What a claim says, in the names of its cells: 'TMDC under PGD-40 above Diffusion Classifier under PGD-40'."""
+    claim = judgement.claim
+    first = _cell(claim.cell)
+    other = f"{100 * claim.other:g} %" if isinstance(claim.other, float) else _cell(claim.other)
+    within = f" to within {100 * claim.margin:g} points" if claim.relation == "equal" else ""
+    return f"{first} {RELATIONS[claim.relation]} {other}{within}"
+
+
+def _cell(cell: tuple[str, str]) -> str:
+    return f"{cell[0]}, {'untouched' if cell[1] == 'clean' else cell[1]}"

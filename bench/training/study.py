@@ -1,0 +1,64 @@
+"""The weights that a study asks for: trained once, and found again by what makes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+
+from bench.domain.defense import Watch
+from bench.domain.threat import ThreatModel
+from bench.protocols.studies import Adversarial, Study, StudyTraining
+from bench.registry import attacks
+from bench.training.crafting import Perturbing
+from bench.training.training import TrainingRequest, train
+
+UNUSED = Adversarial("aa-linf", Fraction("0.05"), "resnet")
+"""What a recipe that asks for no adversarial images is given."""
+
+
+def place(training: StudyTraining, study: Study, folder: Path) -> Path:
+    """The folder of a training's weights, named after it and by all that makes them, so that another study of the name
+    does not meet them."""
+    content = json.dumps([study.dataset, asdict(training)], sort_keys=True, default=str)
+    return folder / f"{training.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def finished(folder: Path) -> Path | None:
+    """The weights in a training's folder; None where it has not ended, for the card beside them is its last word."""
+    cards = [path for path in sorted(folder.glob("*.json")) if path.with_suffix(".safetensors").is_file()]
+    return cards[0].with_suffix(".safetensors") if cards else None
+
+
+def make_weights(
+    training: StudyTraining,
+    study: Study,
+    folder: Path,
+    device: Callable[[], str],
+    watch: Watch,
+    data_dir: Path | None = None,
+) -> Path:
+    """The weights of a training, trained, or gone on with, where they are not there; raises what `train` raises."""
+    there = place(training, study, folder)
+    known = finished(there)
+    if known is not None:
+        return known
+    made = training.adversarial or UNUSED
+    threat = ThreatModel(attacks.find(made.attack).norm, made.epsilon)
+    request = TrainingRequest(
+        defense=training.defense,
+        adversarial=Perturbing(threat, made.attack, made.source, made.params),
+        folder=there,
+        command=f"bench reproduce {study.name} --dataset {study.dataset}",
+        settings=training.recipe,
+        defense_settings=training.params,
+        dataset=study.dataset,
+        data_dir=data_dir,
+        seed=training.seed,
+        device=device(),
+        evaluate=0,
+    )
+    return train(request, watch).weights

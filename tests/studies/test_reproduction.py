@@ -1,0 +1,137 @@
+"""What outcomes say of claims, and what stands beside printed figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from bench.domain.plan import Plan
+from bench.domain.threat import ThreatModel
+from bench.protocols import find_protocol
+from bench.protocols.studies import Cell, Claim, PublishedFigure, Study, StudyColumn, StudyRow, StudyTable
+from bench.report.reproduction import reproduce
+from bench.stats import samples_to_show
+from bench.store.store import Store
+from tests.report.made import add, make_plan
+
+N = 200
+FIRST, SECOND = ("first", "PGD"), ("second", "PGD")
+
+
+def study(*claims: Claim, published: Sequence[PublishedFigure] = ()) -> Study:
+    """Two rows under one attack."""
+    return Study(
+        *("mine", "1", "Mine", "Of mine.", "digits", "full"),
+        protocol=find_protocol("transfer-1024"),
+        samples=N,
+        trainings=(),
+        rows=(StudyRow("first", "tmdc"), StudyRow("second", "jem")),
+        columns=(StudyColumn("clean", "none"), StudyColumn("PGD", "pgd-linf")),
+        tables=(StudyTable("Table 1", ("first", "second"), ("PGD",)),),
+        published=tuple(published),
+        claims=claims,
+    )
+
+
+def filled(store: Store, right: dict[Cell, Sequence[bool]]) -> dict[Cell, Plan]:
+    """Plans of cells with so many right predictions."""
+    plans = {}
+    for cell, predictions in right.items():
+        plan = make_plan({"first": "tmdc", "second": "jem"}[cell[0]], "pgd-linf", samples=N, shard_size=N)
+        add(store, plan, [True] * N, predictions)
+        plans[cell] = plan
+    return plans
+
+
+def share(count: int) -> list[bool]:
+    return [place < count for place in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("claim", "second", "verdict"),
+    [
+        (Claim("", FIRST, "above", SECOND), 60, "holds"),
+        (Claim("", FIRST, "below", SECOND), 60, "does not hold"),
+        (Claim("", FIRST, "above", SECOND), 98, "cannot be told"),
+        (Claim("", FIRST, "above", 0.4), 60, "holds"),
+        (Claim("", FIRST, "below", 0.4), 60, "does not hold"),
+        (Claim("", FIRST, "below", 0.51), 60, "cannot be told"),
+        (Claim("", FIRST, "equal", SECOND, 0.05), 98, "holds"),
+        (Claim("", FIRST, "equal", SECOND, 0.05), 60, "does not hold"),
+        (Claim("", FIRST, "equal", SECOND, 0.01), 98, "cannot be told"),
+        (Claim("", FIRST, "above", ("second", "clean")), 60, "not measured"),
+    ],
+)
+def test_a_claim_is_decided_by_the_samples(claim: Claim, second: int, verdict: str, store: Store) -> None:
+    plans = filled(store, {FIRST: share(100), SECOND: share(second)})
+    (found,) = reproduce(study(claim), plans, store).judgements
+    assert found.verdict == verdict
+    if verdict == "not measured":
+        return
+    assert found.n == N
+    other = second / N if isinstance(claim.other, tuple) else claim.other
+    assert found.difference == pytest.approx(0.5 - other)
+    assert found.interval.low <= found.difference <= found.interval.high
+    assert (found.samples is not None) == (verdict == "cannot be told")
+
+
+def test_claims_are_corrected_together(store: Store) -> None:
+    plans = filled(store, {FIRST: share(106), SECOND: share(100)})
+    alone = reproduce(study(Claim("", FIRST, "above", SECOND)), plans, store).judgements[0]
+    assert alone.verdict == "holds"
+    many = [Claim(str(place), FIRST, "above", SECOND) for place in range(4)]
+    for each in reproduce(study(*many), plans, store).judgements:
+        assert each.verdict == "cannot be told"
+        assert each.adjusted == pytest.approx(4 * alone.p)
+
+
+def test_samples_of_other_images_are_not_paired(store: Store) -> None:
+    plans = filled(store, {FIRST: share(100), SECOND: share(60)})
+    other = replace(plans[SECOND], sample_seed=7)
+    add(store, other, [True] * N, share(60))
+    (found,) = reproduce(study(Claim("", FIRST, "above", SECOND)), {**plans, SECOND: other}, store).judgements
+    assert found.verdict == "not measured"
+
+
+def test_printed_figures_and_adaptive_ones_stand_beside_what_was_measured(store: Store) -> None:
+    plans = filled(store, {FIRST: share(100), SECOND: share(60)})
+    for epsilon, right in (("0.05", 30), ("0.1", 5)):
+        adaptive = make_plan("tmdc", "adaptive-linf", source=None, samples=N, shard_size=N)
+        adaptive = replace(adaptive, threat=ThreatModel("linf", Fraction(epsilon)))
+        add(store, adaptive, [True] * N, share(right))
+    printed = [PublishedFigure("first", "PGD", 0.52, "Table 1"), PublishedFigure("second", "PGD", 0.9, "Table 1")]
+    found = reproduce(study(published=printed), plans, store)
+    first, second = (found.measured[cell] for cell in (FIRST, SECOND))
+    assert first.covers is True
+    assert first.difference == pytest.approx(-0.02)
+    assert first.adaptive is not None
+    assert first.adaptive.robust_accuracy == pytest.approx(0.15)
+    assert second.covers is False
+    assert second.adaptive is None
+    document = found.document()
+    assert [cell["covers"] for cell in document["cells"]] == [True, False]
+
+
+def test_what_is_missing_or_invalid_was_not_measured(store: Store) -> None:
+    plans = filled(store, {FIRST: share(100)})
+    broken = make_plan("jem", "pgd-linf", samples=N, shard_size=N)
+    add(store, broken, [True] * N, share(60), invalid="outside the budget")
+    found = reproduce(study(Claim("", FIRST, "above", SECOND)), {**plans, SECOND: broken}, store)
+    assert found.measured[SECOND].result is None
+    assert found.judgements[0].verdict == "not measured"
+
+
+def test_the_samples_that_would_tell_are_those_of_which_a_test_tells_four_times_in_five() -> None:
+    rng = np.random.default_rng(0)
+    count = samples_to_show(0.1, 0.25)
+    assert count is not None
+    shown = 0
+    for _ in range(2000):
+        draws = rng.normal(0.1, 0.5, count)
+        shown += abs(draws.mean()) > 1.96 * draws.std() / count**0.5
+    assert 0.77 < shown / 2000 < 0.83
+    assert samples_to_show(0.0, 0.25) is None
