@@ -141,14 +141,14 @@ def _command(study: str, dataset: str, scale: str) -> str:
 
 def _show(reproduction: Reproduction, page: Path) -> None:
     """The verdicts as a table, and where the page is."""
+    from bench.report.comparison import likelihood, signed
+
     table = Table(title="claims", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
     for heading in ("verdict", "claim", "points", "p"):
         table.add_column(heading, justify="right" if heading in ("points", "p") else "left", overflow="fold")
     for each in reproduction.judgements:
         colour = COLOURS[each.verdict]
-        figures = (
-            ("", "") if each.verdict == "not measured" else (f"{100 * each.difference:+.1f}", f"{each.adjusted:.2g}")
-        )
+        figures = ("", "") if each.verdict == "not measured" else (signed(each.difference), likelihood(each.adjusted))
         table.add_row(f"[{colour}]{each.verdict}[/]", escape(each.claim.text), *figures)
     stdout.print(table)
     stdout.print(f"The page is {page}.", highlight=False, soft_wrap=True)

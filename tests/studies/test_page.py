@@ -1,0 +1,94 @@
+"""A study's page: one harmless file that a browser opens without a word, a request or a sideways scroll."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+
+from bench.domain.errors import BenchError
+from bench.protocols.studies import Claim, PublishedFigure
+from bench.report.reproduction import Reproduction, reproduce
+from bench.report.study_page import compose, render
+from bench.store.store import Store
+from tests.studies.test_reproduction import FIRST, SECOND, filled, share, study
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+EVIL = '<script>document.title = "caught"</script>"\'&{{ 7 * 7 }}'
+
+
+def made(store: Store) -> Reproduction:
+    """A study of hostile words, with a claim of every verdict and a figure on either side of an interval."""
+    plans = filled(store, {FIRST: share(100), SECOND: share(60)})
+    found = study(
+        Claim(EVIL, FIRST, "above", SECOND),
+        Claim("It is worse than it is.", FIRST, "below", 0.2),
+        Claim("It is about half.", FIRST, "above", 0.49),
+        Claim("It is clean.", ("first", "clean"), "equal", ("second", "clean"), 0.01),
+        published=[PublishedFigure("first", "PGD", 0.52, "Table 1"), PublishedFigure("second", "PGD", 0.9, EVIL)],
+    )
+    return reproduce(replace(found, title=EVIL, description=EVIL), plans, store)
+
+
+def test_the_page_says_what_holds_what_does_not_and_what_cannot_be_told(store: Store) -> None:
+    page = compose(made(store), "bench reproduce mine")
+    for sentence in (
+        "<b>1</b>claim holds",
+        "<b>1</b>does not hold",
+        "<b>1</b>cannot be told",
+        "<b>1</b>not measured",
+        "a true difference of this size would take about 19,623 samples",
+        '<span class="within">\N{MINUS SIGN}2.0</span>',
+        '<span class="apart">\N{MINUS SIGN}60.0</span>',
+        "printed 90.0",
+        "bench reproduce mine",
+    ):
+        assert sentence in page
+    assert "<script" not in page
+    assert "{{ 7 * 7 }}" in page
+
+
+def test_equal_stores_give_equal_pages_and_a_full_disk_is_one_sentence(store: Store, tmp_path: Path) -> None:
+    reproduction = made(store)
+    one, two = (render(reproduction, tmp_path / name / "index.html", "c").read_bytes() for name in "ab")
+    assert one == two
+    with pytest.raises(BenchError, match="could not be written"):
+        render(reproduction, tmp_path / "a" / "index.html" / "index.html", "c")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed: no chromium or google-chrome on PATH")
+    with sync_playwright() as playwright:
+        # A container's root may not use the sandbox, and the only page that is opened is our own.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (400, "dark"), (1200, "light")])
+def test_the_page_is_quiet_fits_and_can_be_read_by_ear(
+    browser: Browser, width: int, scheme: str, store: Store, tmp_path: Path
+) -> None:
+    address = render(made(store), tmp_path / "page.html", "bench reproduce mine").as_uri()
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    assert said == []
+    assert asked == [address]
+    assert "caught" not in page.title()[:6]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    found = Axe().run(page, options={"resultTypes": ["violations"]})
+    assert [fault["id"] for fault in found.response["violations"] if fault["impact"] in ("serious", "critical")] == []
+    context.close()
