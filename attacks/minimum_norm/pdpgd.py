@@ -21,6 +21,8 @@ AVERAGE = 0.9
 """How much of the dual variables' running mean stays."""
 LEAST_RATIO = 1e-6
 PROXIMAL_STEPS = 5
+SHORT = 1e-2
+"""The length of a proximal step, as a share of the perturbation's, at which it is the last."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class Pdpgd(Attack):
     """The nearest misclassified image by primal-dual proximal gradient descent (Matyasko and Chau 2021, 2106.01538) in
     the norm of a subclass.
 
-    Adam lowers softplus of the true class's lead where there is one, by steps from `step_size` down to a hundredth;
-    then the norm's proximal operator shortens the perturbation by as much as the dual variables say, in five steps in
-    Adam's metric. They start at a ratio of `ratio` and rise or fall by 0.1, falling to 0.01, as the image is right or
-    wrong, and are used as their running mean.
+    Adam lowers softplus of the true class's lead, which pulls beyond the boundary too, by steps from `step_size` down
+    to a hundredth; then the norm's proximal operator shortens the perturbation by as much as the dual variables say, in
+    at most five steps in Adam's metric. They start at a ratio of `ratio` and rise or fall by 0.1, falling to 0.01, as
+    the image is right or wrong, and are used as their running mean. Without targets adversarial-library's, to a
+    rounding.
     """
 
+    revision: ClassVar[str] = "2"
     steps: int = 500
     step_size: float = 0.1
     ratio: float = 0.01
@@ -58,8 +62,7 @@ class Pdpgd(Attack):
             logits, leads, slope = attacked(victim, clean + delta, batch.labels)
             nearest.saw(clean + delta, logits, step + 1)
             right = -leads  # the true class's lead
-            # d softplus(max(right, 0)) / d delta
-            gradient = -slope * torch.where(right > 0, right.sigmoid(), 0.0).view(-1, 1, 1, 1)
+            gradient = -slope * right.sigmoid().view(-1, 1, 1, 1)  # d softplus(right) / d delta
             mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
             square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
             metric = (square / (1 - BETAS[1] ** (step + 1))).sqrt() + STABILITY
@@ -76,10 +79,15 @@ class Pdpgd(Attack):
         return nearest.proposal()
 
     def _shorter(self, clean: Tensor, target: Tensor, metric: Tensor, amount: Tensor) -> Tensor:
-        """Proximal steps (Melchior et al. 2019, 1910.10094) from an Adam step's end towards 0."""
-        delta = target
+        """Proximal steps (Melchior et al. 2019, 1910.10094) from an Adam step's end towards 0, until one is short."""
+        import torch
+
+        delta, going = target, torch.ones_like(amount, dtype=torch.bool)
         for _ in range(PROXIMAL_STEPS):
-            delta = self._within(clean, self._proximal(delta + metric * (target - delta), amount))
+            step = self._within(clean, self._proximal(delta + metric * (target - delta), amount))
+            step = torch.where(going.view(-1, 1, 1, 1), step, delta)
+            going = lengths(step - delta, "l2") > SHORT * lengths(step, "l2")
+            delta = step
         return delta
 
     def _proximal(self, delta: Tensor, amount: Tensor) -> Tensor:

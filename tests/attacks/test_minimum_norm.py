@@ -126,6 +126,8 @@ def test_distances_are_those_of_adversarial_library(attack: type[Any], norm: flo
     )
     assert mine.isinf().sum() <= other.isinf().sum()
     assert mine.median() <= 1.02 * other.median()
+    if attack.__name__.startswith("Pdpgd"):
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
