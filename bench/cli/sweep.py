@@ -42,6 +42,10 @@ def sweep(
         list[int] | None, typer.Option("--seed", help="Seed of the attack and the noise, instead of the protocol's.")
     ] = None,
     seeds: options.Seeds = 1,
+    sample_seed: Annotated[
+        list[int] | None,
+        typer.Option("--sample-seed", help="Seed of the choice of samples, instead of the protocol's."),
+    ] = None,
     source: options.Source = None,
     source_settings: options.SourceSettings = None,
     fixed_noise: options.FixedNoise = None,
@@ -63,8 +67,8 @@ def sweep(
 ) -> None:
     """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
 
-    Settings (-D, -A, -S), --epsilon and --seed may be given several times: every combination is evaluated. 'all' as the
-    value of a setting with a fixed choice of values means each of them.
+    Settings (-D, -A, -S), --epsilon, --seed and --sample-seed may be given several times: every combination is
+    evaluated. 'all' as the value of a setting with a fixed choice of values means each of them.
     """
     from bench.evaluation.planning import Request, seeded_requests
     from bench.evaluation.sweep import Axes, choose_defenses
@@ -100,6 +104,7 @@ def sweep(
         dataset_settings=parse_axes(dataset_settings or ()),
         epsilons=tuple(dict.fromkeys(map(parse_epsilon, epsilon or ()))) or (None,),
         seeds=first or (None,),
+        sample_seeds=tuple(dict.fromkeys(sample_seed or ())) or (None,),
     ).spelled_out(dataset)
     cells = axes.cells(request)
     if only_priced:

@@ -50,7 +50,8 @@ class Cell:
 class Axes:
     """What a sweep goes through: every combination of these is a cell.
 
-    Settings are axes too: a key with several values. None for an epsilon or a seed leaves it to the protocol.
+    Settings are axes too: a key with several values. None for an epsilon or a seed, of the attack and the noise or of
+    the choice of samples, leaves it to the protocol.
     """
 
     defenses: Sequence[str]
@@ -60,6 +61,7 @@ class Axes:
     dataset_settings: Mapping[str, Sequence[str]] = field(default_factory=dict)
     epsilons: Sequence[Fraction | None] = (None,)
     seeds: Sequence[int | None] = (None,)
+    sample_seeds: Sequence[int | None] = (None,)
 
     def rows(self) -> tuple[str, ...]:
         """The cells' defenses, each once, in order."""
@@ -94,15 +96,17 @@ class Axes:
 
     def _attacks(self) -> Iterator[tuple[str, dict[str, Any]]]:
         own, data = combinations(self.attack_settings), combinations(self.dataset_settings)
-        every = itertools.product(self.attacks, data, own, self.epsilons, self.seeds)
-        for name, images, settings, epsilon, seed in every:
+        every = itertools.product(self.sample_seeds, self.attacks, data, own, self.epsilons, self.seeds)
+        for sample_seed, name, images, settings, epsilon, seed in every:
             words = [name, *_varied(images, self.dataset_settings), *_varied(settings, self.attack_settings)]
             if epsilon is not None and len(self.epsilons) > 1:
                 words.append(f"epsilon={format_epsilon(epsilon)}")
             if seed is not None and len(self.seeds) > 1:
                 words.append(f"seed={seed}")
+            if sample_seed is not None and len(self.sample_seeds) > 1:
+                words.append(f"sample_seed={sample_seed}")
             found = {"attack": name, "attack_settings": settings, "epsilon": epsilon, "seed": seed}
-            yield " ".join(words), {**found, "dataset_settings": images}
+            yield " ".join(words), {**found, "dataset_settings": images, "sample_seed": sample_seed}
 
 
 def choose_defenses(names: Sequence[str]) -> tuple[str, ...]:

@@ -95,6 +95,15 @@ def test_every_combination_of_settings_epsilons_and_seeds_is_a_cell() -> None:
     assert by_epsilon["1/50"] > by_epsilon["1/10"]
 
 
+def test_samples_are_drawn_anew_under_every_sample_seed() -> None:
+    words = ("--attack", "fgsm-linf", "--sample-seed", "5", "--sample-seed", "6", "--source", "self", "--json")
+    code, out, _ = sweep("Hyperplane", words=words)
+    found = json.loads(out)
+    assert code == 0
+    assert [cell["column"] for cell in found] == ["fgsm-linf sample_seed=5", "fgsm-linf sample_seed=6"]
+    assert [cell["sample_seed"] for cell in found] == [5, 6]
+
+
 def test_many_columns_of_one_defense_are_written_down_the_page() -> None:
     budgets = [word for epsilon in ("0.01", "0.02", "0.05", "0.1", "0.2") for word in ("--epsilon", epsilon)]
     code, out, _ = sweep("Hyperplane", words=("--attack", "fgsm-linf", *budgets))
