@@ -35,13 +35,15 @@ VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "cannot be told", "no
 
 @dataclass(frozen=True)
 class Measured:
-    """A cell of a study: what was measured (None: nothing, or not of every sample), what the paper prints, and the
-    result of the strongest attack adapted to the same defense in the same norm that the store holds."""
+    """A cell of a study: what was measured (None: nothing, or not of every sample), what the paper prints, the result
+    of the strongest attack adapted to the same defense at the same budget that the store holds, and a `refused` result,
+    whose images were outside the threat model."""
 
     cell: Cell
     result: Result | None
     published: tuple[PublishedFigure, ...]
     adaptive: Result | None = None
+    refused: Result | None = None
 
     @property
     def difference(self) -> float | None:
@@ -119,6 +121,7 @@ class Reproduction:
                     "covers": found.covers,
                     "measured": None if found.result is None else found.result.document(),
                     "adaptive": None if found.adaptive is None else found.adaptive.document(),
+                    "refused": None if found.refused is None else found.refused.document(),
                 }
                 for found in self.measured.values()
             ],
@@ -135,7 +138,9 @@ def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reprodu
     for cell in study.cells():
         entry = counted.get(cell)
         beside = None if entry is None else adaptive.get(_key(entry.result.plan))
-        measured[cell] = Measured(cell, None if entry is None else entry.result, study.figures(cell), beside)
+        every = entries.get(cell)
+        refused = every.result if every is not None and every.result.invalid else None
+        measured[cell] = Measured(cell, None if entry is None else entry.result, study.figures(cell), beside, refused)
     judgements = [_judge(claim, counted) for claim in study.claims]
     told = [judgement for judgement in judgements if judgement.verdict != "not measured"]
     adjusted = iter(holm([judgement.p for judgement in told]))

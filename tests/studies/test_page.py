@@ -12,11 +12,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.domain.errors import BenchError
-from bench.protocols.studies import Claim, PublishedFigure
+from bench.protocols.studies import Claim, Discrepancy, PublishedFigure
 from bench.report.reproduction import Reproduction, reproduce
 from bench.report.study_page import compose, render
 from bench.store.store import Store
-from tests.studies.test_reproduction import FIRST, SECOND, filled, share, study
+from tests.report.made import add, make_plan
+from tests.studies.test_reproduction import FIRST, SECOND, N, filled, share, study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 EVIL = '<script>document.title = "caught"</script>"\'&{{ 7 * 7 }}'
@@ -51,6 +52,18 @@ def test_the_page_says_what_holds_what_does_not_and_what_cannot_be_told(store: S
         assert sentence in page
     assert "<script" not in page
     assert "{{ 7 * 7 }}" in page
+
+
+def test_a_refused_figure_is_struck_out_and_text_and_code_stand_side_by_side(store: Store) -> None:
+    plans = filled(store, {FIRST: share(100)})
+    bent = make_plan("jem", "pgd-linf", samples=N, shard_size=N)
+    add(store, bent, [True] * N, share(60), invalid="outside the budget", distances=[0.5] * N)
+    found = replace(study(), discrepancies=(Discrepancy("Loss", "squared", "absolute", EVIL),))
+    page = compose(reproduce(found, {**plans, SECOND: bent}, store), "bench reproduce mine")
+    assert "<s><b>30.0</b></s>" in page
+    assert "images up to 10.0 times the budget away" in page
+    assert "<td>squared</td><td>absolute</td>" in page
+    assert "<script" not in page
 
 
 def test_equal_stores_give_equal_pages_and_a_full_disk_is_one_sentence(store: Store, tmp_path: Path) -> None:

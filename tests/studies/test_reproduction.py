@@ -122,6 +122,10 @@ def test_what_is_missing_or_invalid_was_not_measured(store: Store) -> None:
     add(store, broken, [True] * N, share(60), invalid="outside the budget")
     found = reproduce(study(Claim("", FIRST, "above", SECOND)), {**plans, SECOND: broken}, store)
     assert found.measured[SECOND].result is None
+    refused = found.measured[SECOND].refused
+    assert refused is not None
+    assert refused.invalid == ("outside the budget",)
+    assert found.measured[FIRST].refused is None
     assert found.judgements[0].verdict == "not measured"
 
 

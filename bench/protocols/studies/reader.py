@@ -17,6 +17,7 @@ from bench.protocols.studies.study import (
     Adversarial,
     Cell,
     Claim,
+    Discrepancy,
     PublishedFigure,
     Relation,
     Study,
@@ -28,7 +29,7 @@ from bench.protocols.studies.study import (
 )
 
 KEYS = ("name", "version", "title", "description", "protocol", "datasets", "scales")
-PARTS = ("train", "row", "column", "table", "published", "claim")
+PARTS = ("train", "row", "column", "table", "published", "claim", "discrepancy")
 FULL = "full"
 SCALE_KEYS = ("samples",)
 
@@ -87,6 +88,7 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
         tables=tuple(each for each in tables if each.rows and each.columns),
         published=tuple(found for each in parts["published"] for found in _published(each, row_names, column_names)),
         claims=tuple(each for each in claims if each is not None),
+        discrepancies=tuple(map(_discrepancy, parts["discrepancy"])),
     )
 
 
@@ -218,6 +220,12 @@ def _claim(table: Fields, rows: Names, columns: Names) -> Claim | None:
         return None
     margin = _share(table.values.get("margin", 0), table)
     return Claim(table.text("text"), cell, cast(Relation, relation), against, margin)
+
+
+def _discrepancy(table: Fields) -> Discrepancy:
+    keys = ("what", "paper", "code", "here")
+    table.check(keys, keys)
+    return Discrepancy(*map(table.text, keys))
 
 
 def _cell(table: Fields, key: str, rows: Names, columns: Names) -> Cell | None:

@@ -102,6 +102,16 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Discrepancy:
+    """Where the paper's text and its released code say different things, and what bench does."""
+
+    what: str
+    paper: str
+    code: str
+    here: str
+
+
+@dataclass(frozen=True)
 class StudyHeading:
     """What a study says of itself, whatever the data set: where it can be reproduced, and at which scales."""
 
@@ -131,6 +141,7 @@ class Study:
     tables: tuple[StudyTable, ...]
     published: tuple[PublishedFigure, ...]
     claims: tuple[Claim, ...]
+    discrepancies: tuple[Discrepancy, ...] = ()
 
     def row(self, name: str) -> StudyRow:
         """The row of a name."""
