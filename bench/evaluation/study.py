@@ -24,6 +24,8 @@ def ordered(study: Study) -> list[Cell]:
 def _request(study: Study, cell: Cell, weights: Mapping[str, Path], data_dir: Path | None) -> Request:
     row, column = study.row(cell[0]), study.column(cell[1])
     trained = weights.get(row.training(column.name) or "")
+    if trained is not None and row.step is not None:
+        trained = trained.with_name(f"step-{row.step:06d}.safetensors")
     return Request(
         defense=row.defense,
         attack=column.attack,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.report import formats, markup
 from bench.report.comparison import likelihood, signed
 from bench.report.files import replacing
 from bench.report.reproduction import VERDICTS, Judgement, Measured, Reproduction
 from bench.stats import Interval
+
+if TYPE_CHECKING:
+    from bench.protocols.studies import StudySeries
 
 RELATIONS = {"above": "above", "below": "below", "equal": "equal to"}
 
@@ -24,6 +29,18 @@ class Section:
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: tuple[tuple[Measured, ...], ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A series as the page draws it: of each column the measured steps, as places from 0 to 100 of the axis, with what
+    was measured there."""
+
+    anchor: str
+    title: str
+    ticks: tuple[tuple[int, float], ...]
+    low: float
+    lines: tuple[tuple[str, tuple[tuple[float, int, Measured], ...]], ...]
 
 
 def render(reproduction: Reproduction, output: Path, command: str) -> Path:
@@ -53,11 +70,13 @@ def compose(reproduction: Reproduction, command: str) -> str:
         Section(f"table-{number}", table.title, table.rows, table.columns, reproduction.table(table))
         for number, table in enumerate(study.tables, 1)
     )
+    charts = tuple(_chart(reproduction, series, number) for number, series in enumerate(study.series, 1))
     results = [found.result for found in reproduction.measured.values() if found.result is not None]
     counts = Counter(judgement.verdict for judgement in reproduction.judgements)
     return environment.get_template("study.html.j2").render(
         study=study,
         sections=sections,
+        charts=charts,
         judgements=reproduction.judgements,
         verdicts=[(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]],
         unconfirmed=[each for each in reproduction.judgements if each.verdict != "holds"],
@@ -68,6 +87,21 @@ def compose(reproduction: Reproduction, command: str) -> str:
         style=style,
         style_hash=markup.policy_hash(style),
     )
+
+
+def _chart(reproduction: Reproduction, series: StudySeries, number: int) -> Chart:
+    """The steps stand at equal distances, for they are chosen and not spread; the axis begins at a whole ten."""
+    ticks = {step: 100 * place / max(1, len(series.steps) - 1) for place, step in enumerate(series.steps)}
+    lines = []
+    for column in series.columns:
+        cells = [
+            (ticks[step], step, reproduction.measured[row, column])
+            for step, row in zip(series.steps, series.rows, strict=True)
+        ]
+        lines.append((column, tuple(cell for cell in cells if cell[2].result is not None)))
+    lows = [found.result.interval.low for _, line in lines for _, _, found in line if found.result is not None]
+    low = math.floor(10 * min(lows, default=0.0)) / 10
+    return Chart(f"series-{number}", series.title, tuple(ticks.items()), min(low, 0.9), tuple(lines))
 
 
 def _ends(interval: Interval) -> str:

@@ -20,8 +20,8 @@ from defenses.parts.training import Course, at_least_one, finish, fit, shuffled
 class TruthRecipe:
     """Hyperparameters of Truth Maximization; `evaluated` is the step whose weights the defense takes.
 
-    Checkpoints are kept every `early_every` steps up to `early`, then every `late_every`, and at the end. Batches come
-    from a random `share` of the training images; only those that some step sees are attacked.
+    Checkpoints are kept of step 0, every `early_every` steps up to `early`, then every `late_every`, and at the end.
+    Batches come from a random `share` of the training images; only those that some step sees are attacked.
     """
 
     steps: int
@@ -91,6 +91,7 @@ def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> 
         if recipe.keeps(step):
             lora.store(denoiser.network, recipe.rank, recipe.alpha, run.folder / f"step-{step:06d}.safetensors")
 
+    keep(0)  # as it begins, which changes nothing yet
     learned = fit(run, name, trainable, optimizer, course, loss, recipe, keep)
     weights = run.folder / f"{name}.safetensors"
     weights.write_bytes((run.folder / f"step-{recipe.evaluated:06d}.safetensors").read_bytes())

@@ -94,6 +94,7 @@ def test_a_tiny_stable_diffusion_learns_its_adversarial_images_and_every_checkpo
     )
     trained = defense.train(run(colours(8), tmp_path / "run"), recipe)
     assert sorted(file.name for file in (tmp_path / "run").glob("step-*")) == [
+        "step-000000.safetensors",
         "step-000020.safetensors",
         "step-000040.safetensors",
     ]
@@ -112,7 +113,7 @@ def test_a_tiny_stable_diffusion_learns_its_adversarial_images_and_every_checkpo
     with torch.no_grad():
         before = plain(images, rng())
     assert float(logits["forty"].mean()) > float(logits["twenty"].mean()) > float(before.mean())
-    with pytest.raises(WeightsError, match="keeps no checkpoint of step 30; it keeps 20, 40"):
+    with pytest.raises(WeightsError, match="keeps no checkpoint of step 30; it keeps 0, 20, 40"):
         replace(defense, weights=str(tmp_path / "run"), step=30).files(COLOURS)
     with pytest.raises(UsageError, match="lies beyond its 40 steps"):
         replace(recipe, evaluated=50)

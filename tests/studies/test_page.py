@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.domain.errors import BenchError
-from bench.protocols.studies import Claim, Discrepancy, PublishedFigure
+from bench.protocols.studies import Claim, Discrepancy, PublishedFigure, StudySeries
 from bench.report.reproduction import Reproduction, reproduce
 from bench.report.study_page import compose, render
 from bench.store.store import Store
@@ -64,6 +64,15 @@ def test_a_refused_figure_is_struck_out_and_text_and_code_stand_side_by_side(sto
     assert "images up to 10.0 times the budget away" in page
     assert "<td>squared</td><td>absolute</td>" in page
     assert "<script" not in page
+
+
+def test_a_series_is_drawn_and_can_be_read_by_ear(store: Store) -> None:
+    plans = filled(store, {FIRST: share(100), SECOND: share(60)})
+    drawn = StudySeries("Figure 1", "first", (0, 100), ("first", "second"), ("PGD", "clean"))
+    page = compose(reproduce(replace(study(), series=(drawn,)), plans, store), "c")
+    assert 'aria-label="PGD: step 0 50.0 %, step 100 30.0 %"' in page
+    assert page.count("<circle") == 2
+    assert 'aria-label="clean: "' in page
 
 
 def test_equal_stores_give_equal_pages_and_a_full_disk_is_one_sentence(store: Store, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.domain.errors import UsageError
+from bench.evaluation.study import requests
 from bench.protocols.studies import Adversarial, builtin_studies, find_study, heading, read
 from bench.registry import attacks, datasets, defenses
 from tests.studies.written import TEXT, written
@@ -41,6 +42,45 @@ def test_other_data_sets_and_scales_change_values_and_leave_parts_out(tmp_path: 
     quick = read(written(tmp_path), HALVES, "quick")
     assert quick.samples == 16
     assert quick.column("PGD").params == {"steps": 2}
+
+
+SERIES = (
+    TEXT
+    + """
+[[series]]
+title = "Figure 1"
+row = "plain"
+steps = [0, 100]
+columns = ["PGD"]
+on."tests.plugins:Halves" = { skip = true }
+"""
+)
+
+
+def test_a_series_makes_a_row_a_step(tmp_path: Path) -> None:
+    found = read(written(tmp_path, SERIES), "digits")
+    assert [row.name for row in found.rows] == ["plain", "plain, step 0", "plain, step 100"]
+    assert [row.step for row in found.rows] == [None, 0, 100]
+    assert ("plain, step 100", "PGD") in found.cells()
+    weights = {"better": tmp_path / "resnet.safetensors"}
+    settings = {row: request.defense_settings["weights"] for row, _, request in requests(found, weights)}
+    assert settings["plain, step 100"] == str(tmp_path / "step-000100.safetensors")
+    assert settings["plain"] == str(tmp_path / "resnet.safetensors")
+    assert read(written(tmp_path, SERIES), HALVES).series == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("steps = [0, 100]", "steps = [0, -1]", "series 1: steps must be a list of whole numbers from 0"),
+        ('weights = "better"', 'weights = { FGSM = "better" }', "needs weights of a training under every column"),
+        ('row = "plain"\nsteps', 'row = "plane"\nsteps', "series 1 names a row that is not there: 'plane'"),
+    ],
+)
+def test_a_series_that_cannot_be_is_one_sentence(old: str, new: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(written(tmp_path, SERIES.replace(old, new, 1)), "digits")
+    assert sentence in str(caught.value)
 
 
 @pytest.mark.parametrize(

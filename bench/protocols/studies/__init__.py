@@ -11,6 +11,7 @@ from bench.protocols.studies.study import (
     StudyColumn,
     StudyHeading,
     StudyRow,
+    StudySeries,
     StudyTable,
     StudyTraining,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "StudyColumn",
     "StudyHeading",
     "StudyRow",
+    "StudySeries",
     "StudyTable",
     "StudyTraining",
     "builtin_studies",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -24,12 +24,13 @@ from bench.protocols.studies.study import (
     StudyColumn,
     StudyHeading,
     StudyRow,
+    StudySeries,
     StudyTable,
     StudyTraining,
 )
 
 KEYS = ("name", "version", "title", "description", "protocol", "datasets", "scales")
-PARTS = ("train", "row", "column", "table", "published", "claim", "discrepancy")
+PARTS = ("train", "row", "column", "table", "published", "claim", "discrepancy", "series")
 FULL = "full"
 SCALE_KEYS = ("samples",)
 
@@ -71,6 +72,7 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
     column_names = Names("column", (CLEAN, *_called(every["column"])), tuple(column.name for column in columns))
     rows = tuple(_row(each, column_names, [training.name for training in trainings]) for each in parts["row"])
     row_names = Names("row", _called(every["row"]), tuple(row.name for row in rows))
+    series = [_series(each, rows, row_names, column_names) for each in parts["series"]]
     tables = [_table(each, row_names, column_names) for each in parts["table"]]
     claims = [_claim(each, row_names, column_names) for each in parts["claim"]]
     return Study(
@@ -83,12 +85,13 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
         protocol=find_protocol(table.text("protocol")),
         samples=_sizes(table).get(scale),
         trainings=trainings,
-        rows=rows,
+        rows=(*rows, *(row for _, made in series for row in made)),
         columns=columns,
         tables=tuple(each for each in tables if each.rows and each.columns),
         published=tuple(found for each in parts["published"] for found in _published(each, row_names, column_names)),
         claims=tuple(each for each in claims if each is not None),
         discrepancies=tuple(map(_discrepancy, parts["discrepancy"])),
+        series=tuple(each for each, made in series if made and each.columns),
     )
 
 
@@ -193,6 +196,23 @@ def _table(table: Fields, rows: Names, columns: Names) -> StudyTable:
     table.check(("title", "rows", "columns"), ("title", "rows", "columns"))
     chosen = rows.those(_names(table, "rows"), table), columns.those(_names(table, "columns"), table)
     return StudyTable(table.text("title"), *chosen)
+
+
+def _series(
+    table: Fields, rows: tuple[StudyRow, ...], row_names: Names, columns: Names
+) -> tuple[StudySeries, tuple[StudyRow, ...]]:
+    """A series and the rows that it makes; none where its row is not there on this data set and scale."""
+    table.check(("title", "row", "steps", "columns"), ("title", "row", "steps", "columns"))
+    steps = table.values["steps"]
+    if not isinstance(steps, list) or not steps or not all(type(step) is int and step >= 0 for step in steps):
+        raise UsageError(f"{table.where}: steps must be a list of whole numbers from 0; found {steps!r}.")
+    name, chosen = table.text("row"), columns.those(_names(table, "columns"), table)
+    there = [row for row in rows if row.name in row_names.those([name], table)]
+    for row in there:
+        if not all(row.training(column) for column in chosen):
+            raise UsageError(f"{table.where}: the row {name!r} needs weights of a training under every column.")
+    made = tuple(replace(row, name=f"{name}, step {step}", step=step) for row in there for step in steps)
+    return StudySeries(table.text("title"), name, tuple(steps), tuple(row.name for row in made), chosen), made
 
 
 def _published(table: Fields, rows: Names, columns: Names) -> list[PublishedFigure]:

@@ -41,12 +41,13 @@ class StudyTraining:
 @dataclass(frozen=True)
 class StudyRow:
     """A defense of the paper. `weights` names the training whose weights it has, by column; under `*` for all others;
-    where none is named it has its own."""
+    where none is named it has its own. With a `step` they are those after so many steps of the training."""
 
     name: str
     defense: str
     params: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
+    step: int | None = None
 
     def training(self, column: str) -> str | None:
         """The training whose weights meet a column."""
@@ -77,6 +78,17 @@ class StudyTable:
         for column in self.columns:
             for row in self.rows:
                 yield row, column
+
+
+@dataclass(frozen=True)
+class StudySeries:
+    """A row against its training's steps, under some columns: one row a step, which the series makes."""
+
+    title: str
+    row: str
+    steps: tuple[int, ...]
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -142,6 +154,7 @@ class Study:
     published: tuple[PublishedFigure, ...]
     claims: tuple[Claim, ...]
     discrepancies: tuple[Discrepancy, ...] = ()
+    series: tuple[StudySeries, ...] = ()
 
     def row(self, name: str) -> StudyRow:
         """The row of a name."""
@@ -152,8 +165,13 @@ class Study:
         return next(column for column in self.columns if column.name == name)
 
     def cells(self) -> tuple[Cell, ...]:
-        """Every cell of any table, each once."""
-        return tuple(dict.fromkeys(cell for table in self.tables for cell in table.cells()))
+        """Every cell of any table or series, each once."""
+        tables = [cell for table in self.tables for cell in table.cells()]
+        return tuple(
+            dict.fromkeys(
+                [*tables, *((row, column) for each in self.series for column in each.columns for row in each.rows)]
+            )
+        )
 
     def figures(self, cell: Cell) -> tuple[PublishedFigure, ...]:
         """What the paper prints for a cell; several where it contradicts itself."""
