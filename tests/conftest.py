@@ -11,6 +11,7 @@ import pytest
 from bench.evaluation.planning import Request
 from bench.protocols import find_protocol
 from bench.store.store import Store
+from tests import warm
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -20,6 +21,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("LINES", None)
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if hasattr(config, "workerinput"):
+        warm.serve()  # while this process collects its tests
 
 
 @pytest.hookimpl(optionalhook=True)
