@@ -6,8 +6,11 @@ from importlib.util import find_spec
 
 from bench.executors import worker
 
-IMPORTED = ("pytest", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "alembic.command", "psycopg")
-"""What processes that open a store import, beside what a worker does; nothing that reads the environment at import."""
+IMPORTED = (
+    *("pytest", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "alembic.command", "psycopg"),
+    *("scipy.optimize", "torch.fx.experimental.symbolic_shapes", "torch._dynamo"),
+)
+"""What processes that open a store, and diffusers in a worker, import; nothing that reads the environment at import."""
 
 
 def serve() -> None:

@@ -14,7 +14,7 @@ from tests.evaluation.observers import Memory
 from tests.executors.test_contract import EXECUTORS
 from tests.test_contracts import BRIEF
 
-DEFENSES = ("resnet", "smoothing", "vit")
+DEFENSES = ("resnet", "smoothing", "wide-resnet")
 ATTACKS = ("fgsm-linf", "probe-linf", "square-linf")
 
 
