@@ -15,8 +15,8 @@ from tests import warm
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No terminal's width holds for a test; no host is asked again and again where none need be; and one thread a process
-    where several share the cores, for torch's own would fight over them."""
+    """No terminal's width holds for a test; no host is asked again and again where none need be; and one thread a
+    process where several share the cores, for torch's own would fight over them."""
     os.environ.pop("COLUMNS", None)
     os.environ.pop("LINES", None)
     if "not network" in config.getoption("markexpr", ""):

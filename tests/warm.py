@@ -8,7 +8,7 @@ from bench.executors import worker
 
 IMPORTED = (
     *("pytest", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "alembic.command", "psycopg"),
-    *("scipy.optimize", "torch.fx.experimental.symbolic_shapes", "torch._dynamo"),
+    *("scipy.optimize", "torch.fx.experimental.symbolic_shapes", "torch._dynamo", "torch.utils.flop_counter"),
 )
 """What processes that open a store, and diffusers in a worker, import; nothing that reads the environment at import."""
 
