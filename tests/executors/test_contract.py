@@ -27,7 +27,7 @@ EXECUTORS = ["here", "processes", pytest.param("ray", marks=[ray, pytest.mark.fi
 PATIENCE = 120.0
 
 
-@pytest.fixture(params=EXECUTORS, scope="module")
+@pytest.fixture(params=EXECUTORS)
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     found = find_executor(request.param, lambda: "cpu", 1)
     yield found
