@@ -11,15 +11,20 @@ import pytest
 from bench.evaluation.planning import Request
 from bench.protocols import find_protocol
 from bench.store.store import Store
+from tests import warm
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """No terminal's width holds for a test, and one thread a process where several share the cores: torch's own threads
-    would fight over them."""
+    """No terminal's width holds for a test; no host is asked again and again where none need be; and one thread a
+    process where several share the cores, for torch's own would fight over them."""
     os.environ.pop("COLUMNS", None)
     os.environ.pop("LINES", None)
+    if "not network" in config.getoption("markexpr", ""):
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if hasattr(config, "workerinput"):
+        warm.serve()  # while this process collects its tests
 
 
 @pytest.hookimpl(optionalhook=True)

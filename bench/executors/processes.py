@@ -8,7 +8,7 @@ from typing import cast
 
 from bench.executors.contract import Report, Role, Seat
 from bench.executors.devices import Place, places_of
-from bench.executors.worker import Worker, end
+from bench.executors.worker import Worker, end, make_ready
 
 LISTEN_SECONDS = 30.0
 """How often at least it is looked whether a process that has not begun is late."""
@@ -28,6 +28,7 @@ class Processes:
     def places(self, jobs: int) -> Mapping[str, int]:
         """The machine's devices, decided once."""
         if not self._places:
+            make_ready()  # the device may be asked of torch, which takes as long to read here as there
             self._places = places_of(self._device(), self._wanted, jobs)
         return {name: place.at_once for name, place in self._places.items()}
 

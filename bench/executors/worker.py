@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from multiprocessing import forkserver
 from typing import Any
 
 from bench.domain.errors import PluginError
@@ -21,16 +22,27 @@ from bench.executors.contract import TRIES, Report, Role
 from bench.executors.life import live
 from bench.executors.wire import unpack
 
-_PRELOADED = ("torch", "bench.evaluation.crafting", "bench.evaluation.judging")
+_PRELOADED = (
+    "torch",
+    "numpy.random",
+    "bench.executors.life",
+    "bench.evaluation.crafting",
+    "bench.evaluation.judging",
+    "bench.evaluation.trying",
+    "bench.evaluation.planning",
+    "bench.evaluation.reading",
+)
 _HIDDEN = ("BENCH_", "RAY_")
 """How the names of what is nothing that a plugin need know begin in the environment."""
 _LIGHT = ("plan", "read")
-"""Roles that need no torch, and start sooner without it."""
+"""Roles that need no torch, and start sooner without it where no server holds it yet."""
 ENDED = "A worker process ended without a word"
 START_SECONDS = 300.0
 """After so long a process that has not said a word yet is given up."""
 END_SECONDS = 5.0
 """How long an ended process is waited for."""
+_is_ready = False
+"""Whether the server that processes are forked off was started."""
 
 
 class Worker:
@@ -177,10 +189,18 @@ def _outcome(worker: Worker, job: Any) -> Report:
     return report
 
 
+def make_ready(more: Iterable[str] = ()) -> None:
+    """Have torch, and `more` modules, read for the processes that will need it, while this one goes on."""
+    global _is_ready
+    if sys.platform == "linux":
+        multiprocessing.get_context("forkserver").set_forkserver_preload([*_PRELOADED, *more])
+        forkserver.ensure_running()
+        _is_ready = True
+
+
 def _context(role: Role) -> Any:
     """How processes start: torch is read once and shared where the system can fork off a clean server."""
-    if role in _LIGHT or sys.platform != "linux":
+    if sys.platform != "linux" or (role in _LIGHT and not _is_ready):
         return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_PRELOADED))
-    return context
+    make_ready()
+    return multiprocessing.get_context("forkserver")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from functools import cache
 from importlib.metadata import Distribution, distributions
@@ -12,6 +13,8 @@ OURS = ("bench", "defenses", "attacks")
 """The packages of bench's own distribution; their plugins raise their revision by hand."""
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = ("site-packages", "dist-packages")
+_TOP = re.compile(r"^(?!\.\.)[^./,\n]+", re.MULTILINE)
+"""What each path of a RECORD begins with; large distributions list ten thousand."""
 
 
 def is_ours(file: Path) -> bool:
@@ -68,8 +71,7 @@ def _names(found: Distribution) -> set[str]:
     listed = found.read_text("top_level.txt")
     if listed is not None:
         return set(listed.split())
-    paths = [line.partition(",")[0] for line in (found.read_text("RECORD") or "").splitlines()]
-    return {_first(path.partition("/")[0]) for path in paths if not path.startswith("..")}
+    return set(_TOP.findall(found.read_text("RECORD") or ""))
 
 
 def _records(found: Distribution, inside: str) -> bool:

@@ -20,10 +20,10 @@ LASTING = ["--attack", "tests.evaluation.lasting:Lasting"]
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trials of a second instead of many."""
+    """Trials of half a second instead of many."""
     Path("small.toml").write_text(PROTOCOL)
-    monkeypatch.setattr(measuring, "PACING", 1.0)
-    monkeypatch.setattr(measuring, "TRYING", 1.0)
+    monkeypatch.setattr(measuring, "PACING", 0.5)
+    monkeypatch.setattr(measuring, "TRYING", 0.5)
 
 
 def priced(*words: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,11 +183,13 @@ def _wait_for_shards(count: int) -> None:
 def test_a_run_that_is_stopped_keeps_its_shards_and_goes_on_to_the_same_outcomes(
     sent: signal.Signals, code: int, workers: str
 ) -> None:
-    words = [*WHITE_BOX, "--workers", workers, "--attack", "tests.plugins:Still", "-A", "seconds=0.7"]
+    words = [*WHITE_BOX, "--workers", workers, "--attack", "tests.cli.held:Held"]
+    Path("held").mkdir()
     running = _start(*words)
     _wait_for_shards(2)
     running.send_signal(sent)
     _, err = running.communicate(timeout=60)
+    shutil.rmtree("held")
     assert running.returncode == code
     if sent is signal.SIGINT:
         assert "goes on from there" in err

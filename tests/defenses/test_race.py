@@ -73,7 +73,7 @@ def test_the_leader_of_the_whole_grid_leaves_no_more_often_than_the_risk_says() 
 
 @pytest.mark.parametrize(("defense", "share"), [(DiffusionClassifier(), 0.25), (TMDC(), 0.25), (RDC(), 0.9)])
 def test_a_race_gives_the_whole_grids_verdicts_on_digits_at_a_share_of_its_cost(defense: Any, share: float) -> None:
-    shown = Digits().load("test", None).read(range(96)).images
+    shown = Digits().load("test", None).read(range(48)).images
     verdicts, rows = [], []
     for search in ("race", "full"):
         model = replace(defense, search=search).load(TASK, "cpu")

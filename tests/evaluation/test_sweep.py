@@ -14,7 +14,7 @@ from tests.evaluation.observers import Memory
 from tests.executors.test_contract import EXECUTORS
 from tests.test_contracts import BRIEF
 
-DEFENSES = ("resnet", "smoothing", "vit")
+DEFENSES = ("resnet", "smoothing", "wide-resnet")
 ATTACKS = ("fgsm-linf", "probe-linf", "square-linf")
 
 
@@ -40,13 +40,13 @@ def swept(folder: Path, name: str, workers: int, executor: str = "processes") ->
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The sweep by one worker."""
-    return swept(tmp_path_factory.mktemp("alone"), "alone", 1)
+    """The sweep by one worker; by 'here', which is one process of 'processes'."""
+    return swept(tmp_path_factory.mktemp("alone"), "alone", 1, "here")
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", EXECUTORS[1:])
 def test_a_sweep_is_equal_row_for_row_and_hash_for_hash_whoever_runs_it(
     alone: dict[str, Any], tmp_path: Path, executor: str
 ) -> None:
     assert len(alone) == len(DEFENSES) * (len(ATTACKS) + 1)
-    assert swept(tmp_path, executor, 1 if executor == "here" else 2, executor) == alone
+    assert swept(tmp_path, executor, 2, executor) == alone

@@ -13,16 +13,16 @@ from typing import Any
 
 from bench.store.store import Store
 from bench.store.upgrade import upgrade
+from tests import warm
 from tests.store.test_store import plan_of, result_of
 
 SECONDS = 120
 CONTEXT = multiprocessing.get_context("forkserver")
-# What all of them import is imported once.
-CONTEXT.set_forkserver_preload([__name__, "alembic.command", "sqlalchemy.dialects.postgresql", "psycopg"])
 
 
 def crowd(work: Callable[..., Any], each: Sequence[tuple[Any, ...]]) -> list[Any]:
     """What `work` returned for each of these arguments, in a process of its own, all starting at once."""
+    warm.serve()
     barrier = CONTEXT.Barrier(len(each))
     ends, processes = [], []
     for arguments in each:

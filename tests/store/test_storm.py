@@ -49,11 +49,11 @@ class Storm:
         self.copies: list[subprocess.Popen[bytes]] = []
         (folder / "storm.toml").write_text(PROTOCOL)
 
-    def start(self, location: str | None = None) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
         """One copy of the sweep; what it says goes into a file."""
         program = [sys.executable, "-c", "from bench.cli import main; main()", "sweep", "storm.toml"]
         chosen = [word for name in DEFENSES for word in ("--defense", f"tests.plugins:{name}")]
-        where = ["--dataset", "tests.plugins:Halves", "--db", location or self.location, "--artifacts", "images"]
+        where = ["--dataset", "tests.plugins:Halves", "--db", self.location, "--artifacts", "images"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "STORM": self.mark}
         with (self.folder / "said").open("ab") as said:
             return subprocess.Popen(
@@ -111,17 +111,22 @@ def same(found: Store, expected: Store) -> None:
     assert (found.conflicts(), found.claims.held()) == ((), ())
 
 
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """What one copy leaves that is left alone."""
+    folder = tmp_path_factory.mktemp("calm")
+    assert Storm(folder, str(folder / "calm.db"), 0).start().wait(SECONDS) == 0
+    return Store(folder / "calm.db", artifacts=folder / "images")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes where Linux shows them")
 @pytest.mark.parametrize(
     ("rounds", "kills"), [(1, 5), pytest.param(10, 5, marks=pytest.mark.slow)], ids=["few", "many"]
 )
 def test_a_sweep_under_which_anything_is_killed_ends_as_one_that_was_left_alone(
-    rounds: int, kills: int, location: str, tmp_path: Path, request: pytest.FixtureRequest
+    rounds: int, kills: int, location: str, expected: Store, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     server = None if location.endswith(".db") else request.getfixturevalue("server")
-    calm = Storm(tmp_path, str(tmp_path / "calm.db"), 0)
-    assert calm.start().wait(SECONDS) == 0
-    expected = Store(tmp_path / "calm.db", artifacts=tmp_path / "images")
     for seed in range(1, rounds + 1):
         storm = Storm(tmp_path, location, seed)
         storm.rage(kills, server if rounds > 1 else None)
