@@ -137,7 +137,7 @@ def test_a_contest_whose_peer_is_not_installed_is_left_out(capsys: pytest.Captur
 
     from rich.console import Console
 
-    absent = replace(contest(answer(1), answer(1), ROBUST), packages=("not_there is not installed",))
+    absent = replace(contest(answer(1), answer(1), ROBUST), packages=("not_there",))
     assert missing(absent) == ("not_there is not installed",)
     assert peers.compete([absent], None, 1, Console()) == ([], [])
     assert "left out, not_there is not installed" in capsys.readouterr().out
