@@ -12,6 +12,7 @@ from bench.report.rows import read_entry
 from bench.stats import (
     CONFIDENCE,
     Interval,
+    Proportion,
     bootstrap_difference,
     holm,
     mcnemar,
@@ -37,10 +38,12 @@ VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "cannot be told", "no
 class Measured:
     """A cell of a study: what was measured (None: nothing, or not of every sample), what the paper prints, the result
     of the strongest attack adapted to the same defense at the same budget that the store holds, and a `refused` result,
-    whose images were outside the threat model."""
+    whose images were outside the threat model. `figure` is the column's measure: the accuracy under its attack, or the
+    share that is certified at its radius."""
 
     cell: Cell
     result: Result | None
+    figure: Proportion | None
     published: tuple[PublishedFigure, ...]
     adaptive: Result | None = None
     refused: Result | None = None
@@ -48,16 +51,16 @@ class Measured:
     @property
     def difference(self) -> float | None:
         """Measured minus published, as shares, where both are there."""
-        if self.result is None or not self.published:
+        if self.figure is None or not self.published:
             return None
-        return self.result.robust_accuracy - self.published[0].rate
+        return self.figure.rate - self.published[0].rate
 
     @property
     def covers(self) -> bool | None:
         """Whether the 95 % interval holds the published figure."""
-        if self.result is None or not self.published:
+        if self.figure is None or not self.published:
             return None
-        interval = self.result.interval
+        interval = self.figure.interval
         return interval.low <= self.published[0].rate <= interval.high
 
 
@@ -117,6 +120,10 @@ class Reproduction:
                     "row": found.cell[0],
                     "column": found.cell[1],
                     "published": [{"accuracy": each.rate, "place": each.place} for each in found.published],
+                    "figure": None if found.figure is None else found.figure.rate,
+                    "interval": None
+                    if found.figure is None
+                    else [found.figure.interval.low, found.figure.interval.high],
                     "difference": found.difference,
                     "covers": found.covers,
                     "measured": None if found.result is None else found.result.document(),
@@ -140,8 +147,12 @@ def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reprodu
         beside = None if entry is None else adaptive.get(_key(entry.result.plan))
         every = entries.get(cell)
         refused = every.result if every is not None and every.result.invalid else None
-        measured[cell] = Measured(cell, None if entry is None else entry.result, study.figures(cell), beside, refused)
-    judgements = [_judge(claim, counted) for claim in study.claims]
+        result, figure = None, None
+        if entry is not None:
+            result, shares = entry.result, _shares(study, cell, entry)
+            figure = Proportion(float(shares.sum()), len(shares))
+        measured[cell] = Measured(cell, result, figure, study.figures(cell), beside, refused)
+    judgements = [_judge(study, claim, counted) for claim in study.claims]
     told = [judgement for judgement in judgements if judgement.verdict != "not measured"]
     adjusted = iter(holm([judgement.p for judgement in told]))
     return Reproduction(
@@ -151,18 +162,27 @@ def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reprodu
     )
 
 
-def _judge(claim: Claim, entries: Mapping[Cell, Entry]) -> Judgement:
+def _judge(study: Study, claim: Claim, entries: Mapping[Cell, Entry]) -> Judgement:
     """A claim's test, undecided; 'not measured' where a cell is missing, or where two are not of the same samples."""
     first = entries.get(claim.cell)
-    if isinstance(claim.other, tuple):
-        second = entries.get(claim.other)
-        if first is None or second is None or not np.array_equal(first.outcomes.index, second.outcomes.index):
-            return Judgement(claim, "not measured")
-        return _tested(claim, first.outcomes.robust_rate, second.outcomes.robust_rate)
     if first is None:
         return Judgement(claim, "not measured")
-    shares = first.outcomes.robust_rate
-    return _tested(claim, shares, np.full(len(shares), claim.other))
+    shares = _shares(study, claim.cell, first)
+    if not isinstance(claim.other, tuple):
+        return _tested(claim, shares, np.full(len(shares), claim.other))
+    second = entries.get(claim.other)
+    if second is None or not np.array_equal(first.outcomes.index, second.outcomes.index):
+        return Judgement(claim, "not measured")
+    return _tested(claim, shares, _shares(study, claim.other, second))
+
+
+def _shares(study: Study, cell: Cell, entry: Entry) -> NDArray[np.float64]:
+    """Per sample (N,) the share of right draws, or whether it is certified at the column's radius."""
+    radius = study.column(cell[1]).radius
+    if radius is None:
+        return entry.outcomes.robust_rate
+    found = entry.outcomes.radius
+    return ((found > 0) & (found >= radius)).astype(np.float64)
 
 
 def _tested(claim: Claim, first: NDArray[np.float64], second: NDArray[np.float64]) -> Judgement:

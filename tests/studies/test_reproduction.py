@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan
 from bench.domain.threat import ThreatModel
 from bench.protocols import find_protocol
@@ -16,7 +17,7 @@ from bench.protocols.studies import Cell, Claim, PublishedFigure, Study, StudyCo
 from bench.report.reproduction import reproduce
 from bench.stats import samples_to_show
 from bench.store.store import Store
-from tests.report.made import add, make_plan
+from tests.report.made import add, honest, make_plan
 
 N = 200
 FIRST, SECOND = ("first", "PGD"), ("second", "PGD")
@@ -114,6 +115,27 @@ def test_printed_figures_and_adaptive_ones_stand_beside_what_was_measured(store:
     assert second.adaptive is None
     document = found.document()
     assert [cell["covers"] for cell in document["cells"]] == [True, False]
+
+
+def test_a_column_with_a_radius_counts_who_is_certified_there(store: Store) -> None:
+    plan = make_plan("smoothing", "certify-l2", source=None, knowledge="certified", samples=N, shard_size=N)
+    radii = [0.6 if place < 50 else 0.3 if place < 120 else 0.0 for place in range(N)]
+    outcomes = tuple(
+        Outcome(index, 1, (1,), (1,), 0.0, radius=radius) for index, radius in zip(plan.indices, radii, strict=True)
+    )
+    store.add(plan, ShardResult(0, outcomes, 0, 0, 1.0, 1, "c0" * 32, facts=honest(plan)))
+    columns = tuple(StudyColumn(f"at {radius}", "certify-l2", radius=radius) for radius in (0.0, 0.3, 0.5))
+    claim = Claim("", ("first", "at 0.5"), "below", ("first", "at 0.0"))
+    found = replace(
+        study(claim),
+        columns=columns,
+        tables=(StudyTable("Table 1", ("first",), tuple(column.name for column in columns)),),
+    )
+    made = reproduce(found, dict.fromkeys(found.cells(), plan), store)
+    figures = [cell.figure.rate for cell in made.measured.values() if cell.figure is not None]
+    assert figures == [0.6, 0.6, 0.25]
+    assert made.judgements[0].verdict == "holds"
+    assert made.judgements[0].difference == pytest.approx(-0.35)
 
 
 def test_what_is_missing_or_invalid_was_not_measured(store: Store) -> None:

@@ -187,9 +187,13 @@ def _row(table: Fields, columns: Names, trainings: list[str]) -> StudyRow:
 
 
 def _column(table: Fields) -> StudyColumn:
-    table.check(("name", "attack", "params", "epsilon", "source"), ("name", "attack"))
+    table.check(("name", "attack", "params", "epsilon", "source", "radius"), ("name", "attack"))
     source = table.text("source") if "source" in table else None
-    return StudyColumn(table.text("name"), table.text("attack"), table.settings(), table.epsilon(), source)
+    radius = table.values.get("radius")
+    if radius is not None and (isinstance(radius, bool) or not isinstance(radius, int | float) or radius < 0):
+        raise UsageError(f"{table.where}: a radius is a number of at least 0; found {radius!r}.")
+    made = StudyColumn(table.text("name"), table.text("attack"), table.settings(), table.epsilon(), source)
+    return made if radius is None else replace(made, radius=float(radius))
 
 
 def _table(table: Fields, rows: Names, columns: Names) -> StudyTable:

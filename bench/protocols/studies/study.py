@@ -56,13 +56,15 @@ class StudyRow:
 
 @dataclass(frozen=True)
 class StudyColumn:
-    """An attack of the paper; None for a budget or a source leaves it to the protocol."""
+    """An attack of the paper; None for a budget or a source leaves it to the protocol. With a `radius` its figures are
+    the share of samples whose label is certified at least so far, in pixels of [0, 1]."""
 
     name: str
     attack: str
     params: Mapping[str, Any] = field(default_factory=dict)
     epsilon: Fraction | None = None
     source: str | None = None
+    radius: float | None = None
 
 
 @dataclass(frozen=True)
