@@ -12,13 +12,7 @@ from bench.protocols.studies import Cell, Study
 def requests(study: Study, weights: Mapping[str, Path], data_dir: Path | None = None) -> list[tuple[str, str, Request]]:
     """Row, column and request of every cell, column by column; `weights` by training. A row whose training is not among
     them has its own weights."""
-    return [(row, column, _request(study, (row, column), weights, data_dir)) for row, column in ordered(study)]
-
-
-def ordered(study: Study) -> list[Cell]:
-    """Every cell, column by column, so that images are crafted when theirs begins."""
-    places = {column.name: place for place, column in enumerate(study.columns)}
-    return sorted(study.cells(), key=lambda cell: places[cell[1]])
+    return [(row, column, _request(study, (row, column), weights, data_dir)) for row, column in study.evaluated()]
 
 
 def _request(study: Study, cell: Cell, weights: Mapping[str, Path], data_dir: Path | None) -> Request:

@@ -144,13 +144,12 @@ def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reprodu
     measured = {}
     for cell in study.cells():
         entry = counted.get(cell)
+        shares = _shares(study, cell, counted)
         beside = None if entry is None else adaptive.get(_key(entry.result.plan))
         every = entries.get(cell)
         refused = every.result if every is not None and every.result.invalid else None
-        result, figure = None, None
-        if entry is not None:
-            result, shares = entry.result, _shares(study, cell, entry)
-            figure = Proportion(float(shares.sum()), len(shares))
+        figure = None if shares is None else Proportion(float(shares[1].sum()), len(shares[1]))
+        result = None if entry is None else entry.result
         measured[cell] = Measured(cell, result, figure, study.figures(cell), beside, refused)
     judgements = [_judge(study, claim, counted) for claim in study.claims]
     told = [judgement for judgement in judgements if judgement.verdict != "not measured"]
@@ -164,25 +163,36 @@ def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reprodu
 
 def _judge(study: Study, claim: Claim, entries: Mapping[Cell, Entry]) -> Judgement:
     """A claim's test, undecided; 'not measured' where a cell is missing, or where two are not of the same samples."""
-    first = entries.get(claim.cell)
+    first = _shares(study, claim.cell, entries)
     if first is None:
         return Judgement(claim, "not measured")
-    shares = _shares(study, claim.cell, first)
     if not isinstance(claim.other, tuple):
-        return _tested(claim, shares, np.full(len(shares), claim.other))
-    second = entries.get(claim.other)
-    if second is None or not np.array_equal(first.outcomes.index, second.outcomes.index):
+        return _tested(claim, first[1], np.full(len(first[1]), claim.other))
+    second = _shares(study, claim.other, entries)
+    if second is None or not np.array_equal(first[0], second[0]):
         return Judgement(claim, "not measured")
-    return _tested(claim, shares, _shares(study, claim.other, second))
+    return _tested(claim, first[1], second[1])
 
 
-def _shares(study: Study, cell: Cell, entry: Entry) -> NDArray[np.float64]:
-    """Per sample (N,) the share of right draws, or whether it is certified at the column's radius."""
-    radius = study.column(cell[1]).radius
-    if radius is None:
-        return entry.outcomes.robust_rate
-    found = entry.outcomes.radius
-    return ((found > 0) & (found >= radius)).astype(np.float64)
+def _shares(
+    study: Study, cell: Cell, entries: Mapping[Cell, Entry]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Samples, as indices of the data set, and of each the share of right draws, whether it is certified at the
+    column's radius, or the mean of what it has in other columns; None where something was not measured."""
+    column = study.column(cell[1])
+    if column.mean_of:
+        parts = [_shares(study, (cell[0], name), entries) for name in column.mean_of]
+        found = [part for part in parts if part is not None]
+        if len(found) < len(parts) or any(not np.array_equal(found[0][0], index) for index, _ in found):
+            return None
+        return found[0][0], np.mean([shares for _, shares in found], axis=0)
+    entry = entries.get(cell)
+    if entry is None:
+        return None
+    if column.radius is None:
+        return entry.outcomes.index, entry.outcomes.robust_rate
+    radius = entry.outcomes.radius
+    return entry.outcomes.index, ((radius > 0) & (radius >= column.radius)).astype(np.float64)
 
 
 def _tested(claim: Claim, first: NDArray[np.float64], second: NDArray[np.float64]) -> Judgement:

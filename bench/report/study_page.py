@@ -98,7 +98,7 @@ def _chart(reproduction: Reproduction, series: StudySeries, number: int) -> Char
             (ticks[step], step, reproduction.measured[row, column])
             for step, row in zip(series.steps, series.rows, strict=True)
         ]
-        lines.append((column, tuple(cell for cell in cells if cell[2].result is not None)))
+        lines.append((column, tuple(cell for cell in cells if cell[2].figure is not None)))
     lows = [found.figure.interval.low for _, line in lines for _, _, found in line if found.figure is not None]
     low = math.floor(10 * min(lows, default=0.0)) / 10
     return Chart(f"series-{number}", series.title, tuple(ticks.items()), min(low, 0.9), tuple(lines))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.protocols.studies import builtin_studies
 from tests.cli.command import bench
 from tests.studies.written import TEXT, written
 
@@ -98,5 +99,5 @@ def test_what_is_not_there_is_one_sentence(words: tuple[str, ...], sentence: str
 def test_studies_are_listed() -> None:
     code, text, _ = bench("list", "studies", "--json")
     assert code == 0
-    assert json.loads(text)[0]["name"] == "tmdc"
+    assert [study["name"] for study in json.loads(text)] == sorted(builtin_studies())
     assert bench("list", "studies")[0] == 0

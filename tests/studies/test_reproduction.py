@@ -138,6 +138,31 @@ def test_a_column_with_a_radius_counts_who_is_certified_there(store: Store) -> N
     assert made.judgements[0].difference == pytest.approx(-0.35)
 
 
+def test_a_mean_of_columns_is_each_samples_mean(store: Store) -> None:
+    plans = {}
+    for name, right in (("pgd-linf", 100), ("fgsm-linf", 160)):
+        plan = make_plan("tmdc", name, samples=N, shard_size=N)
+        add(store, plan, [True] * N, share(right))
+        plans["first", name] = plan
+    columns = (
+        StudyColumn("pgd-linf", "pgd-linf"),
+        StudyColumn("fgsm-linf", "fgsm-linf"),
+        StudyColumn("mean", "none", mean_of=("pgd-linf", "fgsm-linf")),
+    )
+    claim = Claim("", ("first", "mean"), "below", ("first", "fgsm-linf"))
+    found = replace(study(claim), columns=columns, tables=(StudyTable("Table 1", ("first",), ("mean",)),))
+    assert found.evaluated() == (("first", "pgd-linf"), ("first", "fgsm-linf"))
+    made = reproduce(found, plans, store)
+    figure = made.measured["first", "mean"].figure
+    assert figure is not None
+    assert figure.rate == pytest.approx(0.65)
+    assert made.judgements[0].verdict == "holds"
+    del plans["first", "pgd-linf"]
+    missing = reproduce(found, plans, store)
+    assert missing.measured["first", "mean"].figure is None
+    assert missing.judgements[0].verdict == "not measured"
+
+
 def test_what_is_missing_or_invalid_was_not_measured(store: Store) -> None:
     plans = filled(store, {FIRST: share(100)})
     broken = make_plan("jem", "pgd-linf", samples=N, shard_size=N)

@@ -68,7 +68,8 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
     every = {part: table.tables(part, part) for part in PARTS}
     parts = {part: [each for each in map(_on(dataset, scale), every[part]) if each] for part in PARTS}
     trainings = tuple(map(_training, parts["train"]))
-    columns = (StudyColumn(CLEAN, "none"), *map(_column, parts["column"]))
+    attacked = tuple(each.text("name") for each in parts["column"] if "mean_of" not in each and "name" in each)
+    columns = (StudyColumn(CLEAN, "none"), *(_column(each, attacked) for each in parts["column"]))
     column_names = Names("column", (CLEAN, *_called(every["column"])), tuple(column.name for column in columns))
     rows = tuple(_row(each, column_names, [training.name for training in trainings]) for each in parts["row"])
     row_names = Names("row", _called(every["row"]), tuple(row.name for row in rows))
@@ -186,7 +187,13 @@ def _row(table: Fields, columns: Names, trainings: list[str]) -> StudyRow:
     return StudyRow(table.text("name"), table.text("defense"), table.settings(), weights)
 
 
-def _column(table: Fields) -> StudyColumn:
+def _column(table: Fields, known: tuple[str, ...]) -> StudyColumn:
+    if "mean_of" in table:
+        table.check(("name", "mean_of"), ("name", "mean_of"))
+        names = _names(table, "mean_of")
+        for name in names:
+            _known(name, known, f"{table.where} is the mean of a column that is not there:")
+        return StudyColumn(table.text("name"), "none", mean_of=names)
     table.check(("name", "attack", "params", "epsilon", "source", "radius"), ("name", "attack"))
     source = table.text("source") if "source" in table else None
     radius = table.values.get("radius")

@@ -57,7 +57,8 @@ class StudyRow:
 @dataclass(frozen=True)
 class StudyColumn:
     """An attack of the paper; None for a budget or a source leaves it to the protocol. With a `radius` its figures are
-    the share of samples whose label is certified at least so far, in pixels of [0, 1]."""
+    the share of samples whose label is certified at least so far, in pixels of [0, 1]. With `mean_of` it is no attack,
+    but each sample's mean over other columns."""
 
     name: str
     attack: str
@@ -65,6 +66,7 @@ class StudyColumn:
     epsilon: Fraction | None = None
     source: str | None = None
     radius: float | None = None
+    mean_of: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,13 +169,18 @@ class Study:
         return next(column for column in self.columns if column.name == name)
 
     def cells(self) -> tuple[Cell, ...]:
-        """Every cell of any table or series, each once."""
+        """Every cell that is shown in a table or a series, or claimed of, each once."""
         tables = [cell for table in self.tables for cell in table.cells()]
-        return tuple(
-            dict.fromkeys(
-                [*tables, *((row, column) for each in self.series for column in each.columns for row in each.rows)]
-            )
-        )
+        series = [(row, column) for each in self.series for column in each.columns for row in each.rows]
+        claimed = [cell for claim in self.claims for cell in (claim.cell, claim.other) if isinstance(cell, tuple)]
+        return tuple(dict.fromkeys([*tables, *series, *claimed]))
+
+    def evaluated(self) -> tuple[Cell, ...]:
+        """Every cell that is a defense under an attack, each once, column by column, so that images are crafted when
+        theirs begins: those that are shown, and in place of means what they are the mean of."""
+        places = {column.name: place for place, column in enumerate(self.columns)}
+        found = [(row, each) for row, column in self.cells() for each in self.column(column).mean_of or (column,)]
+        return tuple(sorted(dict.fromkeys(found), key=lambda cell: places[cell[1]]))
 
     def figures(self, cell: Cell) -> tuple[PublishedFigure, ...]:
         """What the paper prints for a cell; several where it contradicts itself."""
