@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -57,9 +57,14 @@ def table(rows: Sequence[dict[str, object]]) -> Table:
 
 
 def compete(
-    contests: Sequence[Contest], samples: int | None, rounds: int, console: Console
+    contests: Sequence[Contest],
+    samples: int | None,
+    rounds: int,
+    console: Console,
+    keep: Callable[[Sequence[Result]], object] = lambda results: None,
 ) -> tuple[list[Result], list[str]]:
-    """The results of all contests whose peers are installed, and the names of those that failed: the others go on."""
+    """The results of all contests whose peers are installed, and the names of those that failed: the others go on.
+    `keep` is given the results so far after every contest."""
     results: list[Result] = []
     failed: list[str] = []
     for contest in contests:
@@ -69,6 +74,7 @@ def compete(
             continue
         try:
             results.append(run(contest, samples, rounds, lambda line: console.print(line, style="dim")))
+            keep(results)
         except Exception as error:  # whatever another's library raises
             console.print(f"{contest.name} failed: {type(error).__name__}: {error}", style="red", markup=False)
             failed.append(contest.name)
@@ -82,18 +88,21 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, help="at most so many samples a contest")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1, help="threads of both sides")
-    parser.add_argument("--output", type=Path, help="a JSON file to keep the results in")
+    parser.add_argument("--output", type=Path, help="a JSON file, written after every contest")
     parser.add_argument("--note", default="", help="what a reader of the file must know first")
     wanted = parser.parse_args(words)
     torch.set_num_threads(wanted.threads)
     os.environ["OMP_NUM_THREADS"] = str(wanted.threads)  # of the processes that some contests start
     console, facts = Console(width=max(Console().width, 150)), machine()
-    results, failed = compete(chosen(wanted.only), wanted.samples, wanted.rounds, console)
+
+    def keep(results: Sequence[Result]) -> None:
+        if wanted.output:
+            write(wanted.output, document(results, facts, wanted.note))
+
+    results, failed = compete(chosen(wanted.only), wanted.samples, wanted.rounds, console, keep)
     found = document(results, facts, wanted.note)
     console.print(table(found["contests"]))
     console.print(described(facts), style="dim")
-    if wanted.output:
-        write(wanted.output, found)
     return 0 if not failed and all(result.holds for result in results) else 1
 
 
