@@ -60,7 +60,7 @@ def test_the_whole_standard_version_equals_the_library_bit_for_bit() -> None:
 @pytest.mark.parametrize(("kind", "version"), [(AutoAttackL1, "standard"), *product(KINDS[:2], ("standard", "plus"))])
 def test_stopping_early_changes_no_verdict_and_spares_passes(kind: Any, version: str) -> None:
     module = network(channels=3)
-    batch = batch_for(module, 12, channels=3, wrong=2)
+    batch = batch_for(module, 6, channels=3, wrong=1)
     theirs = by_library(kind.norm, module, batch, brief, version)
     budget, early, late = threat(kind.norm, EPSILON[kind.norm]), victim(module), victim(module)
     ours = kind(version=version, early_stop=True, **BRIEF).perturb(early, batch, budget, generator())

@@ -57,12 +57,12 @@ def test_an_image_is_not_asked_about_twice(kind: type[Square]) -> None:
         threat(kind.norm, {"linf": "0.1", "l2": "0.3", "l1": "1"}[kind.norm]),
     )
     remembering, forgetful = victim(module), Victim(Forgotten(module), generator(1))
-    ours, plain = (kind(n_queries=1500).perturb(one, batch, budget, generator()) for one in (remembering, forgetful))
+    ours, plain = (kind(n_queries=500).perturb(one, batch, budget, generator()) for one in (remembering, forgetful))
     assert torch.equal(ours.images, plain.images)
     assert ours.broken_at is not None
     assert plain.broken_at is not None
     assert torch.equal(ours.broken_at, plain.broken_at)
-    share = {"linf": 0.2, "l2": 0.9, "l1": 0.99}[kind.norm]
+    share = {"linf": 0.4, "l2": 0.98, "l1": 0.999}[kind.norm]
     assert 0 < remembering.forwards < share * forgetful.forwards
 
 
