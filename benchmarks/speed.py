@@ -40,8 +40,11 @@ What is equal, and where it need not be all:
   are written anew from the papers, work on the same networks, and draw the same noise. A race stands beside the
   published stages and beside the whole grid; 99 % must agree, for the stages are sometimes wrong themselves.
 - The tiny Stable Diffusion has a few thousand random weights: what it times is the loop around a network and not the
-  network, in calls of 8 rows, the default of a CPU, and of 32, the released loop's. It hardly tells the classes apart,
-  so a race there goes on for long, and stands beside the whole grid: the published stages often rule out its class.
+  network, in calls of 512 rows, what a CPU takes of latents so small, and of 32, the released loop's. It hardly tells
+  the classes apart, so a race there goes on for long, and stands beside the whole grid: the published stages often rule
+  out its class.
+- `aa-linf-resnet18` is a net that nothing defends, so that most samples are misled at once; `early_stop` does not walk
+  on from them, and changes no verdict. It needs CIFAR-10 (`BENCH_DATA_DIR`).
 - Gradients are compared sample by sample, by the least cosine and the largest difference as a share of the largest
   entry. `rdc` as it is races, and leaves out classes that hardly weigh: only its verdicts must be the plain loop's. Its
   gradient is not that of all levels; how far it points elsewhere is told, not demanded. `rdc-full` has the same one.
@@ -52,8 +55,9 @@ What is equal, and where it need not be all:
 
 ```sh
 python benchmarks/peers.py --output benchmarks/results/peers.json
-python benchmarks/race.py --cache race.npz --output benchmarks/results/race-clean.json
-python benchmarks/race.py --images aa-linf --cache race.npz --output benchmarks/results/race-aa-linf.json
+python benchmarks/race.py --cache race.npz --output benchmarks/results/race-diffusion-classifier-clean.json
+python benchmarks/race.py --defense tmdc --images aa-linf --cache race.npz \\
+    --output benchmarks/results/race-tmdc-aa-linf.json
 python benchmarks/speed.py
 ```
 
