@@ -13,7 +13,7 @@ import pickle
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing import forkserver
 from typing import Any
 
@@ -194,8 +194,25 @@ def make_ready(more: Iterable[str] = ()) -> None:
     global _is_ready
     if sys.platform == "linux":
         multiprocessing.get_context("forkserver").set_forkserver_preload([*_PRELOADED, *more])
-        forkserver.ensure_running()
+        with _looking_where_we_look():
+            forkserver.ensure_running()
         _is_ready = True
+
+
+@contextlib.contextmanager
+def _looking_where_we_look() -> Iterator[None]:
+    """Python processes that start within find the modules that this one finds, and not those of the working folder,
+    where a clone's `bench` would stand before the installed one."""
+    ours = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _context(role: Role) -> Any:

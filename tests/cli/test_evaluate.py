@@ -155,6 +155,28 @@ def test_verify_finds_equal_outcomes_and_exits_with_zero() -> None:
     assert "All 40 samples" in out
 
 
+def test_a_folder_with_a_bench_of_its_own_is_not_where_processes_look(tmp_path: Path) -> None:
+    """As in a clone of this repository, beside whose packages others are installed."""
+    clone, scripts = tmp_path / "clone", tmp_path / "scripts"
+    for name in ("bench", "attacks", "defenses"):
+        (clone / name).mkdir(parents=True)
+        (clone / name / "__init__.py").write_text("raise RuntimeError('the working folder is not where bench is')\n")
+    scripts.mkdir()
+    script = scripts / "run.py"
+    script.write_text("if __name__ == '__main__':\n    from bench.cli import main\n    main()\n")
+    words = ["evaluate", "--defense", "resnet", "--attack", "fgsm-linf", "--source", "self", "--samples", "4"]
+    run = subprocess.run(
+        [sys.executable, script, *words, "--workers", "1", "--json"],
+        cwd=clone,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["samples"] == 4
+
+
 def _start(*words: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     # A test run in the background inherits that Ctrl-C is ignored; a person's terminal does not ignore it.
