@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,29 +27,81 @@ def exact(device: str) -> Iterator[None]:
     time. Fused attention needs no switch of its own: under torch's deterministic algorithms flash and memory-efficient
     attention take their deterministic backward passes, and cuDNN's is not chosen.
     """
+    with _scopes:
+        if not _scopes.entered:
+            _scopes.before = _states()
+        _scopes.entered += 1
+        _make_exact(device)
+    try:
+        yield
+    finally:
+        with _scopes:
+            _scopes.entered -= 1
+            if not _scopes.entered:
+                _restore(_scopes.before)
+
+
+class _Scopes:
+    """How many scopes are open in this process, in whatever thread, and what torch was before the first: its switches
+    are the process's, so the last to leave gives them back."""
+
+    def __init__(self) -> None:
+        self.entered = 0
+        self.before: tuple[Any, ...] = ()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+_scopes = _Scopes()
+
+
+def _states() -> tuple[Any, ...]:
     import torch
 
-    threads = torch.get_num_threads()
-    matmul = torch.backends.cuda.matmul.allow_tf32
-    deterministic = torch.get_deterministic_debug_mode()
-    memory: Any = torch.utils.deterministic
-    filled = memory.fill_uninitialized_memory
+    cudnn = torch.backends.cudnn
+    return (
+        torch.get_num_threads(),
+        torch.backends.cuda.matmul.allow_tf32,
+        torch.get_deterministic_debug_mode(),
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+        (cudnn.enabled, cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32),
+    )
+
+
+def _make_exact(device: str) -> None:
+    import torch
+
     if device == "cpu":
         torch.set_num_threads(1)
     elif os.environ.get("CUBLAS_WORKSPACE_CONFIG") not in WORKSPACES:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = WORKSPACES[0]  # read once, when this process first multiplies on CUDA
-    torch.backends.cuda.matmul.allow_tf32 = False
+    # without memory filled, which takes a twentieth of a diffusion classifier's time
+    _set(matmul=False, mode="error", filled=False, cudnn=(True, False, True, False))
+
+
+def _restore(states: tuple[Any, ...]) -> None:
+    import torch
+
+    threads, matmul, mode, filled, cudnn = states
+    _set(matmul, mode, filled, cudnn)
+    torch.set_num_threads(threads)
+
+
+def _set(matmul: bool, mode: Any, filled: bool, cudnn: tuple[bool, bool, bool, bool]) -> None:
+    import torch
+
+    torch.backends.cuda.matmul.allow_tf32 = matmul
     # `use_deterministic_algorithms` does the same, and imports torch's compiler for it: seconds in every process
-    torch.set_deterministic_debug_mode("error")
-    memory.fill_uninitialized_memory = False  # a twentieth of a diffusion classifier's time
-    try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        memory.fill_uninitialized_memory = filled
-        torch.set_deterministic_debug_mode(deterministic)
-        torch.backends.cuda.matmul.allow_tf32 = matmul
-        torch.set_num_threads(threads)
+    torch.set_deterministic_debug_mode(mode)
+    memory: Any = torch.utils.deterministic
+    memory.fill_uninitialized_memory = filled
+    flags: Any = torch.backends.cudnn
+    flags.enabled, flags.benchmark, flags.deterministic, flags.allow_tf32 = cudnn
 
 
 @contextmanager

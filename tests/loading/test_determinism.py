@@ -192,6 +192,16 @@ def test_an_operation_without_a_deterministic_kernel_is_refused() -> None:
     values.put_(torch.tensor([0, 1]), torch.ones(2))
 
 
+def test_scopes_of_several_threads_leave_torch_as_they_found_it() -> None:
+    before, first, second = torch.get_deterministic_debug_mode(), exact("cpu"), exact("cpu")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert torch.are_deterministic_algorithms_enabled()  # the second is still within
+    second.__exit__(None, None, None)
+    assert torch.get_deterministic_debug_mode() == before
+
+
 def _raise_within() -> None:
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.is_deterministic_algorithms_warn_only_enabled()
