@@ -138,7 +138,9 @@ class Reproduction:
 
 def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reproduction:
     """What a store holds of a study whose cells are these plans; cells without a plan were not measured."""
-    entries = {cell: read_entry(store, plan) for cell, plan in plans.items() if store.shards(plan)}
+    distinct = {plan.digest: plan for plan in plans.values()}  # columns of several radii share one
+    read = {digest: read_entry(store, plan) for digest, plan in distinct.items() if store.shards(plan)}
+    entries = {cell: read[plan.digest] for cell, plan in plans.items() if plan.digest in read}
     counted = {cell: entry for cell, entry in entries.items() if entry.result.counts}
     adaptive = _adaptive(store)
     measured = {}
