@@ -56,21 +56,21 @@ class Fields:
         """Text that is not blank."""
         value = self.values[key]
         if not isinstance(value, str) or not value.strip():
-            raise UsageError(f"{self.path}: {key} must be text in quotes; found {value!r}.")
+            raise UsageError(f"{self.where}: {key} must be text in quotes; found {value!r}.")
         return value
 
     def number(self, key: str, least: int) -> int:
         """A whole number of at least `least`."""
         value = self.values[key]
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise UsageError(f"{self.path}: {key} must be a whole number of at least {least}; found {value!r}.")
+            raise UsageError(f"{self.where}: {key} must be a whole number of at least {least}; found {value!r}.")
         return value
 
     def flag(self, key: str) -> bool:
         """True or false; false where it is missing."""
         value = self.values.get(key, False)
         if not isinstance(value, bool):
-            raise UsageError(f"{self.path}: {key} must be true or false; found {value!r}.")
+            raise UsageError(f"{self.where}: {key} must be true or false; found {value!r}.")
         return value
 
     def epsilon(self) -> Fraction | None:

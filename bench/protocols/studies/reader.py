@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, cast, get_args
 
 from bench.domain.errors import UsageError, closest
-from bench.domain.threat import parse_epsilon
 from bench.protocols.fields import Fields
 from bench.protocols.reader import find_protocol
 from bench.protocols.studies.study import (
@@ -172,7 +172,7 @@ def _adversarial(table: Fields) -> Adversarial | None:
     if not table.values:
         return None
     table.check(("attack", "epsilon", "source", "params"), ("attack", "epsilon", "source"))
-    epsilon = table.epsilon() or parse_epsilon("1")
+    epsilon = cast(Fraction, table.epsilon())  # which was checked to be there
     return Adversarial(table.text("attack"), epsilon, table.text("source"), table.settings())
 
 
@@ -270,9 +270,13 @@ def _cell(table: Fields, key: str, rows: Names, columns: Names) -> Cell | None:
 
 def _called(tables: Iterable[Fields]) -> tuple[str, ...]:
     """The names of tables, those that are left out here too; each must have one."""
+    names: list[str] = []
     for each in tables:
         each.check(tuple(each.values), ("name",))
-    return tuple(each.text("name") for each in tables)
+        if each.text("name") in (*names, CLEAN):
+            raise UsageError(f"{each.where}: the name {each.text('name')!r} is taken; give it another.")
+        names.append(each.text("name"))
+    return tuple(names)
 
 
 def _share(value: object, table: Fields) -> float:
