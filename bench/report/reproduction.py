@@ -13,10 +13,11 @@ from bench.stats import (
     CONFIDENCE,
     Interval,
     Proportion,
+    binomial_test,
     bootstrap_difference,
+    clopper_pearson_interval,
     holm,
     mcnemar,
-    paired_mean,
     samples_to_show,
 )
 
@@ -198,35 +199,43 @@ def _shares(
 
 
 def _tested(claim: Claim, first: NDArray[np.float64], second: NDArray[np.float64]) -> Judgement:
-    differences = first - second
-    if isinstance(claim.other, tuple):
-        p = mcnemar(int((differences > 0).sum()), int((differences < 0).sum()))
-    else:
-        p = paired_mean(differences)
+    differences, n = first - second, len(first)
     found = float(differences.mean())
-    return Judgement(
-        claim,
-        "cannot be told",
-        len(first),
-        found,
-        bootstrap_difference(first, second, 0),
-        p,
-        samples=samples_to_show(found, float(differences.var())),
-    )
+    above, below = int((differences > 0).sum()), int((differences < 0).sum())
+    if isinstance(claim.other, tuple):
+        interval, p, variance = bootstrap_difference(first, second, 0), mcnemar(above, below), float(differences.var())
+        if claim.relation == "equal":  # resampling what never differed would give an interval of no width
+            interval = _hull(interval, _discordance(above, below, n))
+    else:
+        right = round(float(first.sum()))  # of a random defense the mean over draws, which varies less than a draw
+        exact = clopper_pearson_interval(right, n)
+        interval = Interval(exact.low - claim.other, exact.high - claim.other)
+        p, variance = binomial_test(right, n, claim.other), claim.other * (1 - claim.other)
+    return Judgement(claim, "cannot be told", n, found, interval, p, samples=samples_to_show(found, variance))
+
+
+def _discordance(above: int, below: int, n: int) -> Interval:
+    """Between what a mean difference lies by the exact intervals of how many samples differ either way, each by at most
+    1; for few of them, where the bootstrap's is too short."""
+    return Interval(-clopper_pearson_interval(below, n).high, clopper_pearson_interval(above, n).high)
+
+
+def _hull(one: Interval, other: Interval) -> Interval:
+    return Interval(min(one.low, other.low), max(one.high, other.high))
 
 
 def _decide(judgement: Judgement, adjusted: float) -> Judgement:
     """The verdict: a difference holds where the corrected test shows it in the claimed direction; equality where the
     whole interval lies within the margin."""
     claim, low, high = judgement.claim, judgement.interval.low, judgement.interval.high
-    shown = adjusted < 1 - CONFIDENCE and (low > 0 or high < 0)
+    significant = adjusted < 1 - CONFIDENCE
     verdict: Verdict = "cannot be told"
     if claim.relation == "equal":
         if -claim.margin <= low and high <= claim.margin:
             verdict = "holds"
-        elif shown and abs(judgement.difference) > claim.margin:
+        elif significant and abs(judgement.difference) > claim.margin:
             verdict = "does not hold"
-    elif shown:
+    elif significant and (low > 0 or high < 0):
         verdict = "holds" if (judgement.difference > 0) == (claim.relation == "above") else "does not hold"
     samples = judgement.samples if verdict == "cannot be told" else None
     return replace(judgement, verdict=verdict, adjusted=adjusted, samples=samples)

@@ -56,12 +56,16 @@ def wilson(successes: float, n: float, confidence: float = CONFIDENCE) -> Interv
     return Interval(low, high)
 
 
-def binomial_test(successes: int, n: int) -> float:
-    """The exact two-sided p-value of `successes` in `n` tosses of a fair coin; 1 for no toss at all.
+def binomial_test(successes: int, n: int, probability: float = 0.5) -> float:
+    """The exact two-sided p-value of `successes` in `n` tosses of a coin, a fair one by default; 1 for no toss at all.
 
     Raises `ValueError` for successes outside [0, n].
     """
     _check_counts(successes, n)
+    if probability != 0.5:
+        from scipy.stats import binomtest
+
+        return float(binomtest(successes, n, probability).pvalue) if n else 1.0
     larger = max(successes, n - successes)
     return 1.0 if 2 * larger == n else min(1.0, 2 * _tail(larger, n, 0.5))
 

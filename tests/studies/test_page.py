@@ -41,7 +41,7 @@ def test_the_page_says_what_holds_what_does_not_and_what_cannot_be_told(store: S
         "<b>1</b>does not hold",
         "<b>1</b>cannot be told",
         "<b>1</b>not measured",
-        "a true difference of this size would take about 19,623 samples",
+        "a true difference of this size would take about 19,615 samples",
         '<span class="within">\N{MINUS SIGN}2.0</span>',
         '<span class="apart">\N{MINUS SIGN}60.0</span>',
         "printed 90.0",

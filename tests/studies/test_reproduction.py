@@ -64,6 +64,10 @@ def share(count: int) -> list[bool]:
         (Claim("", FIRST, "equal", SECOND, 0.05), 98, "holds"),
         (Claim("", FIRST, "equal", SECOND, 0.05), 60, "does not hold"),
         (Claim("", FIRST, "equal", SECOND, 0.01), 98, "cannot be told"),
+        (Claim("", SECOND, "below", 0.005), 0, "cannot be told"),  # none of 200 is what chance gives of 0.5 % too
+        (Claim("", SECOND, "below", 0.05), 0, "holds"),
+        (Claim("", FIRST, "equal", SECOND, 0.01), 100, "cannot be told"),  # none of 200 differs: at most 1.8 %
+        (Claim("", FIRST, "equal", SECOND, 0.02), 100, "holds"),
         (Claim("", FIRST, "above", ("second", "clean")), 60, "not measured"),
     ],
 )
@@ -74,10 +78,11 @@ def test_a_claim_is_decided_by_the_samples(claim: Claim, second: int, verdict: s
     if verdict == "not measured":
         return
     assert found.n == N
-    other = second / N if isinstance(claim.other, tuple) else claim.other
-    assert found.difference == pytest.approx(0.5 - other)
+    rate = {FIRST: 0.5, SECOND: second / N}
+    other = rate[claim.other] if isinstance(claim.other, tuple) else claim.other
+    assert found.difference == pytest.approx(rate[claim.cell] - other)
     assert found.interval.low <= found.difference <= found.interval.high
-    assert (found.samples is not None) == (verdict == "cannot be told")
+    assert (found.samples is not None) == (verdict == "cannot be told" and found.difference != 0)
 
 
 def test_claims_are_corrected_together(store: Store) -> None:
