@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bench.domain.defense import (
         Classifier,
         Defense,
+        EndTraining,
         Generative,
         Network,
         Smoothed,
@@ -39,7 +40,7 @@ _HOMES = {
     "bench.domain.attack": ("Attack", "Certifier", "Perturbed", "Smoothing"),
     "bench.domain.dataset": ("Batch", "Dataset", "ImageSet", "Split", "Task"),
     "bench.domain.defense": (
-        *("Classifier", "Defense", "Generative", "Network", "Smoothed"),
+        *("Classifier", "Defense", "EndTraining", "Generative", "Network", "Smoothed"),
         *("Trainable", "Trained", "Training", "Watch"),
     ),
     "bench.domain.errors": ("BenchError", "DataError", "PluginError", "StoreError", "UsageError", "WeightsError"),
@@ -67,6 +68,7 @@ __all__ = [
     "DataError",
     "Dataset",
     "Defense",
+    "EndTraining",
     "Evidence",
     "Facts",
     "Generative",

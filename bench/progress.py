@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -81,6 +82,7 @@ class EvaluationProgress:
         self._finished: set[tuple[str, int]] = set()
         self._cells: TaskID | None = None
         self._until: float | None = None
+        self._trainings, self._trained = 0, 0.0
         self._asked = -SECONDS_BETWEEN_QUESTIONS
 
     def __enter__(self) -> EvaluationProgress:
@@ -92,9 +94,37 @@ class EvaluationProgress:
     ) -> None:
         self._progress.stop()
 
-    def cells(self, total: int) -> None:
+    def cells(self, total: int, what: str = "cells") -> None:
         """Announce a sweep: a bar for its cells above those of its plans, with the time left for all of them."""
-        self._cells = self._progress.add_task("[bold]cells[/]", total=total, note="", whole=True, until=None)
+        self._cells = self._progress.add_task(f"[bold]{what}[/]", total=total, note="", whole=True, until=None)
+
+    @contextmanager
+    def training(self, name: str, later: int) -> Iterator[Watch]:
+        """A training as one of the announced cells, with a bar of its own below them; `later` trainings are to follow.
+
+        The time left of all trainings is told from how fast this one is and how long those before it took.
+        """
+        task = self._progress.add_task(f"[bold]training {escape(name)}[/]", total=None, note="", whole=False)
+        began, since = time.monotonic(), [(0.0, 0.0, time.monotonic())]
+
+        def watch(done: float, total: float, note: str = "") -> None:
+            self._progress.update(task, completed=done, total=total, note=note)
+            now, (before, whole, first) = time.monotonic(), since[0]
+            if total != whole or done < before:  # another stage, such as the crafting of images
+                since[0] = (done, total, now)
+            elif done > before and self._cells is not None:
+                left = (now - first) * (total - done) / (done - before)
+                each = (now - began + left + self._trained) / (self._trainings + 1)
+                self._until = now + left + later * each
+                self._progress.update(self._cells, until=self._until, note="for the trainings")
+
+        yield watch
+        self._trainings, self._trained = self._trainings + 1, self._trained + time.monotonic() - began
+        self._until = None
+        self._progress.remove_task(task)
+        if self._cells is not None:
+            self._progress.update(self._cells, until=None, note="")
+        self.cell_done(f"trained [bold]{escape(name)}[/]")
 
     def cell_done(self, line: str) -> None:
         """One cell of the sweep ended: say so."""

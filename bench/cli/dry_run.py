@@ -1,15 +1,16 @@
-"""`--dry-run` of `bench evaluate` and `bench sweep`: what is left to do and what it would take; nothing is stored."""
+"""`--dry-run`: what is left to do and what it would take; nothing is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bench.cli import panels, prices
+from bench.cli import panels, prices, training_prices
 from bench.cli.console import print_json, stderr, stdout
 from bench.cli.prices import Priced
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from bench.domain.plan import Plan
     from bench.evaluation.forecast import Outlay
     from bench.evaluation.planning import Request
+    from bench.protocols.studies import Study, StudyTraining
     from bench.store.store import Store
+    from bench.training.forecast import TrainingForecast
 
 FAILED = 1
 
@@ -68,6 +71,44 @@ class DryRun:
         else:
             prices.show(priced, outlay)
         _leave(priced)
+
+    def of_study(self, study: Study, runs: Path) -> None:
+        """Say what a study's trainings whose weights are not in the folder `runs`, and its cells, would take. Exits 1
+        where one cannot be planned or tried."""
+        from bench.evaluation.clerk import plans_of
+        from bench.evaluation.study import requests
+        from bench.training.study import finished, place
+
+        weights = {each.name: finished(place(each, study, runs)) for each in study.trainings}
+        missing = [each for each in study.trainings if weights[each.name] is None]
+        with TemporaryDirectory(prefix="bench-") as folder:
+            trainings = self._trainings(study, missing, Path(folder))
+            weights |= {each.name: each.tried.weights for each in trainings if each.tried is not None}
+            cells = requests(study, {name: path for name, path in weights.items() if path is not None}, self.data_dir)
+            plans = plans_of([request for _, _, request in cells], self.device)
+            named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
+            priced, outlay = self._priced(named, self._store())
+        if self.as_json:
+            documents = [row.document(outlay.workers) for row in priced]
+            whole = {"training_seconds": sum(each.seconds for each in trainings), **prices.total(priced, outlay)}
+            print_json({"trainings": training_prices.documents(trainings), "cells": documents, "total": whole})
+        else:
+            training_prices.show(trainings)
+            prices.show(priced, outlay)
+        if any(each.problem is not None for each in trainings):
+            raise typer.Exit(FAILED)
+        _leave(priced)
+
+    def _trainings(self, study: Study, missing: Sequence[StudyTraining], folder: Path) -> list[TrainingForecast]:
+        from bench.training.forecast import forecast_trainings
+
+        if not missing:
+            return []
+        with stderr.status("") as status:
+            if self.as_json:
+                status.stop()
+            where = (self.device, self.data_dir, self.executor)
+            return forecast_trainings(study, missing, self._store(), folder, status.update, *where)
 
     def _store(self) -> Store:
         from bench.store.glance import glance

@@ -103,7 +103,7 @@ def show(priced: Sequence[Priced], outlay: Outlay) -> None:
     how = {"measured": "", "extrapolated": "about "}.get(whole["certainty"], "at least ")
     stdout.print(
         f"In all {how}[bold]{duration(whole['seconds'])}[/] ({whole['hours']:.3g} hours) and at least "
-        f"{_scaled(whole['flop'])}FLOP for {counted(whole['shards'], 'shard')} with "
+        f"{scaled(whole['flop'])}FLOP for {counted(whole['shards'], 'shard')} with "
         f"{counted(whole['workers'], 'worker')}, and {memory(whole['peak_memory'])} each. Nothing was stored.",
         highlight=False,
     )
@@ -124,9 +124,9 @@ def _words(row: Priced, part: Part, estimate: Estimate, workers: int) -> list[st
         f"{sign}{passes(estimate.forwards)}" if attacked else "",
         f"{sign}{passes(estimate.backwards)}" if attacked else "",
         passes(estimate.judged),
-        f"≥ {_scaled(estimate.flop)}",
+        f"≥ {scaled(estimate.flop)}",
         memory(estimate.peak_memory),
-        _brief(estimate.seconds_a_pass),
+        brief(estimate.seconds_a_pass),
         f"{sign}{duration(estimate.lasts(workers))}",
         f"[dim]{escape(basis)}[/]",
     ]
@@ -162,12 +162,12 @@ def _certainty(found: Sequence[tuple[Part, Estimate]]) -> str:
     return max((estimate.certainty for _, estimate in found), key=list(SIGNS).index, default="measured")
 
 
-def _brief(seconds: float) -> str:
+def brief(seconds: float) -> str:
     """Seconds that may be few: '0.12 ms', '1.14 s'."""
     return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
-def _scaled(number: float) -> str:
+def scaled(number: float) -> str:
     """A large number with its unit's prefix to follow: '3.2 G'."""
     power = 0
     while number >= 999.5 and power < len(PREFIXES) - 1:

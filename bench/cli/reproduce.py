@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,9 +17,10 @@ from bench.cli.dry_run import DryRun
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
+    from bench.evaluation.sweep import Cell as SweptCell
+    from bench.progress import EvaluationProgress
     from bench.protocols.studies import Cell, Study
     from bench.report.reproduction import Reproduction
-    from bench.store.store import Store
 
 FAILED = 1
 COLOURS = {"holds": "green", "does not hold": "red", "cannot be told": "yellow", "not measured": "dim"}
@@ -50,29 +52,25 @@ def reproduce(
     The same command goes on where an interrupted one stopped; of a finished one it writes the same page again.
     """
     from bench.evaluation.study import requests
+    from bench.evaluation.sweep import sweep
+    from bench.progress import EvaluationProgress
     from bench.protocols.studies import find_study
     from bench.report.reproduction import reproduce as read
     from bench.report.study_page import render
     from bench.store.store import Store
-    from bench.training.study import finished, place
 
     found = find_study(study, dataset, scale)
     page = output or Path("reports") / f"{found.name}-{dataset}" / "index.html"
     runs = folder or Path("runs") / f"{found.name}-{dataset}"
     if only_priced:
-        there = {each.name: finished(place(each, found, runs)) for each in found.trainings}
-        known = {name: weights for name, weights in there.items() if weights is not None}
-        untrained = [name for name in there if name not in known]
-        if untrained:
-            stderr.print(f"Still to be trained, and not priced: {escape(', '.join(untrained))}.", highlight=False)
-        cells = requests(found, known, data_dir)
-        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_cells(cells)
+        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_study(found, runs)
         return
-    weights = _trained(found, runs, device, data_dir, as_json)
     store = Store(db, artifacts=artifacts)
-    plans, problems = _measured(
-        found, weights, store, device, data_dir, workers, replay, executor, shard_timeout, as_json
-    )
+    with EvaluationProgress(stderr, quiet=as_json) as progress:
+        progress.cells(len(found.trainings) + len(found.evaluated()), "trainings and cells")
+        cells = requests(found, _trained(found, runs, device, data_dir, progress), data_dir)
+        shards = sweep(cells, store, progress, device, data_dir, workers, replay, executor, shard_timeout)
+        plans, problems = _measured(shards, progress)
     reproduction = read(found, plans, store)
     render(reproduction, page, _command(study, dataset, scale))
     if as_json:
@@ -85,52 +83,36 @@ def reproduce(
         raise typer.Exit(FAILED)
 
 
-def _trained(study: Study, folder: Path, device: str, data_dir: Path | None, quiet: bool) -> dict[str, Path]:
+def _trained(
+    study: Study, folder: Path, device: str, data_dir: Path | None, progress: EvaluationProgress
+) -> dict[str, Path]:
     """The weights of every training, made one after the other where they are missing."""
     from bench.loading.environment import resolve_device
-    from bench.progress import training_progress
-    from bench.training.study import make_weights
+    from bench.training.study import finished, make_weights, place
 
-    weights = {}
-    for number, training in enumerate(study.trainings, start=1):
-        title = f"training {number} of {len(study.trainings)}, [bold]{escape(training.name)}[/]"
-        with training_progress(stderr, title, quiet) as watch:
-            weights[training.name] = make_weights(
-                training, study, folder, lambda: resolve_device(device), watch, data_dir
-            )
+    found = {training.name: finished(place(training, study, folder)) for training in study.trainings}
+    weights = {name: path for name, path in found.items() if path is not None}
+    for name in weights:
+        progress.cell_done(f"trained before [bold]{escape(name)}[/]")
+    missing = [training for training in study.trainings if training.name not in weights]
+    for later, training in zip(reversed(range(len(missing))), missing, strict=True):
+        with progress.training(training.name, later) as watch:
+            weights[training.name] = make_weights(training, study, folder, resolve_device(device), watch, data_dir)
     return weights
 
 
-def _measured(
-    study: Study,
-    weights: dict[str, Path],
-    store: Store,
-    device: str,
-    data_dir: Path | None,
-    workers: int | None,
-    replay: int,
-    executor: str,
-    shard_timeout: float | None,
-    quiet: bool,
-) -> tuple[dict[Cell, Plan], list[str]]:
-    """The plans of the cells after their evaluation in one queue, and a sentence for each that failed."""
-    from bench.evaluation.study import requests
-    from bench.evaluation.sweep import sweep
-    from bench.progress import EvaluationProgress
-
-    cells = requests(study, weights, data_dir)
+def _measured(cells: Iterable[SweptCell], progress: EvaluationProgress) -> tuple[dict[Cell, Plan], list[str]]:
+    """The plans of the cells as they come, and a sentence for each that failed."""
     plans: dict[Cell, Plan] = {}
     problems = []
-    with EvaluationProgress(stderr, quiet=quiet) as progress:
-        progress.cells(len(cells))
-        for cell in sweep(cells, store, progress, device, data_dir, workers, replay, executor, shard_timeout):
-            name = f"{cell.defense}, {cell.attack}"
-            progress.cell_done(f"{'[red]failed[/]' if cell.failed else 'done'} [bold]{escape(name)}[/]")
-            if cell.evaluation is not None:
-                plans[cell.defense, cell.attack] = cell.evaluation.plan
-                problems += [f"{name}: {failure.sentence}" for failure in cell.evaluation.failures]
-            else:
-                problems.append(f"{name}: {cell.problem}")
+    for cell in cells:
+        name = f"{cell.defense}, {cell.attack}"
+        progress.cell_done(f"{'[red]failed[/]' if cell.failed else 'done'} [bold]{escape(name)}[/]")
+        if cell.evaluation is not None:
+            plans[cell.defense, cell.attack] = cell.evaluation.plan
+            problems += [f"{name}: {failure.sentence}" for failure in cell.evaluation.failures]
+        else:
+            problems.append(f"{name}: {cell.problem}")
     return plans, problems
 
 

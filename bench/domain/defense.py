@@ -166,8 +166,15 @@ class Generative(Defense):
         """Images (N, C, H, W) in [0, 1] of these classes (N,), drawn in `steps` steps."""
 
 
+class EndTraining(BaseException):
+    """Raised by a watch where a training is to end with what it has, as one does whose steps are only timed.
+
+    A loop that catches it goes on to write its weights; from another it passes through.
+    """
+
+
 class Watch(Protocol):
-    """Told about progress: `done` of `total` units, and a short note for the reader."""
+    """Told about progress: `done` of `total` units, and a short note for the reader; may raise `EndTraining`."""
 
     def __call__(self, done: float, total: float, note: str = "") -> None: ...
 

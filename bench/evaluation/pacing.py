@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.domain.blame import blame
 from bench.domain.victim import Victim
@@ -29,7 +29,7 @@ def pace(job: Pacing, shelf: Shelf, watch: Watch) -> Pace:
 
     Every batch goes through a victim, as an attack's would. Raises `PluginError` where the defense fails.
     """
-    import torch.utils.flop_counter  # noqa: F401  # whose own size is nothing that a shard will need
+    import bench.loading.counting  # noqa: F401  # whose own size is nothing that a shard will need
 
     reset_peak_memory(shelf.device)
 
@@ -42,33 +42,10 @@ def pace(job: Pacing, shelf: Shelf, watch: Watch) -> Pace:
     return found
 
 
-def counted(work: Callable[[], object]) -> float:
-    """The floating-point operations of what `work` does with tensors, by torch's own formulas.
-
-    torch's `FlopCounterMode` says besides which module they were in, for which it hooks into autograd; a defense that
-    differentiates on its own way, as one that recomputes does, fails under it.
-    """
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils.flop_counter import flop_registry
-
-    class Counter(TorchDispatchMode):
-        def __init__(self) -> None:
-            super().__init__()  # type: ignore[no-untyped-call]  # torch gives it no types
-            self.total = 0.0
-
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            out = func(*args, **(kwargs or {}))
-            formula = flop_registry.get(func._overloadpacket)
-            self.total += formula(*args, **(kwargs or {}), out_val=out) if formula is not None else 0
-            return out
-
-    with Counter() as counter:
-        work()
-    return float(counter.total)
-
-
 def _pace(job: Pacing, classifier: Classifier, device: str) -> Pace:
     import torch
+
+    from bench.loading.counting import counted
 
     started = time.perf_counter()
     images = torch.tensor(job.images, device=device)

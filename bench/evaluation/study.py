@@ -17,18 +17,20 @@ def requests(study: Study, weights: Mapping[str, Path], data_dir: Path | None = 
 
 def _request(study: Study, cell: Cell, weights: Mapping[str, Path], data_dir: Path | None) -> Request:
     row, column = study.row(cell[0]), study.column(cell[1])
-    trained = weights.get(row.training(column.name) or "")
+    trained = weights.get(study.training(cell) or "")
     if trained is not None and row.step is not None:
         trained = trained.with_name(f"step-{row.step:06d}.safetensors")
     return Request(
         defense=row.defense,
         attack=column.attack,
-        protocol=study.protocol,
+        protocol=column.protocol or study.protocol,
         defense_settings={**row.params, **({} if trained is None else {"weights": str(trained)})},
         attack_settings=column.params,
         dataset=study.dataset,
         data_dir=data_dir,
         source=column.source,
         epsilon=column.epsilon,
-        samples=study.samples,
+        samples=column.samples or (study.samples if column.protocol is None else None),
+        seed=column.seed,
+        sample_seed=column.sample_seed,
     )

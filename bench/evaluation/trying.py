@@ -17,7 +17,6 @@ from bench.domain.victim import Victim
 from bench.domain.watching import watched
 from bench.evaluation.crafting import audits_of, batch_of, generator
 from bench.evaluation.estimate import whole
-from bench.evaluation.pacing import counted
 from bench.evaluation.proposal import Craft, checked
 from bench.evaluation.trial import Trial, Tried
 from bench.loading.classifiers import Shelf, load_attack
@@ -115,6 +114,8 @@ def _once(
 
 def _proven(job: Trial, certifier: Certifier, classifier: Classifier, device: str) -> Tried:
     """What the votes of a proof take; how many these are, its settings say."""
+    from bench.loading.counting import counted
+
     if not isinstance(classifier, Smoothed):
         raise UsageError(
             f"Only smoothed classifiers can be certified; {job.plan.defense.name} is none. Take a defense such as "

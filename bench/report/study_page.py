@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING
 from bench.report import formats, markup
 from bench.report.comparison import likelihood, signed
 from bench.report.files import replacing
-from bench.report.reproduction import VERDICTS, Judgement, Measured, Reproduction
+from bench.report.reproduction import Measured, Reproduction
+from bench.report.study_claims import VERDICTS, Judgement, Redrawn
 from bench.stats import Interval
 
 if TYPE_CHECKING:
-    from bench.protocols.studies import StudySeries
+    from bench.protocols.studies import Cell, StudyDraws, StudySeries
 
 RELATIONS = {"above": "above", "below": "below", "equal": "equal to"}
 
@@ -41,6 +43,23 @@ class Chart:
     ticks: tuple[tuple[int, float], ...]
     low: float
     lines: tuple[tuple[str, tuple[tuple[float, int, Measured], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Draws as the page shows them: their anchor, and what was measured row by row."""
+
+    anchor: str
+    title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[Redrawn | None, ...], ...]
+    printed: Mapping[Cell, float]
+
+    @property
+    def example(self) -> Redrawn | None:
+        """Any of the cells that were measured."""
+        return next((found for row in self.cells for found in row if found is not None), None)
 
 
 def render(reproduction: Reproduction, output: Path, command: str) -> Path:
@@ -71,12 +90,14 @@ def compose(reproduction: Reproduction, command: str) -> str:
         for number, table in enumerate(study.tables, 1)
     )
     charts = tuple(_chart(reproduction, series, number) for number, series in enumerate(study.series, 1))
+    strips = tuple(_strip(reproduction, draws, number) for number, draws in enumerate(study.draws, 1))
     results = [found.result for found in reproduction.measured.values() if found.result is not None]
     counts = Counter(judgement.verdict for judgement in reproduction.judgements)
     return environment.get_template("study.html.j2").render(
         study=study,
         sections=sections,
         charts=charts,
+        strips=strips,
         judgements=reproduction.judgements,
         verdicts=[(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]],
         unconfirmed=[each for each in reproduction.judgements if each.verdict != "holds"],
@@ -104,6 +125,11 @@ def _chart(reproduction: Reproduction, series: StudySeries, number: int) -> Char
     return Chart(f"series-{number}", series.title, tuple(ticks.items()), min(low, 0.9), tuple(lines))
 
 
+def _strip(reproduction: Reproduction, draws: StudyDraws, number: int) -> Strip:
+    cells = tuple(tuple(reproduction.drawn[draws.title, row, column] for column in draws.columns) for row in draws.rows)
+    return Strip(f"draws-{number}", draws.title, draws.rows, draws.columns, cells, draws.printed)
+
+
 def _ends(interval: Interval) -> str:
     """The ends of an interval of a difference, in points with their signs."""
     return f"{signed(interval.low)} to {signed(interval.high)}"
@@ -112,7 +138,7 @@ def _ends(interval: Interval) -> str:
 def _against(judgement: Judgement) -> str:
     """What a claim says, in the names of its cells: 'TMDC under PGD-40 above Diffusion Classifier under PGD-40'."""
     claim = judgement.claim
-    first = _cell(claim.cell)
+    first = _cell(claim.cell) if claim.drawn is None else f"Over all draws: {_cell(claim.cell)}"
     other = f"{100 * claim.other:g} %" if isinstance(claim.other, float) else _cell(claim.other)
     within = f" to within {100 * claim.margin:g} points" if claim.relation == "equal" else ""
     return f"{first} {RELATIONS[claim.relation]} {other}{within}"

@@ -1,6 +1,6 @@
 """Intervals and tests; numbers in, numbers out."""
 
-from bench.stats.paired import holm, mcnemar, paired_mean, samples_to_show, smallest_difference
+from bench.stats.paired import holm, mcnemar, paired_mean, redrawn_mean, samples_to_show, smallest_difference
 from bench.stats.proportions import (
     CONFIDENCE,
     Interval,
@@ -25,6 +25,7 @@ __all__ = [
     "holm",
     "mcnemar",
     "paired_mean",
+    "redrawn_mean",
     "samples_to_show",
     "smallest_difference",
     "wilson",

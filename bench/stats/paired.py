@@ -9,14 +9,16 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
-from bench.stats.proportions import CONFIDENCE, binomial_test
+from bench.stats.proportions import CONFIDENCE, Interval, binomial_test
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 POWER = 0.8
 _PRECISION = 1e-5
+_NOTHING = 1e-12
 _NEGLIGIBLE = 7.0
 """Standard deviations beyond which a binomial count is left out of a sum; what is left out holds less than 1e-9."""
 
@@ -40,6 +42,28 @@ def paired_mean(differences: NDArray[np.float64]) -> float:
         return 1.0
     error = float(differences.std(ddof=1)) / math.sqrt(n)
     return 0.0 if error == 0 else math.erfc(abs(float(differences.mean())) / error / math.sqrt(2))
+
+
+def redrawn_mean(means: Sequence[float], share: float, confidence: float = CONFIDENCE) -> tuple[Interval, float]:
+    """The interval and the two-sided p-value of the mean, against 0, of what was measured on k draws of samples, each
+    `share` of one finite set without replacement; the draws are the clusters, and Student's t has k - 1 degrees.
+
+    Draws of one set share images, so that they spread less than draws of new ones would: of their variance v the mean's
+    is v (1 / k + share / (1 - share)), the second term for what the set itself has of chance. Nothing can be told, and
+    the interval is [-1, 1], where every draw is the whole set. Raises `ValueError` for fewer than 2 draws.
+    Source: W. G. Cochran, "Sampling Techniques" (1977), chapters 2 and 10.
+    """
+    k = len(means)
+    if k < 2 or not 0 < share <= 1:
+        raise ValueError(f"Draws are at least 2, each a share above 0 of one set; got {k} of {share}.")
+    mean, variance = float(np.mean(means)), float(np.var(means, ddof=1))
+    if share == 1:
+        return Interval(-1.0, 1.0), 1.0
+    error = math.sqrt(variance * (1 / k + share / (1 - share)))
+    if error <= _NOTHING:
+        return Interval(mean, mean), 1.0 if abs(mean) <= _NOTHING else 0.0
+    reach = float(stdtrit(k - 1, (1 + confidence) / 2)) * error
+    return Interval(max(-1.0, mean - reach), min(1.0, mean + reach)), 2 * float(stdtr(k - 1, -abs(mean) / error))
 
 
 def holm(p_values: Sequence[float]) -> tuple[float, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -37,28 +36,30 @@ def make_weights(
     training: StudyTraining,
     study: Study,
     folder: Path,
-    device: Callable[[], str],
+    device: str,
     watch: Watch,
     data_dir: Path | None = None,
 ) -> Path:
-    """The weights of a training, trained, or gone on with, where they are not there; raises what `train` raises."""
-    there = place(training, study, folder)
-    known = finished(there)
-    if known is not None:
-        return known
+    """The weights of a training, from nothing or from where it was interrupted; raises what `train` raises."""
+    return train(request_of(training, study, place(training, study, folder), device, data_dir), watch).weights
+
+
+def request_of(
+    training: StudyTraining, study: Study, folder: Path, device: str, data_dir: Path | None
+) -> TrainingRequest:
+    """A study's training as a request, whose weights land in a folder."""
     made = training.adversarial or UNUSED
     threat = ThreatModel(attacks.find(made.attack).norm, made.epsilon)
-    request = TrainingRequest(
+    return TrainingRequest(
         defense=training.defense,
         adversarial=Perturbing(threat, made.attack, made.source, made.params),
-        folder=there,
+        folder=folder,
         command=f"bench reproduce {study.name} --dataset {study.dataset}",
         settings=training.recipe,
         defense_settings=training.params,
         dataset=study.dataset,
         data_dir=data_dir,
         seed=training.seed,
-        device=device(),
+        device=device,
         evaluate=0,
     )
-    return train(request, watch).weights

@@ -14,6 +14,7 @@ from bench.domain.blame import blame
 from bench.domain.dataset import ImageSet, choose
 from bench.domain.defense import Trainable, Trained, Training, Watch
 from bench.domain.errors import PluginError, UsageError
+from bench.domain.plan import Spec
 from bench.domain.victim import ask
 from bench.loading.determinism import exact
 from bench.loading.environment import environment
@@ -69,14 +70,9 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
     Weights and card are on disk before anything is measured, and the card again with what was. Raises `UsageError` for
     a defense that has nothing to train and for settings its recipe does not have.
     """
-    defense = defenses.make(request.defense, request.defense_settings)
-    if not isinstance(defense, Trainable):
-        raise UsageError(f"{request.defense} cannot be trained: it is not a bench.Trainable.")
     if request.evaluate < 0:
         raise UsageError(f"The number of test images to evaluate must be 0 or more; got {request.evaluate}.")
-    dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
-    data = kept(open_images(dataset, request.data_dir, "train"))
-    recipe = _recipe(defense, request, data)
+    defense, recipe, dataset, data = prepare(request)
     perturbing = request.adversarial.document()
     request.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -117,6 +113,16 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
     _written(card, facts)
     clean, evaluated = (accuracy["clean"], int(accuracy["test_images"])) if accuracy else (None, 0)
     return TrainingReport(trained.weights, card, clean, evaluated, metrics)
+
+
+def prepare(request: TrainingRequest) -> tuple[Trainable, Any, Spec, ImageSet]:
+    """The defense that is to learn, its recipe, and the data set with its training images; raises what `train` does."""
+    defense = defenses.make(request.defense, request.defense_settings)
+    if not isinstance(defense, Trainable):
+        raise UsageError(f"{request.defense} cannot be trained: it is not a bench.Trainable.")
+    dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
+    data = kept(open_images(dataset, request.data_dir, "train"))
+    return defense, _recipe(defense, request, data), dataset, data
 
 
 def replace_weights(defense: Trainable, weights: Path) -> Trainable:

@@ -119,7 +119,7 @@ def learn(
     sources = starts.sources(start) | ({} if extra is None else {"generated": extra.origin})
     identity = (network, recipe, sources)
     learned = fit(replace(run, watch=watch), name, module, optimizer, course, batch_loss, identity, settled=settling)
-    weights = settling.give(run.folder / f"{name}.safetensors")
+    weights = settling.give(run.folder / f"{name}.safetensors", learned.module)
     finish(run, name)  # before the record goes: a checkpoint must not outlive it
     settling.forget()
     return Trained(

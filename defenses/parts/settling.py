@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,8 +79,12 @@ class Settling:
         """The highest measurement."""
         return (self._measured or {})[self.top]
 
-    def give(self, path: Path) -> Path:
-        """Put the best network in its final place."""
+    def give(self, path: Path, network: nn.Module) -> Path:
+        """Put the best network in its final place; where none was measured, as in a training that was ended, this."""
+        if not self._measured:
+            self._store(network, self.best)
+            self._measured = {0: math.nan}
+            self._record.write_text(json.dumps(self._measured))
         part = path.with_name(path.name + ".part")
         part.write_bytes(self.best.read_bytes())
         return part.replace(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Generator, Tensor, nn
 
-from bench import Training, UsageError, WeightsError
+from bench import EndTraining, Training, UsageError, WeightsError
 from defenses.parts.randomness import ambient, stream
 
 CHECKPOINTS_A_RUN = 20
@@ -83,8 +83,8 @@ def fit(
     """Train `module` by `loss(step, rng)` for `course.steps` steps, from the last checkpoint in `run.folder` if any.
 
     `keep(step)` is called after every step (counted from 1); so is `settled(step, average)`, whose True ends the
-    training. `identity` is what the run is: a checkpoint of another one is refused with `UsageError`. Every step's
-    randomness derives from (seed, step), the global generator's too.
+    training, as `EndTraining` from the run's watch does. `identity` is what the run is: a checkpoint of another one is
+    refused with `UsageError`. Every step's randomness derives from (seed, step), the global generator's too.
     """
     started = time.monotonic()
     average = copy.deepcopy(module).requires_grad_(False) if course.averaging else module
@@ -116,7 +116,10 @@ def fit(
         due = (step + 1) % report == 0 or time.monotonic() - told > SECONDS_BETWEEN_REPORTS
         if due and step + 1 < course.steps:
             told = time.monotonic()
-            run.watch(step + 1, course.steps, f"loss {float(recent):.4f}")
+            try:
+                run.watch(step + 1, course.steps, f"loss {float(recent):.4f}")
+            except EndTraining:
+                break
     run.watch(course.steps, course.steps, f"loss {float(recent):.4f}")
     return Learned(average.eval(), float(recent), time.monotonic() - started)
 

@@ -94,7 +94,10 @@ def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> 
     keep(0)  # as it begins, which changes nothing yet
     learned = fit(run, name, trainable, optimizer, course, loss, recipe, keep)
     weights = run.folder / f"{name}.safetensors"
-    weights.write_bytes((run.folder / f"step-{recipe.evaluated:06d}.safetensors").read_bytes())
+    evaluated = run.folder / f"step-{recipe.evaluated:06d}.safetensors"
+    if not evaluated.is_file():  # the training was ended before
+        lora.store(denoiser.network, recipe.rank, recipe.alpha, evaluated)
+    weights.write_bytes(evaluated.read_bytes())
     finish(run, name)
     parameters = float(sum(parameter.numel() for parameter in trainable))
     return Trained(weights, {"loss": learned.loss, "parameters": parameters, "seconds": learned.seconds})

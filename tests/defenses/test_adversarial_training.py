@@ -152,7 +152,7 @@ def test_the_end_of_a_training_is_measured_between_regular_measurements_too(tmp_
     for step in range(1, 8):
         settling(step, nn.Identity())
     assert settling.top == 7
-    assert settling.give(tmp_path / "weights.safetensors").is_file()
+    assert settling.give(tmp_path / "weights.safetensors", nn.Identity()).is_file()
     settling.forget()
     assert [path.name for path in tmp_path.iterdir()] == ["weights.safetensors"]
 

@@ -2,6 +2,7 @@
 
 from bench.protocols.studies.reader import builtin_studies, find_study, heading, read
 from bench.protocols.studies.study import (
+    AdaptiveAttack,
     Adversarial,
     Cell,
     Claim,
@@ -9,6 +10,7 @@ from bench.protocols.studies.study import (
     PublishedFigure,
     Study,
     StudyColumn,
+    StudyDraws,
     StudyHeading,
     StudyRow,
     StudySeries,
@@ -17,6 +19,7 @@ from bench.protocols.studies.study import (
 )
 
 __all__ = [
+    "AdaptiveAttack",
     "Adversarial",
     "Cell",
     "Claim",
@@ -24,6 +27,7 @@ __all__ = [
     "PublishedFigure",
     "Study",
     "StudyColumn",
+    "StudyDraws",
     "StudyHeading",
     "StudyRow",
     "StudySeries",

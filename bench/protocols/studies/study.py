@@ -56,17 +56,26 @@ class StudyRow:
 
 @dataclass(frozen=True)
 class StudyColumn:
-    """An attack of the paper; None for a budget or a source leaves it to the protocol. With a `radius` its figures are
-    the share of samples whose label is certified at least so far, in pixels of [0, 1]. With `mean_of` it is no attack,
-    but each sample's mean over other columns."""
+    """An attack of the paper; None for a budget, a source or a seed leaves it to the protocol.
+
+    With a `radius` its figures are the share of samples whose label is certified at least so far, in pixels of [0, 1].
+    With `mean_of` it is no attack, but each sample's mean over other columns. A column `of` another is that one on
+    other samples: so many `samples`, drawn by `sample_seed`, or under another attack, by a `protocol` of its own; None
+    leaves any to the study.
+    """
 
     name: str
     attack: str
     params: Mapping[str, Any] = field(default_factory=dict)
     epsilon: Fraction | None = None
     source: str | None = None
+    seed: int | None = None
     radius: float | None = None
     mean_of: tuple[str, ...] = ()
+    of: str | None = None
+    samples: int | None = None
+    sample_seed: int | None = None
+    protocol: Protocol | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,41 @@ class StudySeries:
 
 
 @dataclass(frozen=True)
+class StudyDraws:
+    """Rows under some columns on samples that are drawn anew for each sample seed; `drawn` names by column the columns
+    that it makes, in the order of the seeds. `printed` are the paper's own means, as shares."""
+
+    title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    sample_seeds: tuple[int, ...]
+    drawn: Mapping[str, tuple[str, ...]]
+    printed: Mapping[Cell, float] = field(default_factory=dict)
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell, column by column."""
+        for column in self.columns:
+            for name in self.drawn[column]:
+                for row in self.rows:
+                    yield row, name
+
+
+@dataclass(frozen=True)
+class AdaptiveAttack:
+    """What some rows meet beside what is transferred to them under some columns: an attack that adapts itself to each
+    of them. `columns` are those that it makes, one beside each."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell, column by column."""
+        for column in self.columns:
+            for row in self.rows:
+                yield row, column
+
+
+@dataclass(frozen=True)
 class PublishedFigure:
     """An accuracy, as a share, that the paper prints for a cell, and where."""
 
@@ -108,13 +152,15 @@ class PublishedFigure:
 @dataclass(frozen=True)
 class Claim:
     """A sentence of the paper that a test can answer: the accuracy of a cell lies above or below another cell's, or
-    that of a share; or is equal to it, to within a `margin`, a share too."""
+    that of a share; or is equal to it, to within a `margin`, a share too. With `drawn`, the title of draws, their means
+    over all of these stand against each other."""
 
     text: str
     cell: Cell
     relation: Relation
     other: Cell | float
     margin: float = 0.0
+    drawn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +205,8 @@ class Study:
     claims: tuple[Claim, ...]
     discrepancies: tuple[Discrepancy, ...] = ()
     series: tuple[StudySeries, ...] = ()
+    draws: tuple[StudyDraws, ...] = ()
+    adaptive: tuple[AdaptiveAttack, ...] = ()
 
     def row(self, name: str) -> StudyRow:
         """The row of a name."""
@@ -168,18 +216,29 @@ class Study:
         """The column of a name."""
         return next(column for column in self.columns if column.name == name)
 
+    def training(self, cell: Cell) -> str | None:
+        """The training whose weights a cell's row has there."""
+        return self.row(cell[0]).training(self.column(cell[1]).of or cell[1])
+
+    def drawn(self, title: str) -> StudyDraws:
+        """The draws of a title."""
+        return next(draws for draws in self.draws if draws.title == title)
+
     def cells(self) -> tuple[Cell, ...]:
-        """Every cell that is shown in a table or a series, or claimed of, each once."""
+        """Every cell that is shown in a table, a series or draws, or claimed of, each once."""
         tables = [cell for table in self.tables for cell in table.cells()]
         series = [(row, column) for each in self.series for column in each.columns for row in each.rows]
-        claimed = [cell for claim in self.claims for cell in (claim.cell, claim.other) if isinstance(cell, tuple)]
-        return tuple(dict.fromkeys([*tables, *series, *claimed]))
+        draws = [cell for each in self.draws for cell in each.cells()]
+        claims = [claim for claim in self.claims if claim.drawn is None]
+        claimed = [cell for claim in claims for cell in (claim.cell, claim.other) if isinstance(cell, tuple)]
+        return tuple(dict.fromkeys([*tables, *series, *draws, *claimed]))
 
     def evaluated(self) -> tuple[Cell, ...]:
         """Every cell that is a defense under an attack, each once, column by column, so that images are crafted when
-        theirs begins: those that are shown, and in place of means what they are the mean of."""
+        theirs begins: those that are shown, in place of means what they are the mean of, and the adaptive ones."""
         places = {column.name: place for place, column in enumerate(self.columns)}
         found = [(row, each) for row, column in self.cells() for each in self.column(column).mean_of or (column,)]
+        found += [cell for each in self.adaptive for cell in each.cells()]
         return tuple(sorted(dict.fromkeys(found), key=lambda cell: places[cell[1]]))
 
     def figures(self, cell: Cell) -> tuple[PublishedFigure, ...]:
