@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
 from rich.console import Console
 
@@ -32,6 +33,26 @@ def test_before_anything_is_known_no_time_is_told() -> None:
     found = shown(None)
     assert "-:--:--" in found
     assert "left" not in found
+
+
+def test_trainings_share_the_bar_of_the_cells_and_tell_how_long_all_of_them_take() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=150, color_system=None)
+    with EvaluationProgress(console) as progress:
+        progress.cells(3, "trainings and cells")
+        with progress.training("the first", 1) as watch:
+            for step in range(1, 4):
+                watch(step, 100, "loss 1.5")
+                time.sleep(0.15)
+            found = progress._until
+            assert found is not None
+            left = found - time.monotonic()
+            assert 1.5 < left / (0.15 * 97) < 3  # as long again for the second
+        progress.cell_done("a cell")
+    shown: str = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "training the first" in shown
+    assert "loss 1.5" in shown
+    assert "for the trainings" in shown
+    assert re.search(r"trainings and cells .* 2/3", shown)
 
 
 def test_nobody_is_asked_where_nobody_looks() -> None:

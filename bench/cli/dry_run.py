@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,27 +79,32 @@ class DryRun:
         from bench.evaluation.study import requests
         from bench.training.study import finished, place
 
-        weights = {each.name: finished(place(each, study, runs)) for each in study.trainings}
-        missing = [each for each in study.trainings if weights[each.name] is None]
+        there = {each.name: finished(place(each, study, runs)) for each in study.trainings}
+        weights = {name: path for name, path in there.items() if path is not None}
+        missing = [each for each in study.trainings if each.name not in weights]
         with TemporaryDirectory(prefix="bench-") as folder:
-            trainings = self._trainings(study, missing, Path(folder))
-            weights |= {each.name: each.tried.weights for each in trainings if each.tried is not None}
-            cells = requests(study, {name: path for name, path in weights.items() if path is not None}, self.data_dir)
+            trainings = self._trainings(study, missing, Path(folder), weights)
+            begun = {each.name: each.tried.weights for each in trainings if each.tried is not None}
+            weights |= {name: path for name, path in begun.items() if path is not None}
+            cells = requests(study, weights, self.data_dir)
             plans = plans_of([request for _, _, request in cells], self.device)
             named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
             priced, outlay = self._priced(named, self._store())
         if self.as_json:
             documents = [row.document(outlay.workers) for row in priced]
-            whole = {"training_seconds": sum(each.seconds for each in trainings), **prices.total(priced, outlay)}
+            whole = prices.total(priced, outlay, trainings)
+            whole["training_seconds"] = sum(each.seconds for each in trainings)
             print_json({"trainings": training_prices.documents(trainings), "cells": documents, "total": whole})
         else:
             training_prices.show(trainings)
-            prices.show(priced, outlay)
+            prices.show(priced, outlay, trainings)
         if any(each.problem is not None for each in trainings):
             raise typer.Exit(FAILED)
         _leave(priced)
 
-    def _trainings(self, study: Study, missing: Sequence[StudyTraining], folder: Path) -> list[TrainingForecast]:
+    def _trainings(
+        self, study: Study, missing: Sequence[StudyTraining], folder: Path, weights: Mapping[str, Path]
+    ) -> list[TrainingForecast]:
         from bench.training.forecast import forecast_trainings
 
         if not missing:
@@ -108,7 +113,7 @@ class DryRun:
             if self.as_json:
                 status.stop()
             where = (self.device, self.data_dir, self.executor)
-            return forecast_trainings(study, missing, self._store(), folder, status.update, *where)
+            return forecast_trainings(study, missing, self._store(), folder, weights, status.update, *where)
 
     def _store(self) -> Store:
         from bench.store.glance import glance

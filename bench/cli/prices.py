@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.evaluation.estimate import Estimate
     from bench.evaluation.forecast import Forecast, Outlay
     from bench.evaluation.parts import Part
+    from bench.training.forecast import TrainingForecast
 
 COLUMNS = (
     "defense",
@@ -65,24 +66,28 @@ class Priced:
         }
 
 
-def total(priced: Sequence[Priced], outlay: Outlay) -> dict[str, Any]:
-    """What the whole call would take, as JSON data."""
+def total(priced: Sequence[Priced], outlay: Outlay, trainings: Sequence[TrainingForecast] = ()) -> dict[str, Any]:
+    """What the whole call would take, `trainings` before it included, as JSON data."""
     found = _estimates(priced)
+    seconds = outlay.seconds + sum(each.seconds for each in trainings)
+    problems = [row.problem for row in priced] + [each.problem for each in trainings]
+    memory = [estimate.peak_memory for _, estimate in found] + [each.peak_memory for each in trainings]
+    certainties = [estimate.certainty for _, estimate in found] + [each.certainty for each in trainings]
     return {
         "workers": outlay.workers,
         "shards": sum(len(part.shards) for part, _ in found),
-        "flop": sum(estimate.flop for _, estimate in found),
+        "flop": sum(estimate.flop for _, estimate in found) + sum(each.flop for each in trainings),
         "flop_is": "a lower bound",
-        "peak_memory": max((estimate.peak_memory for _, estimate in found), default=0),
-        "seconds": outlay.seconds,
-        "hours": outlay.seconds / 3600,
-        "certainty": _certainty(found),
-        "problems": sum(row.problem is not None for row in priced),
+        "peak_memory": max(memory, default=0),
+        "seconds": seconds,
+        "hours": seconds / 3600,
+        "certainty": max(certainties, default="measured", key=list(SIGNS).index),
+        "problems": sum(problem is not None for problem in problems),
     }
 
 
-def show(priced: Sequence[Priced], outlay: Outlay) -> None:
-    """The table of the rows, and a line for the whole."""
+def show(priced: Sequence[Priced], outlay: Outlay, trainings: Sequence[TrainingForecast] = ()) -> None:
+    """The table of the rows, and a line for the whole, `trainings` included."""
     from bench.report.formats import duration, memory
 
     table = Table(title="what is left to do", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
@@ -99,18 +104,19 @@ def show(priced: Sequence[Priced], outlay: Outlay) -> None:
             table.add_row(*_words(row, part, estimate, outlay.workers))
     stdout.print(table)
     stdout.print(f"[dim]{FLOP}[/]")
-    whole = total(priced, outlay)
+    whole = total(priced, outlay, trainings)
+    before = f"{counted(len(trainings), 'training')} and " if trainings else ""
     how = {"measured": "", "extrapolated": "about "}.get(whole["certainty"], "at least ")
     stdout.print(
         f"In all {how}[bold]{duration(whole['seconds'])}[/] ({whole['hours']:.3g} hours) and at least "
-        f"{scaled(whole['flop'])}FLOP for {counted(whole['shards'], 'shard')} with "
+        f"{scaled(whole['flop'])}FLOP for {before}{counted(whole['shards'], 'shard')} with "
         f"{counted(whole['workers'], 'worker')}, and {memory(whole['peak_memory'])} each. Nothing was stored.",
         highlight=False,
     )
 
 
 def _words(row: Priced, part: Part, estimate: Estimate, workers: int) -> list[str]:
-    from bench.report.formats import duration, memory, passes
+    from bench.report.formats import brief, duration, memory, passes
 
     own = row.forecast is not None and part is row.forecast.row.own
     sign = SIGNS[estimate.certainty]
@@ -155,16 +161,6 @@ def _document(part: Part, estimate: Estimate, workers: int) -> dict[str, Any]:
 
 def _estimates(priced: Sequence[Priced]) -> list[tuple[Part, Estimate]]:
     return [pair for row in priced if row.forecast is not None for pair in row.forecast.estimates]
-
-
-def _certainty(found: Sequence[tuple[Part, Estimate]]) -> str:
-    """The worst of all."""
-    return max((estimate.certainty for _, estimate in found), key=list(SIGNS).index, default="measured")
-
-
-def brief(seconds: float) -> str:
-    """Seconds that may be few: '0.12 ms', '1.14 s'."""
-    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
 
 
 def scaled(number: float) -> str:

@@ -97,7 +97,8 @@ def _trained(
     missing = [training for training in study.trainings if training.name not in weights]
     for later, training in zip(reversed(range(len(missing))), missing, strict=True):
         with progress.training(training.name, later) as watch:
-            weights[training.name] = make_weights(training, study, folder, resolve_device(device), watch, data_dir)
+            where = (folder, weights, resolve_device(device), watch, data_dir)
+            weights[training.name] = make_weights(training, study, *where)
     return weights
 
 

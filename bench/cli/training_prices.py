@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.cli.console import stdout
-from bench.cli.prices import SIGNS, brief, scaled
+from bench.cli.prices import SIGNS, scaled
 
 if TYPE_CHECKING:
     from bench.training.forecast import TrainingForecast
@@ -63,7 +63,7 @@ def documents(trainings: Sequence[TrainingForecast]) -> list[dict[str, Any]]:
 
 
 def _words(each: TrainingForecast) -> list[str]:
-    from bench.report.formats import duration, memory, passes
+    from bench.report.formats import brief, duration, memory, passes
 
     if each.tried is None:
         return [""] * len(COLUMNS)

@@ -37,6 +37,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def brief(seconds: float) -> str:
+    """Seconds that may be few: '0.12 ms', '1.14 s'."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
+
+
 def memory(size: int) -> str:
     """Bytes as people say them: '300 MiB'."""
     return f"{size / 2**20:.0f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"

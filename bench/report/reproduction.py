@@ -22,7 +22,8 @@ class Measured:
     """A cell of a study: what was measured (None: nothing, or not of every sample), what the paper prints, the result
     of the strongest attack adapted to the same defense at the same budget that the store holds, and a `refused` result,
     whose images were outside the threat model. `figure` is the column's measure: the accuracy under its attack, or the
-    share that is certified at its radius."""
+    share that is certified at its radius. `seconds` are those of one worker that a sample took here, attack, judge and
+    controls together; None where only another machine measured it."""
 
     cell: Cell
     result: Result | None
@@ -30,6 +31,7 @@ class Measured:
     published: tuple[PublishedFigure, ...]
     adaptive: Result | None = None
     refused: Result | None = None
+    seconds: float | None = None
 
     @property
     def difference(self) -> float | None:
@@ -78,6 +80,7 @@ class Reproduction:
                     if found.figure is None
                     else [found.figure.interval.low, found.figure.interval.high],
                     "difference": found.difference,
+                    "seconds_a_sample": found.seconds,
                     "covers": found.covers,
                     "measured": None if found.result is None else found.result.document(),
                     "adaptive": None if found.adaptive is None else found.adaptive.document(),
@@ -109,7 +112,8 @@ def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reprodu
         refused = every.result if every is not None and every.result.invalid else None
         figure = None if shares is None else Proportion(float(shares[1].sum()), len(shares[1]))
         result = None if entry is None else entry.result
-        measured[cell] = Measured(cell, result, figure, study.figures(cell), beside, refused)
+        seconds = None if result is None else _seconds(store, result.plan)
+        measured[cell] = Measured(cell, result, figure, study.figures(cell), beside, refused, seconds)
     drawn = {
         (draws.title, row, column): redrawn(study, draws, (row, column), counted)
         for draws in study.draws
@@ -117,6 +121,11 @@ def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reprodu
         for column in draws.columns
     }
     return Reproduction(study, measured, judge(study, counted), drawn)
+
+
+def _seconds(store: Store, plan: Plan) -> float | None:
+    costs = store.costs(plan.digest)
+    return sum(cost.seconds for cost in costs) / plan.samples if all(cost.device for cost in costs) else None
 
 
 def _adaptive(store: Store) -> dict[str, Result]:

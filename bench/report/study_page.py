@@ -31,6 +31,7 @@ class Section:
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: tuple[tuple[Measured, ...], ...]
+    cost: bool
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def compose(reproduction: Reproduction, command: str) -> str:
     study = reproduction.study
     environment = markup.environment()
     environment.filters.update(
-        {name: getattr(formats, name) for name in ("percent", "span", "budget", "duration")},
+        {name: getattr(formats, name) for name in ("percent", "span", "budget", "duration", "brief")},
         signed=signed,
         likelihood=likelihood,
         ends=_ends,
@@ -86,7 +87,7 @@ def compose(reproduction: Reproduction, command: str) -> str:
     )
     style = markup.joined("page.css", "study.css")
     sections = tuple(
-        Section(f"table-{number}", table.title, table.rows, table.columns, reproduction.table(table))
+        Section(f"table-{number}", table.title, table.rows, table.columns, reproduction.table(table), table.cost)
         for number, table in enumerate(study.tables, 1)
     )
     charts = tuple(_chart(reproduction, series, number) for number, series in enumerate(study.series, 1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,17 +72,21 @@ def forecast_trainings(
     trainings: Sequence[StudyTraining],
     store: Store,
     folder: Path,
+    weights: Mapping[str, Path],
     tells: Callable[[str], None],
     device: str,
     data_dir: Path | None,
     executor: str | Executor,
 ) -> list[TrainingForecast]:
     """What some trainings of a study would take; each is begun in a folder of its own below this one, where weights lie
-    then as its rows need them."""
-    found = []
+    then as its rows need them. `weights` are those of other trainings."""
+    found, weights = [], dict(weights)
     for training in trainings:
         tells(f"beginning the training {training.name}")
-        found.append(_begun(training, study, folder / training.name, resolve_device(device), data_dir))
+        found.append(_begun(training, study, folder / training.name, weights, resolve_device(device), data_dir))
+        tried = found[-1].tried
+        if tried is not None and tried.weights is not None:
+            weights[training.name] = tried.weights
     asked = {
         each.name: _crafted(training, study, each.images, data_dir)
         for each, training in zip(found, trainings, strict=True)
@@ -104,10 +108,21 @@ def forecast_trainings(
     ]
 
 
-def _begun(training: StudyTraining, study: Study, folder: Path, device: str, data_dir: Path | None) -> TrainingForecast:
+def _begun(
+    training: StudyTraining,
+    study: Study,
+    folder: Path,
+    weights: Mapping[str, Path],
+    device: str,
+    data_dir: Path | None,
+) -> TrainingForecast:
     """The training tried; what it wrote stands for the weights of all its steps."""
+    missing = [other.name for other in training.needs.values() if other.name not in weights]
+    if missing:
+        problem = f"It needs the weights of {', '.join(missing)}, which could not be tried."
+        return TrainingForecast(training.name, training.defense, problem=problem)
     try:
-        tried = attempt(request_of(training, study, folder, device, data_dir), folder)
+        tried = attempt(request_of(training, study, folder, weights, device, data_dir), folder)
     except BenchError as error:
         return TrainingForecast(training.name, training.defense, problem=str(error))
     for step in {row.step for row in study.rows if row.step is not None} if tried.weights is not None else ():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -36,26 +37,35 @@ def make_weights(
     training: StudyTraining,
     study: Study,
     folder: Path,
+    weights: Mapping[str, Path],
     device: str,
     watch: Watch,
     data_dir: Path | None = None,
 ) -> Path:
-    """The weights of a training, from nothing or from where it was interrupted; raises what `train` raises."""
-    return train(request_of(training, study, place(training, study, folder), device, data_dir), watch).weights
+    """The weights of a training, from nothing or from where it was interrupted; `weights` are those of earlier ones.
+    Raises what `train` raises."""
+    request = request_of(training, study, place(training, study, folder), weights, device, data_dir)
+    return train(request, watch).weights
 
 
 def request_of(
-    training: StudyTraining, study: Study, folder: Path, device: str, data_dir: Path | None
+    training: StudyTraining,
+    study: Study,
+    folder: Path,
+    weights: Mapping[str, Path],
+    device: str,
+    data_dir: Path | None,
 ) -> TrainingRequest:
-    """A study's training as a request, whose weights land in a folder."""
+    """A study's training as a request, whose weights land in a folder; `weights` are those of earlier trainings."""
     made = training.adversarial or UNUSED
+    needed = {setting: str(weights[other.name]) for setting, other in training.needs.items()}
     threat = ThreatModel(attacks.find(made.attack).norm, made.epsilon)
     return TrainingRequest(
         defense=training.defense,
         adversarial=Perturbing(threat, made.attack, made.source, made.params),
         folder=folder,
         command=f"bench reproduce {study.name} --dataset {study.dataset}",
-        settings=training.recipe,
+        settings={**training.recipe, **needed},
         defense_settings=training.params,
         dataset=study.dataset,
         data_dir=data_dir,

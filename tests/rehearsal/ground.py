@@ -22,6 +22,14 @@ REVISION = "f5bc1bd97485577aa0b946fa8a9004e2ec147402"
 HUB = {
     "data": ("datasets--uoft-cs--cifar10", "b" * 40),
     "network": ("models--edadaltocg--resnet50_cifar10", "c" * 40),
+    "ddpm": ("models--google--ddpm-cifar10-32", "d" * 40),
+    "vit": ("models--nateraw--vit-base-patch16-224-cifar10", "e" * 40),
+    "start-resnet": ("models--timm--resnet50.tv_in1k", "f" * 40),
+    "start-wide-resnet": ("models--timm--wide_resnet50_2.tv_in1k", "a" * 40),
+    "start-vit": (
+        "models--timm--vit_base_patch16_224.augreg_in21k_ft_in1k",
+        "b5b38b8f7dd93ce67d12e356a8771556b95c8cf9",
+    ),
     "diffusion": ("models--sd2-community--stable-diffusion-2-base", REVISION),
 }
 

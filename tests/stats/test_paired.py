@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, ttest_1samp
 
-from bench.stats import holm, mcnemar, smallest_difference
+from bench.stats import Interval, holm, mcnemar, redrawn_mean, smallest_difference
 
 COUNTS = st.integers(0, 2000)
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=7)
@@ -118,3 +118,34 @@ def test_impossible_designs_are_refused() -> None:
         smallest_difference(10, 1.1)
     with pytest.raises(ValueError, match="between 0 and 1"):
         smallest_difference(10, 0.1, power=1.0)
+
+
+def test_the_mean_of_draws_of_a_large_set_is_students_t() -> None:
+    means = [0.02, 0.05, -0.01, 0.03, 0.04]
+    interval, p = redrawn_mean(means, 1e-12)
+    expected = ttest_1samp(means, 0.0)
+    assert p == pytest.approx(expected.pvalue, rel=1e-9)
+    low, high = expected.confidence_interval()
+    assert (interval.low, interval.high) == pytest.approx((low, high), rel=1e-9)
+
+
+def test_the_mean_of_draws_that_share_images_is_covered_as_often_as_is_said() -> None:
+    random = np.random.default_rng(0)
+    covered, narrow, times = 0, 0, 800
+    for _ in range(times):
+        population = (random.random(400) < 0.3).astype(float) - (random.random(400) < 0.3)
+        means = [float(random.choice(population, 160, replace=False).mean()) for _ in range(5)]
+        interval, _ = redrawn_mean(means, 0.4)
+        covered += interval.low <= 0 <= interval.high
+        unaware, _ = redrawn_mean(means, 1e-12)
+        narrow += unaware.low <= 0 <= unaware.high
+    assert 0.93 <= covered / times <= 0.97
+    assert narrow / times < 0.85
+
+
+def test_draws_of_a_whole_set_and_draws_without_spread() -> None:
+    assert redrawn_mean([0.1, 0.1], 1.0) == (Interval(-1.0, 1.0), 1.0)
+    assert redrawn_mean([0.0, 0.0, 0.0], 0.1) == (Interval(0.0, 0.0), 1.0)
+    assert redrawn_mean([0.1, 0.1, 0.1], 0.1)[1] == 0.0
+    with pytest.raises(ValueError, match="at least 2"):
+        redrawn_mean([0.1], 0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from bench.domain.errors import UsageError
 from bench.evaluation.study import requests
 from bench.protocols.studies import Adversarial, builtin_studies, find_study, heading, read
 from bench.registry import attacks, datasets, defenses
+from bench.training.study import place, request_of
 from tests.studies.written import TEXT, written
 
 HALVES = "tests.plugins:Halves"
@@ -55,6 +58,99 @@ columns = ["PGD"]
 on."tests.plugins:Halves" = { skip = true }
 """
 )
+
+
+DRAWS = (
+    TEXT
+    + """
+[[draws]]
+title = "Figure 2"
+rows = ["plain"]
+columns = ["PGD"]
+sample_seeds = [7, 8]
+samples = 20
+percent.plain = { PGD = 50 }
+
+[[adaptive]]
+attack = "adaptive-linf"
+protocol = "adaptive-64"
+epsilon = "0.3"
+rows = ["plain", "scaled"]
+columns = ["PGD"]
+
+[[claim]]
+text = "Attacks hurt, whichever samples are drawn."
+cell = ["plain", "PGD"]
+relation = "below"
+other = 90
+drawn = "Figure 2"
+"""
+)
+
+
+def test_draws_make_a_column_a_seed_that_is_the_same_attack_on_other_samples(tmp_path: Path) -> None:
+    found = find_study(str(written(tmp_path, DRAWS)), "digits")
+    (draws,) = found.draws
+    names = draws.drawn["PGD"]
+    assert list(draws.cells()) == [("plain", name) for name in names]
+    assert [(found.column(name).sample_seed, found.column(name).samples) for name in names] == [(7, 20), (8, 20)]
+    assert {found.column(name).params["steps"] for name in names} == {4}
+    assert {found.training(cell) for cell in draws.cells()} == {"better"}
+    assert draws.printed == {("plain", "PGD"): 0.5}
+    assert set(draws.cells()) < set(found.cells())
+    cells = {(row, column): request for row, column, request in requests(found, {})}
+    assert [cells["plain", name].sample_seed for name in names] == [7, 8]
+    assert [cells["plain", name].samples for name in names] == [20, 20]
+
+
+def test_an_adaptive_attack_is_its_protocols_on_the_weights_of_the_column_beside_it(tmp_path: Path) -> None:
+    found = find_study(str(written(tmp_path, DRAWS)), "digits")
+    cells = {(row, column): request for row, column, request in requests(found, {"better": Path("better.safetensors")})}
+    asked = cells["plain", "PGD, adaptive-linf"]
+    assert (asked.attack, asked.source, asked.epsilon) == ("adaptive-linf", "self", Fraction("0.3"))
+    assert (asked.protocol.name, asked.samples) == ("adaptive-64", None)
+    assert asked.defense_settings["weights"] == "better.safetensors"
+    assert ("plain", "PGD, adaptive-linf") not in found.cells()
+
+
+def test_trainings_may_need_earlier_ones(tmp_path: Path) -> None:
+    text = TEXT.replace(
+        '[[train]]\nname = "better"',
+        '[[train]]\nname = "first"\ndefense = "diffusion-classifier"\n\n'
+        '[[train]]\nname = "better"\nneeds = { denoiser = "first" }',
+    )
+    found = find_study(str(written(tmp_path, text)), "digits")
+    assert found.trainings[1].needs == {"denoiser": found.trainings[0]}
+    asked = request_of(found.trainings[1], found, tmp_path, {"first": Path("first.safetensors")}, "cpu", None)
+    assert asked.settings == {"epochs": 2, "denoiser": "first.safetensors"}
+    other = replace(found.trainings[1], needs={"denoiser": replace(found.trainings[0], seed=1)})
+    assert place(other, found, tmp_path) != place(found.trainings[1], found, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("sample_seeds = [7, 8]", "sample_seeds = [7]"), "draws 1: sample_seeds must be at least two, each once"),
+        (("sample_seeds = [7, 8]", "sample_seeds = [7, -1]"), "sample_seeds must be a list of whole numbers from 0"),
+        (('protocol = "adaptive-64"', 'protocol = "tmdc-2024"'), "tmdc-2024 has no attack 'adaptive-linf'"),
+        (('drawn = "Figure 2"', 'drawn = "Figure 3"'), "names a draws that is not there"),
+        (
+            (
+                'cell = ["plain", "PGD"]\nrelation = "below"\nother = 90\ndrawn',
+                'cell = ["plain", "FGSM"]\nrelation = "below"\nother = 90\ndrawn',
+            ),
+            "without the column 'FGSM'",
+        ),
+        (
+            ("recipe = { epochs = 2 }", 'needs = { start = "nobody" }'),
+            "needs weights that no earlier [[train]] makes: 'nobody'",
+        ),
+    ],
+)
+def test_what_is_wrong_with_draws_and_the_like_is_said(change: tuple[str, str], sentence: str, tmp_path: Path) -> None:
+    assert change[0] in DRAWS
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        find_study(str(written(tmp_path, DRAWS.replace(*change))), "digits")
 
 
 def test_a_series_makes_a_row_a_step(tmp_path: Path) -> None:

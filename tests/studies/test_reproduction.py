@@ -13,9 +13,18 @@ from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan
 from bench.domain.threat import ThreatModel
 from bench.protocols import find_protocol
-from bench.protocols.studies import Cell, Claim, PublishedFigure, Study, StudyColumn, StudyRow, StudyTable
-from bench.report.reproduction import reproduce
-from bench.stats import samples_to_show
+from bench.protocols.studies import (
+    Cell,
+    Claim,
+    PublishedFigure,
+    Study,
+    StudyColumn,
+    StudyDraws,
+    StudyRow,
+    StudyTable,
+)
+from bench.report.reproduction import Reproduction, reproduce
+from bench.stats import redrawn_mean, samples_to_show
 from bench.store.store import Store
 from tests.report.made import add, honest, make_plan
 
@@ -191,3 +200,48 @@ def test_the_samples_that_would_tell_are_those_of_which_a_test_tells_four_times_
         shown += abs(draws.mean()) > 1.96 * draws.std() / count**0.5
     assert 0.77 < shown / 2000 < 0.83
     assert samples_to_show(0.0, 0.25) is None
+
+
+def over(right: dict[str, Sequence[int]], store: Store, size: int = 2000) -> Reproduction:
+    """A study of draws: of each row so many right predictions a sample seed, out of N."""
+    names = tuple(f"PGD, {seed}" for seed in range(len(next(iter(right.values())))))
+    draws = StudyDraws("Figure", ("first", "second"), ("PGD",), tuple(range(len(names))), {"PGD": names})
+    found = study(Claim("", FIRST, "above", SECOND, drawn="Figure"))
+    columns = tuple(StudyColumn(name, "pgd-linf", of="PGD", sample_seed=seed) for seed, name in enumerate(names))
+    plans = {}
+    for row, counts in right.items():
+        for seed, (name, count) in enumerate(zip(names, counts, strict=True)):
+            defense = {"first": "tmdc", "second": "jem"}[row]
+            plan = make_plan(defense, "pgd-linf", samples=N, shard_size=N, sample_seed=seed, size=size)
+            add(store, plan, [True] * N, share(count))
+            plans[row, name] = plan
+    return reproduce(replace(found, tables=(), columns=(*found.columns, *columns), draws=(draws,)), plans, store)
+
+
+def test_a_claim_over_draws_is_tested_with_the_draws_as_clusters(store: Store) -> None:
+    found = over({"first": [150, 154, 149, 152, 155], "second": [140, 141, 139, 145, 141]}, store)
+    (told,) = found.judgements
+    assert told.verdict == "holds"
+    assert told.difference == pytest.approx(10.8 / N)
+    interval, p = redrawn_mean([10 / N, 13 / N, 10 / N, 7 / N, 14 / N], 0.1)
+    assert (told.interval.low, told.interval.high, told.p) == pytest.approx((interval.low, interval.high, p))
+    drawn = found.drawn["Figure", "first", "PGD"]
+    assert drawn is not None
+    assert drawn.means == (0.75, 0.77, 0.745, 0.76, 0.775)
+    assert (drawn.samples, drawn.share) == (N, 0.1)
+    assert N < drawn.images <= 5 * N
+
+
+def test_draws_that_are_apart_now_and_then_tell_nothing(store: Store) -> None:
+    (told,) = over({"first": [150, 120, 149, 152, 155], "second": [140, 141, 139, 145, 141]}, store).judgements
+    assert told.verdict == "cannot be told"
+
+
+def test_where_a_draw_is_missing_nothing_is_said(store: Store) -> None:
+    found = over({"first": [150, 154], "second": [150, 154]}, store)
+    results = {cell: each.result for cell, each in found.measured.items()}
+    plans = {cell: result.plan for cell, result in results.items() if result is not None}
+    del plans["second", "PGD, 1"]
+    again = reproduce(found.study, plans, store)
+    assert again.judgements[0].verdict == "not measured"
+    assert again.drawn["Figure", "second", "PGD"] is None

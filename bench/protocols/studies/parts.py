@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, cast, get_args
@@ -46,8 +46,20 @@ class Names:
         return tuple(name for name in names if self.check(name, table) in self.present)
 
 
-def training_of(table: Fields) -> StudyTraining:
-    table.check(("name", "defense", "params", "recipe", "seed", "adversarial"), ("name", "defense"))
+def trainings_of(tables: Iterable[Fields]) -> tuple[StudyTraining, ...]:
+    """The trainings, in their order; each may need earlier ones."""
+    found: dict[str, StudyTraining] = {}
+    for table in tables:
+        training = _training(table, found)
+        found[training.name] = training
+    return tuple(found.values())
+
+
+def _training(table: Fields, earlier: Mapping[str, StudyTraining]) -> StudyTraining:
+    table.check(("name", "defense", "params", "recipe", "seed", "adversarial", "needs"), ("name", "defense"))
+    needs = table.settings("needs")
+    for name in needs.values():
+        listed(name, earlier, f"{table.where} needs weights that no earlier [[train]] makes:")
     return StudyTraining(
         name=table.text("name"),
         defense=table.text("defense"),
@@ -55,6 +67,7 @@ def training_of(table: Fields) -> StudyTraining:
         recipe=table.settings("recipe"),
         seed=table.number("seed", 0) if "seed" in table else 0,
         adversarial=_adversarial(Fields(table.settings("adversarial"), table.path, table.place)),
+        needs={setting: earlier[name] for setting, name in needs.items()},
     )
 
 
@@ -95,9 +108,9 @@ def column_of(table: Fields, known: tuple[str, ...]) -> StudyColumn:
 
 
 def table_of(table: Fields, rows: Names, columns: Names) -> StudyTable:
-    table.check(("title", "rows", "columns"), ("title", "rows", "columns"))
+    table.check(("title", "rows", "columns", "cost"), ("title", "rows", "columns"))
     chosen = rows.those(names_of(table, "rows"), table), columns.those(names_of(table, "columns"), table)
-    return StudyTable(table.text("title"), *chosen)
+    return StudyTable(table.text("title"), *chosen, table.flag("cost"))
 
 
 def series_of(

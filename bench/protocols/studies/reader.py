@@ -33,7 +33,7 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
     made.listed(scale, head.scales, f"{path} has no scale")
     every = {part: table.tables(part, part) for part in PARTS}
     here = {part: [each for each in map(_on(dataset, scale), every[part]) if each] for part in PARTS}
-    trainings = tuple(map(made.training_of, here["train"]))
+    trainings = made.trainings_of(here["train"])
     attacked = tuple(each.text("name") for each in here["column"] if "mean_of" not in each and "name" in each)
     columns = (StudyColumn(CLEAN, "none"), *(made.column_of(each, attacked) for each in here["column"]))
     column_names = (CLEAN, *made.called(every["column"])), tuple(column.name for column in columns)

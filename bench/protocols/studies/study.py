@@ -28,7 +28,8 @@ class Adversarial:
 
 @dataclass(frozen=True)
 class StudyTraining:
-    """Weights that a study makes: the defense, its settings and those of its recipe."""
+    """Weights that a study makes: the defense, its settings and those of its recipe. `needs` names by setting of the
+    recipe an earlier training whose weights it is given."""
 
     name: str
     defense: str
@@ -36,6 +37,7 @@ class StudyTraining:
     recipe: Mapping[str, Any]
     seed: int
     adversarial: Adversarial | None = None
+    needs: Mapping[str, StudyTraining] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,12 @@ class StudyColumn:
 
 @dataclass(frozen=True)
 class StudyTable:
-    """A table of the paper: rows and columns by name."""
+    """A table of the paper: rows and columns by name; with `cost` it says what a sample took."""
 
     title: str
     rows: tuple[str, ...]
     columns: tuple[str, ...]
+    cost: bool = False
 
     def cells(self) -> Iterator[Cell]:
         """Every cell, column by column."""
