@@ -170,12 +170,13 @@ def _redrawn(column: StudyColumn, seeds: tuple[int, ...], samples: int | None) -
 def adaptive_of(table: Fields, row_names: Names, column_names: Names) -> tuple[AdaptiveAttack, tuple[StudyColumn, ...]]:
     """An adaptive attack and the columns that it makes. Raises `UsageError` where its protocol has no such attack."""
     needed = ("attack", "protocol", "epsilon", "rows", "columns")
-    table.check(needed, needed)
+    table.check((*needed, "samples"), needed)
     attack, protocol = table.text("attack"), find_protocol(table.text("protocol"))
     listed(attack, [each.name for each in protocol.attacks], f"{table.where}: {protocol.name} has no attack")
     rows = row_names.those(names_of(table, "rows"), table)
     beside = column_names.those(names_of(table, "columns"), table)
-    made = StudyColumn("", attack, epsilon=table.epsilon(), source=WHITE_BOX, protocol=protocol)
+    samples = table.number("samples", 1) if "samples" in table else None
+    made = StudyColumn("", attack, epsilon=table.epsilon(), source=WHITE_BOX, samples=samples, protocol=protocol)
     columns = tuple(replace(made, name=f"{name}, {attack}", of=name) for name in beside)
     return AdaptiveAttack(rows, tuple(column.name for column in columns)), columns
 
