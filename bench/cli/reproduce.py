@@ -31,10 +31,10 @@ def reproduce(
     dataset: options.Dataset = options.DEFAULT_DATASET,
     scale: Annotated[str, typer.Option("--scale", help="full, or a smaller one that the study names.")] = "full",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The page [reports/STUDY-DATASET/index.html].")
+        Path | None, typer.Option("--output", "-o", help="The page; reports/STUDY-DATASET/index.html unless given.")
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--weights", help="Where trained weights are kept [runs/STUDY-DATASET].")
+        Path | None, typer.Option("--weights", help="Where trained weights are kept; runs/STUDY-DATASET unless given.")
     ] = None,
     data_dir: options.DataDir = None,
     device: options.Device = "auto",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.domain.errors import UsageError
 from bench.report import formats, markup
 from bench.report.comparison import likelihood, signed
 from bench.report.files import replacing
@@ -64,18 +66,28 @@ class Strip:
 
 
 def render(reproduction: Reproduction, output: Path, command: str) -> Path:
-    """Write the page, whole, and return its path; equal stores give equal bytes. Missing folders are made.
+    """Write the page, whole, and beside it its figures as JSON, and return its path; equal stores give equal bytes.
 
-    `command` made it and is shown. Raises `BenchError` where the file cannot be written.
+    Missing folders are made. `command` made it and is shown. Raises `UsageError` for a page that would be called as its
+    figures are, `BenchError` where a file cannot be written.
     """
-    page = compose(reproduction, command)
-    with replacing(output, "The page", "name another file with --output") as file:
-        file.write(page.encode())
+    beside = output.with_suffix(".json")
+    if beside == output:
+        raise UsageError(
+            f"{output} is where the page's figures would go; give the page another name, such as page.html."
+        )
+    figures = json.dumps(reproduction.document(), indent=1, ensure_ascii=False)
+    for path, text in ((output, compose(reproduction, command, beside.name)), (beside, f"{figures}\n")):
+        with replacing(path, "The page", "name another file with --output") as file:
+            file.write(text.encode())
     return output
 
 
-def compose(reproduction: Reproduction, command: str) -> str:
-    """The page's text. Names come from a study and from plugins, so every one of them is escaped."""
+def compose(reproduction: Reproduction, command: str, figures: str = "index.json") -> str:
+    """The page's text; `figures` is the file of its figures beside it.
+
+    Names come from a study and from plugins, so every one of them is escaped.
+    """
     study = reproduction.study
     environment = markup.environment()
     environment.filters.update(
@@ -106,6 +118,7 @@ def compose(reproduction: Reproduction, command: str) -> str:
         results=results,
         example=results[0] if results else None,
         command=command,
+        figures=figures,
         style=style,
         style_hash=markup.policy_hash(style),
     )

@@ -29,11 +29,17 @@ def test_a_study_goes_from_nothing_to_a_page_and_again_to_the_same(tmp_path: Pat
     assert "The page is page.html." in said
     first = Path("page.html").read_bytes()
     assert b"A paper of mine" in first
+    figures = Path("page.json").read_bytes()
     code, text, errors = bench(*words, "--json")
     assert code == 0, errors
     assert Path("page.html").read_bytes() == first
+    assert Path("page.json").read_bytes() == figures
     found = json.loads(text)
     assert len(found["cells"]) == 6
+    assert json.loads(figures)["cells"] == found["cells"]
+    code, _, errors = bench(*words[:-1], "page.json")
+    assert code == 2
+    assert "is where the page's figures would go" in " ".join(errors.split())
     assert {claim["verdict"] for claim in found["claims"]} <= {"holds", "does not hold", "cannot be told"}
     assert all(cell["measured"]["samples"] == 16 for cell in found["cells"])
 
@@ -65,7 +71,8 @@ def test_a_dry_run_prices_the_cells_names_the_trainings_and_leaves_nothing(tmp_p
         *("reproduce", "mine.toml", "--dataset", "digits", "--scale", "quick", "--dry-run"),
     )
     assert code == 0, errors
-    assert "Still to be trained, and not priced: better." in errors
+    assert "better" in said
+    assert "for 1 training and" in " ".join(said.split())
     assert "PGD" in said
     assert sorted(folder.rglob("*")) == before
 
