@@ -56,7 +56,7 @@ def reproduce(
     from bench.progress import EvaluationProgress
     from bench.protocols.studies import find_study
     from bench.report.reproduction import reproduce as read
-    from bench.report.study_page import render
+    from bench.report.study_page import figures_beside, render
     from bench.store.store import Store
 
     found = find_study(study, dataset, scale)
@@ -65,6 +65,7 @@ def reproduce(
     if only_priced:
         DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_study(found, runs)
         return
+    figures_beside(page)  # which complains before there is work to lose
     store = Store(db, artifacts=artifacts)
     with EvaluationProgress(stderr, quiet=as_json) as progress:
         progress.cells(len(found.trainings) + len(found.evaluated()), "trainings and cells")

@@ -68,19 +68,23 @@ class Strip:
 def render(reproduction: Reproduction, output: Path, command: str) -> Path:
     """Write the page, whole, and beside it its figures as JSON, and return its path; equal stores give equal bytes.
 
-    Missing folders are made. `command` made it and is shown. Raises `UsageError` for a page that would be called as its
-    figures are, `BenchError` where a file cannot be written.
+    Missing folders are made. `command` made it and is shown. Raises `BenchError` where a file cannot be written, and
+    what `figures_beside` raises.
     """
-    beside = output.with_suffix(".json")
-    if beside == output:
-        raise UsageError(
-            f"{output} is where the page's figures would go; give the page another name, such as page.html."
-        )
+    beside = figures_beside(output)
     figures = json.dumps(reproduction.document(), indent=1, ensure_ascii=False)
     for path, text in ((output, compose(reproduction, command, beside.name)), (beside, f"{figures}\n")):
         with replacing(path, "The page", "name another file with --output") as file:
             file.write(text.encode())
     return output
+
+
+def figures_beside(page: Path) -> Path:
+    """Where a page's figures go. Raises `UsageError` where the page itself is to go there."""
+    beside = page.with_suffix(".json")
+    if beside == page:
+        raise UsageError(f"{page} is where the page's figures would go; give the page another name, such as page.html.")
+    return beside
 
 
 def compose(reproduction: Reproduction, command: str, figures: str = "index.json") -> str:
