@@ -83,6 +83,12 @@ class DiffusionClassifier(Trainable, Generative):
 
         return locate(NAME, self.weights, task, HUB, PATTERNS)
 
+    def passes(self, task: Task) -> float | None:
+        """Rows of (class, timestep) an image; a race's differ from image to image."""
+        from defenses.parts.search import rows_an_image
+
+        return rows_an_image(self, len(task.classes))
+
     def recipe(self, task: Task) -> DenoiserRecipe:
         """AdamW with warm-up, cosine and averaged weights, on a class-conditional denoiser in pixel space."""
         from defenses.parts.denoising import recipe_for

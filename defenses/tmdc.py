@@ -69,6 +69,12 @@ class TMDC(Trainable):
         """The denoiser's files and the low-rank weights."""
         return {**self._base().files(task), "lora": self._lora(task)}
 
+    def passes(self, task: Task) -> float | None:
+        """Rows of (class, timestep) an image; a race's differ from image to image."""
+        from defenses.parts.search import rows_an_image
+
+        return rows_an_image(self, len(task.classes))
+
     def recipe(self, task: Task) -> TruthRecipe:
         """The published optimiser and schedule; larger steps for tiny images."""
         from defenses.parts.truth_maximization import recipe_for

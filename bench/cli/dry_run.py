@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.evaluation.planning import Request
     from bench.protocols.studies import Study, StudyTraining
     from bench.store.store import Store
-    from bench.training.forecast import TrainingForecast
+    from bench.studies.forecast import TrainingForecast
 
 FAILED = 1
 
@@ -76,8 +76,8 @@ class DryRun:
         """Say what a study's trainings whose weights are not in the folder `runs`, and its cells, would take. Exits 1
         where one cannot be planned or tried."""
         from bench.evaluation.clerk import plans_of
-        from bench.evaluation.study import requests
-        from bench.training.study import finished, place
+        from bench.studies.cells import requests
+        from bench.studies.trainings import finished, place
 
         there = {each.name: finished(place(each, study, runs)) for each in study.trainings}
         weights = {name: path for name, path in there.items() if path is not None}
@@ -105,7 +105,7 @@ class DryRun:
     def _trainings(
         self, study: Study, missing: Sequence[StudyTraining], folder: Path, weights: Mapping[str, Path]
     ) -> list[TrainingForecast]:
-        from bench.training.forecast import forecast_trainings
+        from bench.studies.forecast import forecast_trainings
 
         if not missing:
             return []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.evaluation.estimate import Estimate
     from bench.evaluation.forecast import Forecast, Outlay
     from bench.evaluation.parts import Part
-    from bench.training.forecast import TrainingForecast
+    from bench.studies.forecast import TrainingForecast
 
 COLUMNS = (
     "defense",

@@ -51,13 +51,13 @@ def reproduce(
 
     The same command goes on where an interrupted one stopped; of a finished one it writes the same page again.
     """
-    from bench.evaluation.study import requests
     from bench.evaluation.sweep import sweep
     from bench.progress import EvaluationProgress
     from bench.protocols.studies import find_study
     from bench.report.reproduction import reproduce as read
     from bench.report.study_page import figures_beside, render
     from bench.store.store import Store
+    from bench.studies.cells import network_passes, requests
 
     found = find_study(study, dataset, scale)
     page = output or Path("reports") / f"{found.name}-{dataset}" / "index.html"
@@ -72,7 +72,7 @@ def reproduce(
         cells = requests(found, _trained(found, runs, device, data_dir, progress), data_dir)
         shards = sweep(cells, store, progress, device, data_dir, workers, replay, executor, shard_timeout)
         plans, problems = _measured(shards, progress)
-    reproduction = read(found, plans, store)
+    reproduction = read(found, plans, store, network_passes(plans.values(), data_dir))
     render(reproduction, page, _command(study, dataset, scale))
     if as_json:
         print_json({**reproduction.document(), "page": str(page), "problems": problems})
@@ -89,7 +89,7 @@ def _trained(
 ) -> dict[str, Path]:
     """The weights of every training, made one after the other where they are missing."""
     from bench.loading.environment import resolve_device
-    from bench.training.study import finished, make_weights, place
+    from bench.studies.trainings import finished, make_weights, place
 
     found = {training.name: finished(place(training, study, folder)) for training in study.trainings}
     weights = {name: path for name, path in found.items() if path is not None}

@@ -12,7 +12,7 @@ from bench.cli.console import stdout
 from bench.cli.prices import SIGNS, scaled
 
 if TYPE_CHECKING:
-    from bench.training.forecast import TrainingForecast
+    from bench.studies.forecast import TrainingForecast
 
 COLUMNS = ("steps", "a step", "images", "passes", "crafting", "FLOP", "memory", "time")
 

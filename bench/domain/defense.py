@@ -152,6 +152,10 @@ class Defense(ABC):
         one of them lies, or the folder or hub repository that holds them, is left out of plans."""
         return {}
 
+    def passes(self, task: Task) -> float | None:
+        """Passes of its network that one classification takes, where settings that are spelled out say it alone."""
+        return None
+
     @classmethod
     def models(cls) -> Sequence[Published]:
         """The models of a zoo that this defense can load, with what is published of them; for `bench list models`."""

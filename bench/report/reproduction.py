@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from bench.report.rows import read_entry
@@ -23,7 +24,8 @@ class Measured:
     of the strongest attack adapted to the same defense at the same budget that the store holds, and a `refused` result,
     whose images were outside the threat model. `figure` is the column's measure: the accuracy under its attack, or the
     share that is certified at its radius. `seconds` are those of one worker that a sample took here, attack, judge and
-    controls together; None where only another machine measured it."""
+    controls together; None where only another machine measured it. `passes` are those of its network that
+    one classification takes, where the defense says."""
 
     cell: Cell
     result: Result | None
@@ -32,6 +34,7 @@ class Measured:
     adaptive: Result | None = None
     refused: Result | None = None
     seconds: float | None = None
+    passes: float | None = None
 
     @property
     def difference(self) -> float | None:
@@ -81,6 +84,7 @@ class Reproduction:
                     else [found.figure.interval.low, found.figure.interval.high],
                     "difference": found.difference,
                     "seconds_a_sample": found.seconds,
+                    "passes_a_classification": found.passes,
                     "covers": found.covers,
                     "measured": None if found.result is None else found.result.document(),
                     "adaptive": None if found.adaptive is None else found.adaptive.document(),
@@ -96,8 +100,11 @@ class Reproduction:
         }
 
 
-def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reproduction:
-    """What a store holds of a study whose cells are these plans; cells without a plan were not measured."""
+def reproduce(
+    study: Study, plans: Mapping[Cell, Plan], store: Store, passes: Mapping[str, float] = MappingProxyType({})
+) -> Reproduction:
+    """What a store holds of a study whose cells are these plans; cells without a plan were not measured. `passes` are a
+    classification's, by the digest of a plan."""
     distinct = {plan.digest: plan for plan in plans.values()}  # columns of several radii share one
     read = {digest: read_entry(store, plan) for digest, plan in distinct.items() if store.shards(plan)}
     entries = {cell: read[plan.digest] for cell, plan in plans.items() if plan.digest in read}
@@ -112,8 +119,8 @@ def reproduce(study: Study, plans: Mapping[Cell, Plan], store: Store) -> Reprodu
         refused = every.result if every is not None and every.result.invalid else None
         figure = None if shares is None else Proportion(float(shares[1].sum()), len(shares[1]))
         result = None if entry is None else entry.result
-        seconds = None if result is None else _seconds(store, result.plan)
-        measured[cell] = Measured(cell, result, figure, study.figures(cell), beside, refused, seconds)
+        cost = (None, None) if result is None else (_seconds(store, result.plan), passes.get(result.plan.digest))
+        measured[cell] = Measured(cell, result, figure, study.figures(cell), beside, refused, *cost)
     drawn = {
         (draws.title, row, column): redrawn(study, draws, (row, column), counted)
         for draws in study.draws

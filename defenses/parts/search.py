@@ -99,6 +99,18 @@ def spelled_out(settings: Settings, latent: bool) -> dict[str, Any]:
     return found
 
 
+def rows_an_image(settings: Settings, classes: int) -> float | None:
+    """How many rows (class, timestep) an image costs; None where the image decides, or the settings are not spelled
+    out."""
+    if settings.search == "full" and settings.timesteps is not None:
+        return float(classes * settings.timesteps)
+    if settings.search == "staged" and settings.seen is not None and settings.kept is not None:
+        left = (classes, *(min(kept, classes) for kept in settings.kept))
+        looked = zip(left, (0, *settings.seen), settings.seen, strict=False)
+        return float(sum(count * (seen - before) for count, before, seen in looked))
+    return None
+
+
 def _elimination(settings: Settings, default: Search, timesteps: int) -> Elimination:
     if settings.search != "staged" and (settings.seen is not None or settings.kept is not None):
         raise UsageError(f"seen and kept are of search=staged; got search={settings.search}.")

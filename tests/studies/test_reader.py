@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench.domain.errors import UsageError
-from bench.evaluation.study import requests
 from bench.protocols.studies import Adversarial, builtin_studies, find_study, heading, read
 from bench.registry import attacks, datasets, defenses
-from bench.training.study import place, request_of
+from bench.studies.cells import requests
+from bench.studies.trainings import place, request_of
 from tests.studies.written import TEXT, written
 
 HALVES = "tests.plugins:Halves"

@@ -17,7 +17,7 @@ from bench.loading.environment import resolve_device
 from bench.protocols.reader import WHITE_BOX
 from bench.protocols.studies import Study, StudyTraining
 from bench.store.store import Store
-from bench.training.study import request_of
+from bench.studies.trainings import request_of
 from bench.training.trial import TriedTraining, attempt
 
 

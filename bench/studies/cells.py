@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bench.domain.blame import blame
+from bench.domain.dataset import Task
+from bench.domain.plan import Plan
 from bench.evaluation.planning import Request
+from bench.loading.images import open_images
 from bench.protocols.studies import Cell, Study
+from bench.registry import defenses
 
 
 def requests(study: Study, weights: Mapping[str, Path], data_dir: Path | None = None) -> list[tuple[str, str, Request]]:
     """Row, column and request of every cell, column by column; `weights` by training. A row whose training is not among
     them has its own weights."""
     return [(row, column, _request(study, (row, column), weights, data_dir)) for row, column in study.evaluated()]
+
+
+def network_passes(plans: Iterable[Plan], data_dir: Path | None = None) -> dict[str, float]:
+    """By a plan's digest the passes of its defense's network that one classification takes, where the defense says."""
+    tasks: dict[str, Task] = {}
+    found = {}
+    for plan in plans:
+        name = str(plan.dataset.document())
+        if name not in tasks:
+            tasks[name] = open_images(plan.dataset, data_dir).task
+        with blame(plan.defense.name):
+            passes = defenses.make(plan.defense.reference, plan.defense.settings).passes(tasks[name])
+        if passes is not None:
+            found[plan.digest] = passes
+    return found
 
 
 def _request(study: Study, cell: Cell, weights: Mapping[str, Path], data_dir: Path | None) -> Request:

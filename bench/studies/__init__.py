@@ -1,0 +1,1 @@
+"""A study carried out: its weights made, its cells asked for, and what both would take."""
