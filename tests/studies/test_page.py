@@ -15,7 +15,7 @@ from bench.report.study_page import compose, render
 from bench.store.store import Store
 from tests.browsing import SCREENS, browser, needs_chromium, quiet
 from tests.report.made import add, make_plan
-from tests.studies.test_reproduction import FIRST, SECOND, N, filled, share, study
+from tests.studies.test_reproduction import FIRST, SECOND, N, filled, over, share, study
 
 __all__ = ["browser"]
 EVIL = '<script>document.title = "caught"</script>"\'&{{ 7 * 7 }}'
@@ -89,3 +89,28 @@ def test_the_page_is_quiet_fits_and_can_be_read_by_ear(
     address = render(made(store), tmp_path / "page.html", "bench reproduce mine").as_uri()
     with quiet(browser, address, width, scheme) as page:
         assert page.locator(".claims li").count() > 4
+
+
+def test_draws_are_strokes_beside_what_was_printed_and_a_draw_that_is_missing_leaves_a_dash(store: Store) -> None:
+    found = over({"first": [150, 154], "second": [140, 141]}, store)
+    draws = replace(found.study.draws[0], title=EVIL, printed={("first", "PGD"): 0.8})
+    drawn = {(EVIL, row, column): each for (_, row, column), each in found.drawn.items()}
+    drawn[EVIL, "second", "PGD"] = None
+    page = compose(replace(found, study=replace(found.study, draws=(draws,), claims=()), drawn=drawn), "")
+    assert page.count('<line class="drawn"') == 2
+    assert "<small>75.0, 77.0</small><small>printed 80.0</small>" in page
+    assert '<td class="none">\N{EN DASH}</td>' in page
+    assert "2 draws of 200 samples each" in " ".join(page.split())
+    assert EVIL not in page
+
+
+def test_a_table_says_what_an_answer_takes_where_it_is_asked_to(store: Store) -> None:
+    plans = filled(store, {FIRST: share(100), SECOND: share(60)})
+    (table,) = study().tables
+    found = reproduce(
+        replace(study(), tables=(replace(table, cost=True),)), plans, store, {plans[FIRST].digest: 2750.0}
+    )
+    page = compose(found, "")
+    assert "<small>2,750 passes an answer, 10 ms a sample</small>" in page  # shards of 200 samples that took 2 s
+    assert "<small>10 ms a sample</small>" in page
+    assert "a sample</small>" not in compose(reproduce(study(), plans, store), "")
