@@ -6,6 +6,10 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.api.compare import Compared, compare
+    from bench.api.evaluate import evaluate, sweep
+    from bench.api.images import images
+    from bench.api.result import Result, Results
     from bench.domain.attack import Attack, Certifier, Perturbed, Smoothing
     from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
     from bench.domain.defense import (
@@ -54,6 +58,10 @@ _HOMES = {
     "bench.domain.victim": ("Route", "Victim"),
     "bench.domain.watching": ("tick",),
     "bench.registry": ("Part",),
+    "bench.api.compare": ("Compared", "compare"),
+    "bench.api.evaluate": ("evaluate", "sweep"),
+    "bench.api.images": ("images",),
+    "bench.api.result": ("Result", "Results"),
     "bench.notebook": ("Store",),
     "bench.stats": ("binomial_test", "clopper_pearson"),
 }
@@ -65,6 +73,7 @@ __all__ = [
     "BenchError",
     "Certifier",
     "Classifier",
+    "Compared",
     "DataError",
     "Dataset",
     "Defense",
@@ -80,6 +89,8 @@ __all__ = [
     "Plan",
     "PluginError",
     "Published",
+    "Result",
+    "Results",
     "Route",
     "Shard",
     "ShardResult",
@@ -100,14 +111,21 @@ __all__ = [
     "WeightsError",
     "binomial_test",
     "clopper_pearson",
+    "compare",
     "count_votes",
+    "evaluate",
+    "images",
     "pixel_centres",
+    "report",
+    "sweep",
     "tick",
     "warp",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "report":
+        return importlib.import_module("bench.report")  # a package that can be called
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -64,28 +64,14 @@ class Store(store.Store):
 
     def results(self) -> pandas.DataFrame:
         """A row a plan: what it fixes, its accuracies with the ends of their intervals, its evidence, its cost."""
-        pandas = _pandas()
+        pandas = needs_pandas()
         frame = pandas.DataFrame([result_row(read(self, plan)) for plan in self.plans()], columns=list(RESULT_COLUMNS))
         numbers = {name: kind for name, kind in RESULT_COLUMNS.items() if kind is not str}
         return frame.astype(numbers).assign(finished=pandas.to_datetime(frame["finished"]))
 
     def outcomes_frame(self, plan: Plan | str) -> pandas.DataFrame:
         """A row a sample of a plan, or of the one whose digest begins so; several draws are columns 'clean 1', ..."""
-        pandas = _pandas()
-        found = self.table(self.find(plan) if isinstance(plan, str) else plan)
-        draws = {"clean": found.clean, "perturbed": found.perturbed}
-        return pandas.DataFrame(
-            {
-                "sample": found.index,
-                "label": found.label,
-                **{name: column for kind, drawn in draws.items() for name, column in _named(kind, drawn).items()},
-                "distance": found.distance,
-                "radius": found.radius,
-                "minimal": found.minimal,
-                "broken_at": pandas.array(found.broken_at, dtype="Int64"),
-                "fell_to": found.fell_to,
-            }
-        )
+        return frame_of(self, self.find(plan) if isinstance(plan, str) else plan)
 
     def merge(self, other: str, *, claimed: bool = False, data_dir: Path | None = None) -> Merged:
         """Judge again what another store's file holds, and copy what this one lacks; see `bench merge`.
@@ -109,7 +95,27 @@ class Store(store.Store):
         return f"<div><p><b>{escape(self.location)}</b>: {text}</p>{table}</div>"
 
 
-def _pandas() -> Any:
+def frame_of(found: store.Store, plan: Plan) -> pandas.DataFrame:
+    """A row a sample of a plan, as `Store.outcomes_frame`."""
+    pandas = needs_pandas()
+    outcomes = found.table(plan)
+    draws = {"clean": outcomes.clean, "perturbed": outcomes.perturbed}
+    return pandas.DataFrame(
+        {
+            "sample": outcomes.index,
+            "label": outcomes.label,
+            **{name: column for kind, drawn in draws.items() for name, column in _named(kind, drawn).items()},
+            "distance": outcomes.distance,
+            "radius": outcomes.radius,
+            "minimal": outcomes.minimal,
+            "broken_at": pandas.array(outcomes.broken_at, dtype="Int64"),
+            "fell_to": outcomes.fell_to,
+        }
+    )
+
+
+def needs_pandas() -> Any:
+    """pandas; `UsageError` where it is not installed."""
     try:
         import pandas
     except ImportError:
@@ -118,7 +124,7 @@ def _pandas() -> Any:
 
 
 def _frame(board: Leaderboard) -> pandas.DataFrame:
-    pandas = _pandas()
+    pandas = needs_pandas()
     table = tabulate(board)
     figures = [head.key for head in table.headings if head.kind == "figure"]
     columns = board_columns(table)

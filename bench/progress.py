@@ -62,7 +62,8 @@ class _Left(ProgressColumn):
 class EvaluationProgress:
     """One bar for the shards of each plan that is under way, and one inside every shard that is running."""
 
-    def __init__(self, console: Console, quiet: bool = False) -> None:
+    def __init__(self, console: Console | None = None, quiet: bool = False) -> None:
+        console = console or Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),

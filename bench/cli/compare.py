@@ -39,23 +39,16 @@ def compare(
     as_json: options.Json = False,
 ) -> None:
     """Compare defenses on the same samples: what only one of them gets right, and whether that is more than chance."""
-    from bench.protocols import find_protocol
-    from bench.report.comparison import compare as compared
+    from bench.api.compare import compared_in
     from bench.store.store import Store
 
     store = Store(db, create=False, artifacts=artifacts)
-    chosen = None if protocols is None else [find_protocol(name) for name in protocols]
-    comparisons = compared(store, references, protocols=chosen, attacks=attacks or (), seed=seed)
-    if output is not None:
-        from bench.report.comparison_page import render
-        from bench.report.exhibits import Gallery
-
-        render(comparisons, Gallery(store, data_dir), output)
-        crafted.tell_missed(store)
+    found = compared_in(store, references, protocols, attacks or (), output, seed, data_dir)
+    crafted.tell_missed(store)
     if as_json:
-        print_json({"comparisons": [each.document() for each in comparisons], "page": output and str(output)})
+        print_json(found.document())
         return
-    for comparison in comparisons:
+    for comparison in found.comparisons:
         _show(comparison)
     if output is not None:
         stdout.print(f"The page is at {escape(str(output))}; open it in a browser.", soft_wrap=True)

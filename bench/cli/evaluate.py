@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,11 +9,10 @@ import typer
 from bench.cli import crafted, options, panels
 from bench.cli.console import print_json, stderr
 from bench.cli.dry_run import DryRun
-from bench.domain.errors import BenchError, UsageError
+from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
 
 if TYPE_CHECKING:
-    from bench.domain.plan import Plan
     from bench.evaluation.run import Evaluation
     from bench.report.summary import Result
     from bench.store.store import Store
@@ -73,11 +71,10 @@ def evaluate(
     as_json: options.Json = False,
 ) -> None:
     """Measure one defense under one attack; a repeated command computes only what is missing."""
-    from bench.evaluation.clerk import plans_of
+    from bench.api.work import Work
     from bench.evaluation.planning import Request, seeded_requests
     from bench.protocols import find_protocol
     from bench.settings import parse_pairs
-    from bench.store.store import Store
 
     if sampling not in (None, "random", "first"):
         raise UsageError(f"--sampling must be random or first; got {sampling!r}.")
@@ -102,12 +99,13 @@ def evaluate(
         fixed_noise=fixed_noise,
         passes=passes,
     )
-    plans = list(map(_planned, plans_of(seeded_requests(request, seeds), device)))
+    work = Work(db, artifacts, device, data_dir, workers, executor, shard_timeout, replay, quiet=as_json)
+    plans = work.plans(seeded_requests(request, seeds))
     if only_priced:
         DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_plans(plans, images)
         return
-    store = Store(db, artifacts=artifacts)
-    evaluations = _run(plans, store, device, data_dir, workers, replay, executor, shard_timeout, as_json)
+    store = work.store()
+    evaluations = work.run(plans, store)
     remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, as_json) if images else []
     results = [_result(evaluation, store) for evaluation in evaluations]
     found = panels.seeds_document(evaluations, results, store) if seeds > 1 else None
@@ -163,40 +161,6 @@ def register(app: typer.Typer) -> None:
     """Add the verbs of this module."""
     app.command()(evaluate)
     app.command()(verify)
-
-
-def _planned(found: Plan | BenchError) -> Plan:
-    if isinstance(found, BenchError):
-        raise found
-    return found
-
-
-def _run(
-    plans: list[Plan],
-    store: Store,
-    device: str,
-    data_dir: Path | None,
-    workers: int | None,
-    replay: int,
-    executor: str,
-    shard_timeout: float | None,
-    quiet: bool,
-) -> list[Evaluation]:
-    """Evaluate the plans in one queue."""
-    from bench.evaluation.archive import Archive
-    from bench.evaluation.crew import Crew
-    from bench.evaluation.evaluate import evaluate_all
-    from bench.evaluation.run import Site
-    from bench.loading.environment import resolve_device
-    from bench.progress import EvaluationProgress
-
-    with (
-        EvaluationProgress(stderr, quiet=quiet) as progress,
-        Crew(lambda: resolve_device(device), workers, executor) as crew,
-        Archive(data_dir) as archive,
-    ):
-        ended = dict(evaluate_all(Site(crew, archive, store, progress, replay, shard_timeout), plans))
-    return [ended[position] for position in range(len(plans))]
 
 
 def _result(evaluation: Evaluation, store: Store) -> Result | None:

@@ -93,27 +93,13 @@ def report(
     as_json: options.Json = False,
 ) -> None:
     """Render the leaderboards as one self-contained HTML page."""
-    from bench.protocols import builtin_protocols, read
-    from bench.registry import defenses
-    from bench.report.page import render
+    from bench.api.report import drawing
     from bench.store.store import Store
 
     if until_idle is not None and not watch:
         raise UsageError("--until-idle says when to stop watching; add --watch.")
-    known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
-    models = [model for name in published or () for model in defenses.find(name).models()]
     store = Store(db, create=False, artifacts=artifacts)
-
-    def draw(refresh: int | None) -> Path:
-        return render(
-            *(store, output),
-            protocols=known.values(),
-            published=models,
-            pictures=pictures,
-            data_dir=data_dir,
-            refresh=refresh,
-        )
-
+    draw = drawing(store, output, protocols or (), published or (), pictures, data_dir)
     if watch:
         watching.watch(store, draw, until_idle, quiet=as_json)
     else:

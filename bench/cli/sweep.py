@@ -70,13 +70,11 @@ def sweep(
     Settings (-D, -A, -S), --epsilon, --seed and --sample-seed may be given several times: every combination is
     evaluated. 'all' as the value of a setting with a fixed choice of values means each of them.
     """
+    from bench.api.work import Work
     from bench.evaluation.planning import Request, seeded_requests
     from bench.evaluation.sweep import Axes, choose_defenses
-    from bench.evaluation.sweep import sweep as run
-    from bench.progress import EvaluationProgress
     from bench.protocols import find_protocol
     from bench.settings import parse_axes, parse_pairs
-    from bench.store.store import Store
 
     found = find_protocol(protocol)
     request = Request(
@@ -110,13 +108,12 @@ def sweep(
     if only_priced:
         DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_cells(cells)
         return
-    store = Store(db, artifacts=artifacts)
+    work = Work(db, artifacts, device, data_dir, workers, executor, shard_timeout, replay, quiet=as_json)
+    store = work.store()
     done: list[tuple[Cell, Result | None]] = []
-    with EvaluationProgress(stderr, quiet=as_json) as progress:
-        progress.cells(len(cells))
-        for cell in run(cells, store, progress, device, data_dir, workers, replay, executor, shard_timeout):
-            done.append((cell, _result(cell, store)))
-            progress.cell_done(_line(*done[-1]))
+    for cell, progress in work.cells(cells, store):
+        done.append((cell, _result(cell, store)))
+        progress.cell_done(_line(*done[-1]))
     places = {(row, column): place for place, (row, column, _) in enumerate(cells)}
     done.sort(key=lambda pair: places[pair[0].defense, pair[0].attack])
     plans = [cell.evaluation.plan for cell, _ in done if cell.evaluation is not None]

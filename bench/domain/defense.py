@@ -108,6 +108,12 @@ class Network(Classifier):
             return torch.cat([checkpoint(self._logits, part, use_reentrant=False) for part in parts])
         return torch.cat([self._logits(part) for part in parts])
 
+    def to(self, device: str) -> Network:
+        """The same network, moved to a device."""
+        self.module.to(device)
+        self._mean, self._std = (None if each is None else each.to(device) for each in (self._mean, self._std))
+        return self
+
     def shrink(self) -> str | None:
         rows = (self._rows or self._largest) // 2
         if rows < 1:

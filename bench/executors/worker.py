@@ -57,7 +57,8 @@ class Worker:
         self.connection, theirs = context.Pipe()
         settings = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)}
         self._process = context.Process(target=live, args=(role, device, theirs, {**settings, **(visible or {})}))
-        self._process.start()
+        with _without_main():
+            self._process.start()
         theirs.close()
         self._waiting: bytes | None = None
         self._is_up = self._has_just_ended = False
@@ -114,6 +115,20 @@ class Worker:
         if content is not None:
             with contextlib.suppress(OSError):  # of a dead one, reading from it will say that it is
                 self.connection.send_bytes(content)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Processes that start within do not run the program that is running here once more, as they would to find what is
+    defined in it: a script that calls bench needs no `if __name__ == "__main__"`."""
+    main: dict[str, Any] = vars(sys.modules["__main__"])
+    before: dict[str, Any] = {name: main.pop(name) for name in ("__file__", "__spec__") if name in main}
+    main["__spec__"] = None
+    try:
+        yield
+    finally:
+        del main["__spec__"]
+        main.update(before)
 
 
 def end(workers: Iterable[Worker]) -> None:

@@ -1,0 +1,1 @@
+"""What a notebook calls, and the command line too: evaluate, sweep, compare and report."""

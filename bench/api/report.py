@@ -1,0 +1,56 @@
+"""`bench.report`: the leaderboards as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.api.work import DATABASE
+from bench.protocols import builtin_protocols, read
+from bench.registry import defenses
+from bench.report.page import render
+from bench.store.store import Store
+
+PAGE = Path("reports/index.html")
+
+
+def report(
+    output: str | Path = PAGE,
+    *,
+    protocols: Sequence[str | Path] = (),
+    published: Sequence[str] = (),
+    pictures: bool = True,
+    refresh: int | None = None,
+    data_dir: str | Path | None = None,
+    db: str | Path = DATABASE,
+    artifacts: str | Path | None = None,
+) -> Path:
+    """Render the leaderboards of a store as one self-contained page, and return its path.
+
+    `protocols` are .toml files beside the built-in ones, `published` defenses whose models' published figures stand
+    below; with `refresh` the page loads itself anew after so many seconds.
+    """
+    store = Store(db, create=False, artifacts=artifacts)
+    folder = None if data_dir is None else Path(data_dir)
+    return drawing(store, Path(output), protocols, published, pictures, folder)(refresh)
+
+
+def drawing(
+    store: Store,
+    output: Path,
+    protocols: Sequence[str | Path] = (),
+    published: Sequence[str] = (),
+    pictures: bool = True,
+    data_dir: Path | None = None,
+) -> Callable[[int | None], Path]:
+    """What draws the page, as often as it is called with the seconds after which it is to load itself anew."""
+    known = {**builtin_protocols(), **{found.name: found for found in map(read, map(Path, protocols))}}
+    models = [model for name in published for model in defenses.find(name).models()]
+    return lambda refresh: render(
+        *(store, output),
+        protocols=known.values(),
+        published=models,
+        pictures=pictures,
+        data_dir=data_dir,
+        refresh=refresh,
+    )

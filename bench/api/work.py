@@ -1,0 +1,76 @@
+"""What calls have in common: the store, and with what they work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.domain.errors import BenchError
+from bench.domain.plan import Plan
+from bench.evaluation.archive import Archive
+from bench.evaluation.clerk import plans_of
+from bench.evaluation.crew import Crew
+from bench.evaluation.evaluate import evaluate_all
+from bench.evaluation.planning import Request
+from bench.evaluation.run import REPLAYED, Evaluation, Site
+from bench.evaluation.sweep import Cell, sweep
+from bench.executors.choice import DEFAULT
+from bench.loading.environment import resolve_device
+from bench.progress import EvaluationProgress
+from bench.store.store import Store
+
+DATABASE = "results.db"
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where results are kept, and who computes: none of it changes an outcome. With `quiet` no bar is shown."""
+
+    db: str | Path = DATABASE
+    artifacts: str | Path | None = None
+    device: str = "auto"
+    data_dir: Path | None = None
+    workers: int | None = None
+    executor: str = DEFAULT
+    shard_timeout: float | None = None
+    replay: int = REPLAYED
+    quiet: bool = False
+
+    def store(self) -> Store:
+        """The store, made where there is none."""
+        return Store(self.db, artifacts=self.artifacts)
+
+    def plans(self, requests: Sequence[Request]) -> list[Plan]:
+        """The requests as plans; raises what is wrong with the first that is none."""
+        found = plans_of(requests, self.device)
+        for each in found:
+            if isinstance(each, BenchError):
+                raise each
+        return [each for each in found if isinstance(each, Plan)]
+
+    def run(self, plans: Sequence[Plan], store: Store) -> list[Evaluation]:
+        """Evaluate plans in one queue, in their order."""
+        with (
+            self._watched() as progress,
+            Crew(lambda: resolve_device(self.device), self.workers, self.executor) as crew,
+            Archive(self.data_dir) as archive,
+        ):
+            ended = dict(evaluate_all(Site(crew, archive, store, progress, self.replay, self.shard_timeout), plans))
+        return [ended[position] for position in range(len(plans))]
+
+    def cells(
+        self, cells: Sequence[tuple[str, str, Request]], store: Store
+    ) -> Iterator[tuple[Cell, EvaluationProgress]]:
+        """Evaluate the cells of a sweep in one queue, each as it ends, with the bars to tell of it."""
+        with self._watched() as progress:
+            progress.cells(len(cells))
+            where = (self.device, self.data_dir, self.workers, self.replay, self.executor, self.shard_timeout)
+            for cell in sweep(cells, store, progress, *where):
+                yield cell, progress
+
+    @contextmanager
+    def _watched(self) -> Iterator[EvaluationProgress]:
+        with EvaluationProgress(quiet=self.quiet) as progress:
+            yield progress

@@ -1,0 +1,241 @@
+"""Plugins that lie in memory: kept in a folder under their content's hash, behind a script that every process loads.
+
+The script is an ordinary plugin, `FOLDER/NAME-HASH/NAME.py:NAME`, and its text holds the hash: so a model in memory has
+the same identity in every session in which its class, its settings and its weights are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from bench.domain.attack import Attack, Perturbed
+from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
+from bench.domain.defense import Classifier, Defense, Network
+from bench.domain.errors import UsageError
+from bench.domain.threat import ThreatModel
+from bench.domain.victim import Victim
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Generator, nn
+
+SHOWN = 16
+"""How many hex digits of a hash stand in a folder's name."""
+OBJECT, IMAGES = "object.pkl", "images.npz"
+PLAIN = (bool, int, float, str, bytes, type(None))
+LIBRARIES = ("torch", "torchvision", "timm", "transformers", "diffusers", "bench", "builtins", "collections")
+"""Whose classes are known by their names; any other class is known by its source."""
+SCRIPT = '''"""{name}, as it was in memory. Written by bench: this text is its identity."""
+
+from pathlib import Path
+
+from bench.memory import {base}
+
+
+class {name}({base}):
+    content = "{content}"
+    folder = Path(__file__).parent
+{facts}'''
+
+
+class Kept:
+    """What lies beside a script, loaded when it is first asked for."""
+
+    content: ClassVar[str]
+    folder: ClassVar[Path]
+
+    def thawed(self) -> Any:
+        """The object as it was; a copy of its own for whoever asks."""
+        with (self.folder / OBJECT).open("rb") as file:
+            return pickle.load(file)  # the user's own, written by `keep`
+
+
+@dataclass(frozen=True)
+class KeptDefense(Kept, Defense):
+    """A torch module, a classifier or a defense that was in memory."""
+
+    def load(self, task: Task, device: str) -> Classifier:
+        """The classifier on a device; a bare module is one whose logits are what it returns for images in [0, 1]."""
+        found = self.thawed()
+        if isinstance(found, Defense):
+            return found.load(task, device)
+        if isinstance(found, Network):
+            return found.to(device)
+        return found if isinstance(found, Classifier) else Network(found.to(device))
+
+    def files(self, task: Task) -> Mapping[str, Path]:
+        """Those of a defense."""
+        found = self.thawed()
+        return found.files(task) if isinstance(found, Defense) else {}
+
+
+@dataclass(frozen=True)
+class KeptAttack(Kept, Attack):
+    """An attack that was in memory."""
+
+    def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
+        """What it proposes."""
+        found: Perturbed = self.thawed().perturb(victim, batch, threat, rng)
+        return found
+
+
+@dataclass(frozen=True)
+class KeptImages(Kept, Dataset):
+    """Images that were in memory; both splits are the same."""
+
+    def load(self, split: Split, folder: Path | None) -> ImageSet:
+        """The images, in their order."""
+        with np.load(self.folder / IMAGES) as found:
+            images, labels, classes = found["images"], found["labels"], tuple(map(str, found["classes"]))
+        name = type(self).__name__
+        return ImageSet(Task(name, classes, images.shape[1:]), labels, lambda index: images[index])
+
+
+def keep(found: object, base: type[Kept], name: str, folder: Path, facts: Mapping[str, str] | None = None) -> str:
+    """The reference under which every process finds an object, which is written where it is not there yet.
+
+    Raises `UsageError` for one that cannot be handed to another process.
+    """
+    content = hashlib.sha256()
+    for part in _described(found):
+        content.update(len(part).to_bytes(8, "little") + part)
+    return _written(base, name, folder, content.hexdigest(), lambda place: _freeze(found, place, name), facts)
+
+
+def keep_images(
+    images: NDArray[np.float32], labels: NDArray[np.int64], classes: Sequence[str], name: str, folder: Path
+) -> str:
+    """The reference of a data set of images (N, C, H, W) in [0, 1] with labels (N,)."""
+    content = hashlib.sha256(repr((images.shape, tuple(classes))).encode())
+    content.update(np.ascontiguousarray(images, "<f4").tobytes() + np.ascontiguousarray(labels, "<i8").tobytes())
+
+    def write(place: Path) -> None:
+        np.savez(place / IMAGES, images=images, labels=labels, classes=np.array(classes))
+
+    return _written(KeptImages, name, folder, content.hexdigest(), write)
+
+
+def _written(
+    base: type[Kept],
+    name: str,
+    folder: Path,
+    content: str,
+    write: Callable[[Path], None],
+    facts: Mapping[str, str] | None = None,
+) -> str:
+    """Write an object and its script, whole or not at all, and give the reference."""
+    name = re.sub(r"\W", "_", name)
+    name = name if name.isidentifier() and not name.startswith("_") else f"Model{name}"
+    home = folder.resolve() / f"{name}-{content[:SHOWN]}"
+    if not home.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as partial:
+            place = Path(partial) / home.name
+            place.mkdir()
+            write(place)
+            lines = "".join(f"    {key} = {value!r}\n" for key, value in (facts or {}).items())
+            text = SCRIPT.format(name=name, base=base.__name__, content=content, facts=lines)
+            (place / f"{name}.py").write_text(text, encoding="utf-8")
+            if not home.is_dir():
+                os.replace(place, home)  # noqa: PTH105  a folder that another process has put there stays
+    return f"{home / name}.py:{name}"
+
+
+def _freeze(found: object, place: Path, name: str) -> None:
+    """Write the object as a pickle; classes that no other process can import are written with it."""
+    import cloudpickle  # type: ignore[import-untyped]  # it has no types
+
+    try:
+        content = cloudpickle.dumps(found)
+    except Exception as error:
+        raise UsageError(
+            f"{name} cannot be handed to another process ({type(error).__name__}: {error}); write it as a plugin in a "
+            f"file of its own, and name it as ./file.py:{name}."
+        ) from error
+    (place / OBJECT).write_bytes(content)
+
+
+def _described(found: object) -> Iterator[bytes]:
+    """What makes an object what it is: its class and settings, of a module its submodules' and all tensors."""
+    from torch import nn
+
+    if isinstance(found, nn.Module):
+        yield from _module(found)
+    elif isinstance(found, Network):
+        yield from _plain(found)
+        yield from _module(found.module)
+    else:
+        yield from _plain(found)
+        for value in vars(found).values():
+            if isinstance(value, nn.Module):
+                yield from _module(value)
+
+
+def _module(module: nn.Module) -> Iterator[bytes]:
+    for name, inner in module.named_modules():
+        yield name.encode()
+        yield inner.extra_repr().encode()
+        yield from _plain(inner)
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        yield f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
+        yield _bytes(tensor)
+
+
+def _plain(found: object) -> Iterator[bytes]:
+    """An object's class, by its name or by its source, and those of its attributes that are plain."""
+    import torch
+
+    yield from _class(type(found))
+    for key, value in sorted(getattr(found, "__dict__", {}).items()):
+        if key == "training" or key.startswith(("_forward", "_backward", "_state_dict", "_load_state")):
+            continue
+        if isinstance(value, torch.Tensor):
+            yield key.encode() + _bytes(value)
+        elif (text := _text(value)) is not None:
+            yield f"{key} {text}".encode()
+
+
+def _text(value: object) -> str | None:
+    """Plain data as text, functions by their code; None for what is neither."""
+    if isinstance(value, PLAIN):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        parts = [_text(each) for each in value]
+        return None if None in parts else repr(parts)
+    if isinstance(value, Mapping):
+        return repr({str(key): _text(each) for key, each in value.items()})
+    code = getattr(value, "__code__", None)
+    return None if code is None else f"{code.co_code!r} {code.co_names} {[_text(each) for each in code.co_consts]}"
+
+
+def _class(kind: type) -> Iterator[bytes]:
+    for each in kind.__mro__:
+        yield f"{each.__module__}.{each.__qualname__}".encode()
+        if each.__module__.partition(".")[0] not in LIBRARIES:
+            yield _source(each).encode()
+
+
+def _source(kind: type) -> str:
+    """A class's source; where that is not to be had, as in a plain prompt, its methods' code."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return repr([(name, _text(value)) for name, value in sorted(vars(kind).items()) if hasattr(value, "__code__")])
+
+
+def _bytes(tensor: Any) -> bytes:
+    import torch
+
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
