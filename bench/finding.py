@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.domain.errors import BenchError, PluginError, UsageError, closest
+from bench.domain.errors import PASSING, BenchError, PluginError, UsageError, closest
 from bench.identity.files import sha256_of
 
 
@@ -35,6 +35,8 @@ def from_entry_point(entry: EntryPoint, kind: str) -> object:
 def from_target(reference: str) -> object:
     """What `package.module:Attr` or `./file.py:Attr` names; `UsageError` where it has no such attribute."""
     place, _, attribute = reference.rpartition(":")
+    if not place or not attribute:
+        raise UsageError(f"{reference!r} names no class; write a name, package.module:Class or ./file.py:Class.")
     file = script_of(reference)
     with importing(place):
         module = importlib.import_module(place) if file is None else _load_file(file.resolve(), sha256_of(file))
@@ -76,7 +78,9 @@ def importing(what: str) -> Iterator[None]:
         yield
     except BenchError:
         raise
-    except (Exception, SystemExit) as error:
+    except PASSING:
+        raise
+    except BaseException as error:
         raise PluginError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
 
 

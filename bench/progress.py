@@ -63,7 +63,7 @@ class EvaluationProgress:
     """One bar for the shards of each plan that is under way, and one inside every shard that is running."""
 
     def __init__(self, console: Console | None = None, quiet: bool = False) -> None:
-        console = console or Console(stderr=True)
+        console = console or Console(stderr=True, emoji=False)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=28),

@@ -62,6 +62,8 @@ class Registry(Generic[P]):
         Raises `UsageError` for an unknown name, `PluginError` where the plugin cannot be imported or is another kind.
         """
         name, colon, _ = reference.partition(":")
+        if not colon and name.endswith(".py"):
+            raise UsageError(f"{reference} is a file; name the {self.kind} in it as well: {reference}:Mine.")
         registered = self.holds(name) or not colon
         found = self._registered(name) if registered else from_target(reference)
         if registered:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar, Union
 
 from bench.domain.blame import blame
 from bench.domain.errors import PluginError, UsageError, closest
+from bench.domain.threat import exact
 
 T = TypeVar("T")
 
@@ -187,8 +188,11 @@ def _convert(value: Any, wanted: Any, label: str) -> Any:
         return _convert_bool(value, label)
     if wanted in (int, float, Fraction, str, Path):
         try:
-            return wanted(value)
-        except (TypeError, ValueError, ZeroDivisionError):
+            found = exact(str(value)) if wanted is Fraction else wanted(value)
+            if found != found:
+                raise ValueError
+            return found
+        except (TypeError, ValueError):
             raise UsageError(f"{label} must be {_WORDS.get(wanted, wanted.__name__)}; got {value!r}.") from None
     return value
 

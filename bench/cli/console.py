@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-stdout = Console()
-stderr = Console(stderr=True)
+stdout = Console(emoji=False)
+stderr = Console(stderr=True, emoji=False)
 
 
 def print_json(value: Any) -> None:

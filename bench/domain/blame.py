@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.domain.errors import BenchError, PluginError
+from bench.domain.errors import PASSING, BenchError, PluginError
 
 
 @contextmanager
@@ -24,7 +24,9 @@ def blame(name: str) -> Iterator[None]:
         raise named from error
     except BenchError:
         raise
-    except (Exception, SystemExit) as error:
+    except PASSING:
+        raise
+    except BaseException as error:
         if is_out_of_memory(error):
             raise
         raise PluginError(f"{name} failed with {type(error).__name__}: {error}", culprit=name) from error

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+from bench.domain.errors import Control
+
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
@@ -176,7 +178,7 @@ class Generative(Defense):
         """Images (N, C, H, W) in [0, 1] of these classes (N,), drawn in `steps` steps."""
 
 
-class EndTraining(BaseException):
+class EndTraining(Control):
     """Raised by a watch where a training is to end with what it has, as one does whose steps are only timed.
 
     A loop that catches it goes on to write its weights; from another it passes through.

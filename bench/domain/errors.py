@@ -14,6 +14,14 @@ class BenchError(Exception):
     """Whether it may be this machine's or this device's alone, so that elsewhere it may go well."""
 
 
+class Control(BaseException):
+    """What the harness itself raises through a plugin to end it: no failure of the plugin's, nor for it to catch."""
+
+
+PASSING = (KeyboardInterrupt, GeneratorExit, Control)
+"""What ends a call and is nobody's failure."""
+
+
 class UsageError(BenchError):
     """The request itself cannot be carried out: an unknown name, a value out of range, too many samples."""
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
+from bench.domain.errors import Control
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -17,8 +19,8 @@ ORDERS = {"linf": float("inf"), "l2": 2.0, "l1": 1.0}
 """Norms in which images of one query are told apart by their distances."""
 
 
-class Spent(BaseException):
-    """Raised through an attack whose passes are spent; a `BaseException`, for libraries swallow others."""
+class Spent(Control):
+    """Raised through an attack whose passes are spent."""
 
 
 class Limit(Protocol):

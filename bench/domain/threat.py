@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ NORMS = ("linf", "l2", "l1", "l0", "flow", "corruption")
 UNTOUCHED = "none"
 """The norm of images that nobody changes; its epsilon is 0."""
 SEVERITIES = range(1, 6)
+LONGEST = 200
+"""Letters of a number that is written down."""
+_EXPONENT = re.compile(r"e[+-]?\d{3}", re.IGNORECASE)
 
 # AutoAttack's float32 projections overshoot a budget by up to 7.5e-6 of it; anything beyond is a defect of the attack.
 RELATIVE_TOLERANCE = 1e-5
@@ -116,7 +120,7 @@ class ThreatModel:
     @classmethod
     def from_document(cls, document: dict[str, str]) -> ThreatModel:
         """The threat model that `document()` described."""
-        return cls(document["norm"], Fraction(document["epsilon"]))
+        return cls(document["norm"], exact(str(document["epsilon"])))
 
     def __str__(self) -> str:
         if self.norm == UNTOUCHED:
@@ -139,12 +143,23 @@ class ThreatModel:
         return self.radius * (1 + RELATIVE_TOLERANCE) + scale * ROUNDING
 
 
+def exact(text: str) -> Fraction:
+    """The exact number that a text is, '8/255', '0.05' or '1e-3'; `ValueError` for no number, and for one so long that
+    only to work it out would take the machine's memory, such as 1e999999999."""
+    if len(text) > LONGEST or _EXPONENT.search(text):
+        raise ValueError(f"{text[:LONGEST]!r} is no number of ordinary size")
+    try:
+        return Fraction(text.strip())
+    except ZeroDivisionError:
+        raise ValueError(f"{text!r} is divided by 0") from None
+
+
 def parse_epsilon(text: str) -> Fraction:
     """An exact epsilon from '8/255', '0.05' or '12'; `UsageError` for anything else."""
     try:
-        return Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"Epsilon {text!r} is not a number; write it like 8/255 or 0.05.") from None
+        return exact(text)
+    except ValueError:
+        raise UsageError(f"Epsilon {text[:LONGEST]!r} is not a number; write it like 8/255 or 0.05.") from None
 
 
 def format_epsilon(epsilon: Fraction) -> str:

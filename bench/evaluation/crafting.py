@@ -124,7 +124,7 @@ def _craft(
     batch, before = batch_of(job, device), condition(classifier)
     with seeded(rng, device), blame(plan.attack.name):
         try:
-            proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
+            proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch)
         except Spent:
             if ledger is None:
                 raise PluginError("it says that its passes are spent, but nobody limited them.") from None

@@ -26,6 +26,9 @@ SELF = "self"
 """The source that is the judged defense itself, whatever the protocol says."""
 
 
+MOST_SEEDS = 1000
+
+
 @dataclass(frozen=True)
 class Request:
     """What a person asked for; None leaves a value to the protocol."""
@@ -97,6 +100,8 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
 
 def seeded_requests(request: Request, seeds: int) -> list[Request]:
     """The request under `seeds` consecutive seeds, from its own or the protocol's."""
+    if seeds > MOST_SEEDS:
+        raise UsageError(f"One call takes at most {MOST_SEEDS:,} seeds; got {seeds:,}.")
     first = request.protocol.seed if request.seed is None else request.seed
     return [replace(request, seed=first + number) for number in range(_positive("number of seeds", seeds, 1))]
 

@@ -64,26 +64,30 @@ class Proposal:
     smoothing: Smoothing | None = None
 
 
-def checked(proposal: Perturbed, batch: Batch, attack: str) -> Perturbed:
+def checked(proposal: Perturbed, batch: Batch) -> Perturbed:
     """The proposal in tensors of the harness's own; `PluginError` where it is none."""
     import torch
 
     if not isinstance(proposal, Perturbed):
-        raise PluginError(f"{attack} returned {type(proposal).__name__}; it must return bench.Perturbed.")
+        raise PluginError(f"it returned {type(proposal).__name__}; it must return bench.Perturbed.")
     expected = tuple(batch.images.shape)
     for found in (proposal.images, proposal.closest):
         if found is not None and (not isinstance(found, torch.Tensor) or tuple(found.shape) != expected):
             what = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-            raise PluginError(f"{attack} returned images {what}; {expected} was expected.")
+            raise PluginError(f"it returned images {what}; {expected} was expected.")
+        if found is not None and found.dtype != batch.images.dtype:
+            raise PluginError(
+                f"it returned images of {found.dtype}; they must be {batch.images.dtype}, as the batch's are."
+            )
     broken_at, fell_to = proposal.broken_at, proposal.fell_to
     if broken_at is not None and (tuple(broken_at.shape) != expected[:1] or broken_at.is_floating_point()):
-        raise PluginError(f"{attack} returned a broken_at that is no whole number a sample.")
+        raise PluginError("it returned a broken_at that is no whole number a sample.")
     if broken_at is not None and bool((broken_at < -1).any()):
-        raise PluginError(f"{attack} returned a broken_at below -1, which means never.")
+        raise PluginError("it returned a broken_at below -1, which means never.")
     if fell_to is not None and (len(fell_to) != len(batch) or not all(isinstance(part, str) for part in fell_to)):
-        raise PluginError(f"{attack} returned a fell_to that is no word a sample.")
+        raise PluginError("it returned a fell_to that is no word a sample.")
     if not all(isinstance(name, str) and type(count) is int for name, count in proposal.told.items()):
-        raise PluginError(f"{attack} told of its run in something else than whole numbers by name.")
+        raise PluginError("it told of its run in something else than whole numbers by name.")
     return Perturbed(
         images=proposal.images.detach().clone(),
         witness=_own(proposal.witness),

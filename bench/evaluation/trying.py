@@ -91,7 +91,7 @@ def _once(
         kept, classes = audits_of(part.images), len(job.task.classes)
         victim = Victim(classifier, rng_of_victim, watching, kept, plan.defense.name, classes, plan.fixed_noise, limit)
         try:
-            found = checked(attack.perturb(victim, batch, plan.threat, rng), batch, plan.attack.name)
+            found = checked(attack.perturb(victim, batch, plan.threat, rng), batch)
             closest = found.closest is not None
         except Spent:
             if ledger is None and not limit.has_run_out:

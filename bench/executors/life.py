@@ -15,7 +15,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from bench.domain.errors import BenchError
+from bench.domain.errors import PASSING, BenchError
 from bench.executors.wire import pack
 from bench.loading.seal import TamperedError
 
@@ -65,7 +65,9 @@ def _ran(run: Callable[[Any, Callable[..., None]], Any], job: Any, connection: C
     except BenchError as error:
         spent = isinstance(error, TamperedError)
         return *_END, None, str(error), traceback.format_exc(), spent, False, bool(error.local)
-    except (Exception, SystemExit) as error:
+    except PASSING:
+        raise
+    except BaseException as error:
         return *_END, None, f"A worker failed with {type(error).__name__}: {error}", traceback.format_exc()
 
 
