@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from typing import Any
 
 import typer
-from rich.markup import escape
 from typer.core import TyperGroup
 
-from bench.cli.console import stderr
+from bench.cli.console import escape, is_debugging, stderr, tolerant
 from bench.domain.errors import BenchError
 
 INTERRUPTED = 130  # what shells use for SIGINT
@@ -24,7 +22,7 @@ class Verbs(TyperGroup):
         try:
             return super().invoke(ctx)
         except BenchError as error:
-            if os.environ.get("BENCH_DEBUG"):
+            if is_debugging():
                 traceback.print_exc()
             stderr.print(f"[red bold]Error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(error.exit_code) from None
@@ -86,4 +84,5 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """The console script."""
+    tolerant()
     build()()

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from bench.cli import options
-from bench.cli.console import print_json, stdout
+from bench.cli.console import escape, print_json, stdout
 
 if TYPE_CHECKING:
     from bench.testing import Finding, Kind

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from bench.cli import crafted, options
-from bench.cli.console import print_json, stdout
+from bench.cli.console import escape, print_json, stdout
 
 if TYPE_CHECKING:
     from bench.report.comparison import Comparison, Duel

@@ -1,14 +1,52 @@
-"""The two consoles: results on stdout, everything else on stderr."""
+"""The two consoles: results on stdout, everything else on stderr; and how text of others reaches them."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
+import sys
+import unicodedata
 from typing import Any
 
+from rich import markup
 from rich.console import Console
 
-stdout = Console(emoji=False)
+PIPED = 400
+"""Columns of a table that no terminal shows: rows stay whole, for whoever reads them is a program."""
+_LEFT = ("\n", "\t")
+_DIRECTING = ("RLE", "LRE", "RLO", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI")
+
+
+def _console(is_error: bool) -> Console:
+    stream = sys.stderr if is_error else sys.stdout
+    piped = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(stderr=is_error, emoji=False, width=PIPED if piped else None)
+
+
+stdout = _console(is_error=False)
 stderr = Console(stderr=True, emoji=False)
+
+
+def tolerant() -> None:
+    """Let what a terminal's encoding has no letter for be written as its number; nothing that was measured is lost for
+    a letter."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(ValueError, OSError):
+                stream.reconfigure(errors="backslashreplace")
+
+
+def escape(text: str) -> str:
+    """Text of others, as it stands: no markup of ours, and nothing that a terminal would obey. Control characters and
+    those that turn the direction of writing are shown by their numbers."""
+    return markup.escape("".join(letter if _is_plain(letter) else ascii(letter)[1:-1] for letter in text))
+
+
+def is_debugging() -> bool:
+    """Whether tracebacks are wanted: BENCH_DEBUG is set, and not to 0."""
+    return os.environ.get("BENCH_DEBUG", "0") not in ("", "0")
 
 
 def print_json(value: Any) -> None:
@@ -19,3 +57,9 @@ def print_json(value: Any) -> None:
 def counted(number: int, what: str) -> str:
     """A number of things: '1 plan', '2 plans'."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _is_plain(letter: str) -> bool:
+    return letter in _LEFT or not (
+        unicodedata.category(letter) == "Cc" or unicodedata.bidirectional(letter) in _DIRECTING
+    )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from bench.cli import panels
-from bench.cli.console import counted, stderr
+from bench.cli.console import counted, escape, stderr
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import options
-from bench.cli.console import print_json, stderr, stdout
+from bench.cli.console import escape, print_json, stderr, stdout
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from bench.cli import options
-from bench.cli.console import counted, stderr, stdout
+from bench.cli.console import counted, escape, stderr, stdout
 from bench.domain.errors import UsageError
 from bench.report.forms import PROSE, Format, What, format_of
 

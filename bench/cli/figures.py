@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bench.cli.console import escape
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:

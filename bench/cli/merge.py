@@ -6,10 +6,9 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from bench.cli import options
-from bench.cli.console import counted, print_json, stderr, stdout
+from bench.cli.console import counted, escape, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from bench.store.merged import Merged

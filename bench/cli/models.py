@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from bench.cli.console import print_json, stderr, stdout
+from bench.cli.console import escape, print_json, stderr, stdout
 from bench.domain.errors import BenchError
 from bench.domain.threat import format_epsilon
 

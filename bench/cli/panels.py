@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
-from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli.console import stderr, stdout
+from bench.cli.console import escape, is_debugging, stderr, stdout
 from bench.cli.figures import ASSURANCE_COLOURS as ASSURANCE_COLOURS
 from bench.cli.figures import colour as colour
 from bench.cli.figures import figures, seen
@@ -106,7 +105,6 @@ def show_seeds(found: dict[str, Any]) -> None:
 
 def show_failures(failures: Sequence[Failure]) -> None:
     """Every distinct failure once, with the shards that it hit; tracebacks under BENCH_DEBUG."""
-    import os
 
     sentences: dict[str, list[int]] = {}
     for failure in failures:
@@ -114,7 +112,7 @@ def show_failures(failures: Sequence[Failure]) -> None:
     for sentence, shards in sentences.items():
         where = ", ".join(map(str, sorted(shards)))
         stderr.print(f"[red bold]Failed[/] shard {where}: {escape(sentence)}", highlight=False, soft_wrap=True)
-    if failures and os.environ.get("BENCH_DEBUG"):
+    if failures and is_debugging():
         stderr.print(escape(failures[0].details), highlight=False)
 
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from bench.cli.console import counted, stdout
+from bench.cli.console import counted, escape, stdout
 
 if TYPE_CHECKING:
     from bench.evaluation.estimate import Estimate

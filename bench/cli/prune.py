@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from bench.cli import options
-from bench.cli.console import counted, print_json, stderr, stdout
+from bench.cli.console import counted, escape, print_json, stderr, stdout
 from bench.domain.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import crafted, options, panels, watching
-from bench.cli.console import print_json, stdout
+from bench.cli.console import escape, print_json, stdout
 from bench.cli.models import list_models
 from bench.domain.errors import UsageError
 from bench.domain.threat import format_epsilon

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import options
-from bench.cli.console import print_json, stderr, stdout
+from bench.cli.console import escape, print_json, stderr, stdout
 from bench.cli.dry_run import DryRun
 
 if TYPE_CHECKING:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from bench.cli import options
-from bench.cli.console import counted, print_json, stdout
+from bench.cli.console import counted, escape, print_json, stdout
 
 if TYPE_CHECKING:
     from bench.report.underway import Standing

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from bench.cli import crafted, options, panels
-from bench.cli.console import print_json, stderr, stdout
+from bench.cli.console import escape, print_json, stderr, stdout
 from bench.cli.dry_run import DryRun
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from bench.cli.console import stdout
+from bench.cli.console import escape, stdout
 from bench.cli.prices import SIGNS, scaled
 
 if TYPE_CHECKING:

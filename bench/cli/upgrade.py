@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import typer
-from rich.markup import escape
 
 from bench.cli import options
-from bench.cli.console import print_json, stdout
+from bench.cli.console import escape, print_json, stdout
 
 
 def upgrade(db: options.Database = options.DEFAULT_DATABASE, as_json: options.Json = False) -> None:

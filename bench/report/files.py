@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from bench.domain.errors import BenchError
+from bench.domain.errors import BenchError, UsageError
+
+SQLITE, BESIDE = b"SQLite format 3\x00", ("-wal", "-shm", "-journal")
+"""How a database's file begins, and how the names of those beside it end."""
 
 
 @contextmanager
@@ -18,6 +21,8 @@ def replacing(output: Path, what: str = "The file", advice: str = "name another 
     Raises `BenchError`, which says `what` the file is and what to do, where it cannot be written.
     """
     place = output.resolve()  # a link goes on leading to the file
+    if _is_of_a_database(place):
+        raise UsageError(f"{output} is a database's, and would be lost; {advice}.")
     partial = place.with_name(f".{place.name}.{os.getpid()}.partial")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -33,3 +38,15 @@ def replacing(output: Path, what: str = "The file", advice: str = "name another 
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise BenchError(f"{what} could not be written to {output} ({error.strerror}); {advice}.") from None
+
+
+def _is_of_a_database(place: Path) -> bool:
+    """Whether a file is SQLite's, or one of those that it keeps beside its own while it works."""
+    for end in BESIDE:
+        if place.name.endswith(end) and _is_of_a_database(place.with_name(place.name.removesuffix(end))):
+            return True
+    try:
+        with place.open("rb") as file:
+            return file.read(len(SQLITE)) == SQLITE
+    except OSError:
+        return False

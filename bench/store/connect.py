@@ -33,6 +33,10 @@ ABANDONED = "idle_in_transaction_session_timeout"
 """What makes the server end a transaction that nobody goes on with, whose locks all others would wait for."""
 
 
+class Nowhere(str):
+    """The address of a database that is to keep nothing: that is meant."""
+
+
 @dataclass(frozen=True)
 class Address:
     """Where a store is: `url` with everything that connecting needs, `path` of a SQLite file, `shown` for messages."""
@@ -45,6 +49,8 @@ class Address:
     def of(cls, location: str | Path) -> Address:
         """What a path or a URL means. Raises `StoreError` for a URL of no database that bench knows."""
         written = str(location)
+        if written.strip() in ("", ":memory:"):
+            raise StoreError(f"A database of {written!r} would keep nothing; give --db a file, such as results.db.")
         if "://" not in written:
             return cls(URL.create("sqlite", database=written), Path(written), written)
         try:
@@ -62,7 +68,11 @@ class Address:
                 f"postgresql://user@host/name."
             )
         if backend == "sqlite":
-            return cls(url, Path(url.database) if url.database not in (None, "", ":memory:") else None, written)
+            if url.database in (None, "", ":memory:"):
+                if isinstance(location, Nowhere):
+                    return cls(url, None, written)
+                raise StoreError(f"A database of {written!r} would keep nothing; give --db a file, such as results.db.")
+            return cls(url, Path(url.database), written)
         return cls(url, None, without_password(written))
 
     def engine(self, *, switch: bool = True) -> Engine:

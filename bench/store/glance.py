@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.store.connect import Address
+from bench.store.connect import Address, Nowhere
 from bench.store.opening import AbsentError, check_place
 from bench.store.store import Store
 
-NOWHERE = "sqlite://"
+NOWHERE = Nowhere("sqlite://")
 """A database in this process's memory."""
 
 

@@ -70,8 +70,16 @@ def check_place(path: Path, create: bool) -> str | None:
 
     Raises `StoreError` where no file can be, and, without `create`, where none is.
     """
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StoreError(f"{str(path)[:80]} can be no database ({error.strerror}); name another --db.") from None
     if path.is_dir():
         raise StoreError(f"{path} is a folder; --db needs a file, such as {path / 'results.db'}.")
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is no file; --db needs one, such as results.db.")
     if not path.exists() and not create:
         raise AbsentError(_absent(str(path)))
     if not path.absolute().parent.is_dir():
