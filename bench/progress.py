@@ -24,6 +24,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from bench.domain.text import visible
+
 if TYPE_CHECKING:
     from bench.domain.defense import Watch
     from bench.domain.outcome import ShardResult
@@ -134,6 +136,10 @@ class EvaluationProgress:
         if not self._quiet:
             left = "" if self._until is None else f"  [dim]{_clock(self._until - time.monotonic())} left[/]"
             self._progress.console.print(f"{line}{left}", highlight=False)
+
+    def cell_ended(self, name: str, failed: bool) -> None:
+        """As `cell_done`, of a name that is anybody's."""
+        self.cell_done(f"{'[red]failed[/]' if failed else 'done'} [bold]{escape(visible(name))}[/]")
 
     def started(self, plan: Plan, role: str, total: int, pending: int) -> None:
         what = f"{plan.attack.name} on" if role == "crafting" or plan.source is None else "judging"

@@ -16,6 +16,7 @@ from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
 from bench.evaluation.planning import Request
 from bench.protocols import find_protocol
+from bench.settings import setting_text
 
 PROTOCOL = "transfer-1024"
 Settings = Mapping[str, Any]
@@ -101,18 +102,20 @@ def sweep(
     where = Work(db=db, data_dir=None if data_dir is None else Path(data_dir), **work)
     chosen = list(defenses) if isinstance(defenses, list | tuple) else [defenses]
     met = [each.name for each in find_protocol(protocol).attacks] if attacks is None else list(attacks)
-    cells = []
-    for attack in met:
-        for defense in chosen:
-            asked = _request(defense, attack, dataset, None, classes, protocol, where)
-            asked = replace(asked, source=source, epsilon=_exact(epsilon), samples=samples)
-            cells.append((_called(asked.defense), _called(asked.attack), asked))
+    asked = [_request(defense, attack, dataset, None, classes, protocol, where) for attack in met for defense in chosen]
+    rows = _names([(each.defense, each.defense_settings) for each in asked])
+    columns = _names([(each.attack, each.attack_settings) for each in asked])
+    budget = _exact(epsilon)
+    cells = [
+        (row, column, replace(each, source=source, epsilon=budget, samples=samples))
+        for row, column, each in zip(rows, columns, asked, strict=True)
+    ]
     store = where.store()
     found: dict[tuple[str, str], Result] = {}
     problems = []
     for cell, progress in where.cells(cells, store):
         named = f"{cell.defense} under {cell.attack}"
-        progress.cell_done(f"{'failed' if cell.failed else 'done'} {named}")
+        progress.cell_ended(named, cell.failed)
         if cell.evaluation is None:
             problems.append(f"{named}: {cell.problem}")
             continue
@@ -159,6 +162,18 @@ def _exact(epsilon: str | float | Fraction | None) -> Fraction | None:
     if isinstance(epsilon, bool):
         raise UsageError(f"A budget is a number or a text such as '8/255'; got {epsilon}.")
     return parse_epsilon(str(epsilon))
+
+
+def _names(asked: Sequence[tuple[str, Settings]]) -> list[str]:
+    """Of each reference with its settings how people say it, told apart where two would be called the same."""
+    names: dict[str, str] = {}
+    for reference, settings in asked:
+        words = " ".join([_called(reference), *(f"{key}={setting_text(value)}" for key, value in settings.items())])
+        known = f"{reference} {settings}"
+        if known not in names:
+            taken = sum(name.partition(" (")[0] == words for name in names.values())
+            names[known] = f"{words} ({taken + 1})" if taken else words
+    return [names[f"{reference} {settings}"] for reference, settings in asked]
 
 
 def _called(reference: str) -> str:

@@ -7,16 +7,15 @@ import io
 import json
 import os
 import sys
-import unicodedata
 from typing import Any
 
 from rich import markup
 from rich.console import Console
 
+from bench.domain.text import visible
+
 PIPED = 400
 """Columns of a table that no terminal shows: rows stay whole, for whoever reads them is a program."""
-_LEFT = ("\n", "\t")
-_DIRECTING = ("RLE", "LRE", "RLO", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI")
 
 
 def _console(is_error: bool) -> Console:
@@ -39,9 +38,8 @@ def tolerant() -> None:
 
 
 def escape(text: str) -> str:
-    """Text of others, as it stands: no markup of ours, and nothing that a terminal would obey. Control characters and
-    those that turn the direction of writing are shown by their numbers."""
-    return markup.escape("".join(letter if _is_plain(letter) else ascii(letter)[1:-1] for letter in text))
+    """Text of others, as it stands: no markup of ours, and nothing that a terminal would obey."""
+    return markup.escape(visible(text))
 
 
 def is_debugging() -> bool:
@@ -57,9 +55,3 @@ def print_json(value: Any) -> None:
 def counted(number: int, what: str) -> str:
     """A number of things: '1 plan', '2 plans'."""
     return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _is_plain(letter: str) -> bool:
-    return letter in _LEFT or not (
-        unicodedata.category(letter) == "Cc" or unicodedata.bidirectional(letter) in _DIRECTING
-    )

@@ -108,7 +108,7 @@ def _measured(cells: Iterable[SweptCell], progress: EvaluationProgress) -> tuple
     problems = []
     for cell in cells:
         name = f"{cell.defense}, {cell.attack}"
-        progress.cell_done(f"{'[red]failed[/]' if cell.failed else 'done'} [bold]{escape(name)}[/]")
+        progress.cell_ended(name, cell.failed)
         if cell.evaluation is not None:
             plans[cell.defense, cell.attack] = cell.evaluation.plan
             problems += [f"{name}: {failure.sentence}" for failure in cell.evaluation.failures]

@@ -90,24 +90,38 @@ def test_a_sweep_goes_through_what_it_is_given_and_two_of_it_are_compared_on_a_p
     from tests.plugins import Hyperplane
 
     found = bench.sweep(
-        [Hyperplane(), Line(), "nobody"], ["fgsm-linf", "pgd-linf"], HALVES, epsilon="0.1", samples=16, **WHITE
+        [Hyperplane(), Hyperplane(scale=4.0), Line(), "nobody"],
+        ["fgsm-linf"],
+        HALVES,
+        epsilon="0.1",
+        samples=16,
+        **WHITE,
     )
     assert [(each.defense, each.attack) for each in found] == [
         ("tests.plugins:Hyperplane", "fgsm-linf"),
-        ("tests.plugins:Hyperplane", "pgd-linf"),
+        ("tests.plugins:Hyperplane scale=4.0", "fgsm-linf"),
     ]
-    assert len(found.problems) == 4  # the module is for other images, and nobody is nobody
+    assert len(found.problems) == 2  # the module is for other images, and nobody is nobody
     assert "nobody under fgsm-linf: No defense is called 'nobody'." in " ".join(found.problems)
-    assert list(found.frame["attack"]) == ["fgsm-linf", "pgd-linf"]
+    assert list(found.frame["attack"]) == ["fgsm-linf"] * 2
     assert "nobody under fgsm-linf" in repr(found)
-    scaled = bench.evaluate(Hyperplane(scale=4.0), "pgd-linf", HALVES, epsilon="0.1", samples=16, **WHITE)
-    compared = bench.compare(found[1], scaled, output="pair.html")
+    compared = bench.compare(*found, output="pair.html")
     assert compared.page == Path("pair.html")
     assert compared.page.is_file()
-    assert any("pgd-linf" in sentence for sentence in compared.verdicts())
-    assert "pgd-linf" in compared._repr_html_()
+    assert any("fgsm-linf" in sentence for sentence in compared.verdicts())
+    assert "fgsm-linf" in compared._repr_html_()
     assert bench.report("page.html", pictures=False) == Path("page.html")  # type: ignore[operator]
     assert "Hyperplane" in Path("page.html").read_text()
+
+
+def test_two_modules_of_one_class_are_two_rows() -> None:
+    images, labels = pairs(8)
+    turned = Line()
+    with torch.no_grad():
+        turned.layer.weight.neg_()
+    how = {**WHITE, "samples": 8, "epsilon": 0.1, "classes": ["left", "right"]}
+    found = bench.sweep([Line(), turned], ["fgsm-linf"], (images, labels), **how)
+    assert [(each.defense, each.clean_accuracy) for each in found] == [("Line", 1.0), ("Line (2)", 0.0)]
 
 
 def test_hostile_names_are_shown_harmlessly() -> None:
