@@ -113,6 +113,12 @@ def test_an_adaptive_attack_is_its_protocols_on_the_weights_of_the_column_beside
     assert ("plain", "PGD, adaptive-linf") not in found.cells()
 
 
+def test_a_data_set_may_have_fewer_samples_and_a_scale_fewer_still(tmp_path: Path) -> None:
+    path = written(tmp_path, TEXT.replace("[[train]]", "samples = 50\non.digits = { samples = 40 }\n\n[[train]]", 1))
+    found = [read(path, dataset, scale).samples for dataset in (HALVES, "digits") for scale in ("full", "quick")]
+    assert found == [50, 16, 40, 16]
+
+
 def test_trainings_may_need_earlier_ones(tmp_path: Path) -> None:
     text = TEXT.replace(
         '[[train]]\nname = "better"',

@@ -14,6 +14,8 @@ from bench.protocols.studies import parts as made
 from bench.protocols.studies.study import CLEAN, Study, StudyColumn, StudyHeading
 
 KEYS = ("name", "version", "title", "description", "protocol", "datasets", "scales")
+FOR_ALL = ("samples", "on")
+"""What a file may say of every cell: how many samples there are, and that it is another number on a data set."""
 PARTS = ("train", "row", "column", "table", "published", "claim", "discrepancy", "series", "draws", "adaptive")
 FULL = "full"
 SCALE_KEYS = ("samples",)
@@ -56,7 +58,7 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
         dataset=dataset,
         scale=scale,
         protocol=find_protocol(table.text("protocol")),
-        samples=_sizes(table).get(scale),
+        samples=_sizes(table).get(scale) or _samples(table, dataset, scale),
         trainings=trainings,
         rows=(*rows, *(row for _, found in series for row in found)),
         columns=(*columns, *(column for _, found in (*draws, *adaptive) for column in found)),
@@ -93,7 +95,7 @@ def find_study(reference: str, dataset: str, scale: str = FULL) -> Study:
 
 def _opened(path: Path) -> Fields:
     table = Fields.read(path, "study")
-    table.check((*KEYS, *PARTS), ("name", "version", "title", "description", "protocol", "datasets"), "study")
+    table.check((*KEYS, *FOR_ALL, *PARTS), ("name", "version", "title", "description", "protocol", "datasets"), "study")
     return table
 
 
@@ -112,6 +114,12 @@ def _sizes(table: Fields) -> dict[str, int | None]:
         size.check(SCALE_KEYS, ())
         sizes[name] = size.number("samples", 1) if "samples" in size else None
     return sizes
+
+
+def _samples(table: Fields, dataset: str, scale: str) -> int | None:
+    """How many samples the study has where its scale says nothing; None leaves it to the protocol."""
+    chosen = _on(dataset, scale)(Fields({key: table.values[key] for key in FOR_ALL if key in table}, table.path))
+    return chosen.number("samples", 1) if chosen is not None and "samples" in chosen else None
 
 
 def _on(dataset: str, scale: str) -> Any:
