@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.domain.errors import BenchError, PluginError, UsageError, closest
 from bench.identity.files import sha256_of
+from bench.identity.releases import changed
 
 
 def entries(group: str) -> list[EntryPoint]:
@@ -26,7 +27,7 @@ def entries(group: str) -> list[EntryPoint]:
     found: dict[tuple[str, str], EntryPoint] = {}
     known: set[str] = set()
     for folder in dict.fromkeys(sys.path):
-        installed = _installed(folder, _changed(folder))
+        installed = _installed(folder, changed(Path(folder)))
         for name, listed in installed:
             if name not in known:
                 found |= {(entry.name, entry.value): entry for entry in listed if entry.group == group}
@@ -89,18 +90,10 @@ def importing(what: str) -> Iterator[None]:
         raise PluginError(f"{what} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
-def _changed(folder: str) -> int:
-    """When something was installed in a folder last."""
-    try:
-        return Path(folder).stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
 @cache
-def _installed(folder: str, changed: int) -> tuple[tuple[str, tuple[EntryPoint, ...]], ...]:
+def _installed(folder: str, since: int) -> tuple[tuple[str, tuple[EntryPoint, ...]], ...]:
     """The distributions in a folder with their entry points; to read them takes milliseconds."""
-    del changed  # it only tells a folder from what it was
+    del since  # it only tells a folder from what it was
     return tuple((_name(each), tuple(each.entry_points)) for each in distributions(path=[folder]))
 
 

@@ -17,5 +17,4 @@ with contextlib.suppress(Exception):  # whoever asks next meets it too, and can 
     for folder in map(Path, dict.fromkeys(sys.path)):
         if folder.name in INSTALLED:
             owners(folder)
-gc.collect()
 gc.freeze()  # what all of them hold is gone through by none, and so stays shared

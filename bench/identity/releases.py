@@ -47,9 +47,22 @@ def _base(module: str, file: Path) -> Path:
     return place.parents[min(levels, len(place.parents) - 1)]
 
 
-@cache
+def changed(folder: Path) -> int:
+    """When something was installed in a folder or left it last, in nanoseconds; 0 where there is none."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def owners(base: Path) -> dict[str, tuple[Distribution, ...]]:
     """The released distributions in a folder by the names that they install there."""
+    return _owners(base, changed(base))
+
+
+@cache
+def _owners(base: Path, since: int) -> dict[str, tuple[Distribution, ...]]:
+    del since  # it only tells a folder from what it was
     named: dict[str, list[Distribution]] = defaultdict(list)
     for found in distributions(path=[str(base)]):
         if _is_release(found, base):
