@@ -7,22 +7,32 @@ import importlib
 import importlib.util
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from bench.domain.errors import PASSING, BenchError, PluginError, UsageError, closest
 from bench.identity.files import sha256_of
+from bench.identity.releases import changed
 
 
 def entries(group: str) -> list[EntryPoint]:
-    """The entry points of a group, each once."""
-    return _entry_points(group, tuple(sys.path))
+    """The entry points of a group, each once; of two distributions of one name the first on `sys.path` counts."""
+    found: dict[tuple[str, str], EntryPoint] = {}
+    known: set[str] = set()
+    for folder in dict.fromkeys(sys.path):
+        installed = _installed(folder, changed(Path(folder)))
+        for name, listed in installed:
+            if name not in known:
+                found |= {(entry.name, entry.value): entry for entry in listed if entry.group == group}
+        known.update(name for name, _ in installed)
+    return list(found.values())
 
 
 def from_entry_point(entry: EntryPoint, kind: str) -> object:
@@ -85,9 +95,17 @@ def importing(what: str) -> Iterator[None]:
 
 
 @cache
-def _entry_points(group: str, path: tuple[str, ...]) -> list[EntryPoint]:
-    """They are found along `sys.path`, and looking takes milliseconds."""
-    return list({(entry.name, entry.value): entry for entry in entry_points(group=group)}.values())
+def _installed(folder: str, since: int) -> tuple[tuple[str, tuple[EntryPoint, ...]], ...]:
+    """The distributions in a folder with their entry points; to read them takes milliseconds."""
+    del since  # it only tells a folder from what it was
+    return tuple((_name(each), tuple(each.entry_points)) for each in distributions(path=[folder]))
+
+
+def _name(found: Distribution) -> str:
+    """A distribution's name as all its spellings are compared; what else stands beside it is not parsed."""
+    text = found.read_text("METADATA") or found.read_text("PKG-INFO") or ""
+    name = re.search(r"^Name:(.*)$", text, re.MULTILINE | re.IGNORECASE)
+    return re.sub(r"[-_.]+", "-", name[1].strip() if name else "").lower()
 
 
 @cache

@@ -8,9 +8,17 @@ from bench.executors import worker
 
 IMPORTED = (
     *("pytest", "sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "alembic.command", "psycopg"),
-    *("scipy.optimize", "torch.fx.experimental.symbolic_shapes", "torch._dynamo", "torch.utils.flop_counter"),
+    *(
+        "tests.plugins",
+        "attacks.gradient",
+        "scipy.optimize",
+        "torch.fx.experimental.symbolic_shapes",
+        "torch._dynamo",
+        "torch.utils.flop_counter",
+    ),
 )
-"""What processes that open a store, and diffusers in a worker, import; nothing that reads the environment at import."""
+"""What processes that open a store, and diffusers in a worker, import, and the plugins that most tests run; nothing
+that reads the environment at import."""
 
 
 def serve() -> None:

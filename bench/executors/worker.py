@@ -30,8 +30,12 @@ _PRELOADED = (
     "bench.evaluation.judging",
     "bench.evaluation.trying",
     "bench.evaluation.planning",
+    "bench.evaluation.pacing",
     "bench.evaluation.reading",
+    "bench.evaluation.roles",
 )
+_KNOWN = "bench.executors.known"
+"""What is asked and put away when all else is there."""
 _HIDDEN = ("BENCH_", "RAY_")
 """How the names of what is nothing that a plugin need know begin in the environment."""
 _LIGHT = ("plan", "read")
@@ -208,7 +212,7 @@ def make_ready(more: Iterable[str] = ()) -> None:
     """Have torch, and `more` modules, read for the processes that will need it, while this one goes on."""
     global _is_ready
     if sys.platform == "linux":
-        multiprocessing.get_context("forkserver").set_forkserver_preload([*_PRELOADED, *more])
+        multiprocessing.get_context("forkserver").set_forkserver_preload([*_PRELOADED, *more, _KNOWN])
         with _looking_where_we_look():
             forkserver.ensure_running()
         _is_ready = True

@@ -13,8 +13,8 @@ OURS = ("bench", "defenses", "attacks")
 """The packages of bench's own distribution; their plugins raise their revision by hand."""
 ROOT = Path(__file__).resolve().parents[2]
 INSTALLED = ("site-packages", "dist-packages")
-_TOP = re.compile(r"^(?!\.\.)[^./,\n]+", re.MULTILINE)
-"""What each path of a RECORD begins with; large distributions list ten thousand."""
+_TOP = re.compile(r"(?!\.\.)[^./,]+")
+"""What a path of a RECORD begins with."""
 
 
 def is_ours(file: Path) -> bool:
@@ -30,11 +30,11 @@ def release_of(module: str, file: Path) -> str | None:
     code.
     """
     base = _base(module, file)
-    owners = _owners(base).get(_first(file.relative_to(base).parts[0]), ())
-    if len(owners) > 1:  # a namespace that several share
+    found = owners(base).get(_first(file.relative_to(base).parts[0]), ())
+    if len(found) > 1:  # a namespace that several share
         inside = file.relative_to(base).as_posix()
-        owners = tuple(owner for owner in owners if _records(owner, inside)) or owners
-    return f"{owners[0].metadata['Name']}=={owners[0].version}" if owners else None
+        found = tuple(owner for owner in found if _records(owner, inside)) or found
+    return f"{found[0].metadata['Name']}=={found[0].version}" if found else None
 
 
 def _base(module: str, file: Path) -> Path:
@@ -47,15 +47,28 @@ def _base(module: str, file: Path) -> Path:
     return place.parents[min(levels, len(place.parents) - 1)]
 
 
-@cache
-def _owners(base: Path) -> dict[str, tuple[Distribution, ...]]:
+def changed(folder: Path) -> int:
+    """When something was installed in a folder or left it last, in nanoseconds; 0 where there is none."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def owners(base: Path) -> dict[str, tuple[Distribution, ...]]:
     """The released distributions in a folder by the names that they install there."""
-    owners: dict[str, list[Distribution]] = defaultdict(list)
+    return _owners(base, changed(base))
+
+
+@cache
+def _owners(base: Path, since: int) -> dict[str, tuple[Distribution, ...]]:
+    del since  # it only tells a folder from what it was
+    named: dict[str, list[Distribution]] = defaultdict(list)
     for found in distributions(path=[str(base)]):
         if _is_release(found, base):
             for name in _names(found):
-                owners[name].append(found)
-    return {name: tuple(found) for name, found in owners.items()}
+                named[name].append(found)
+    return {name: tuple(found) for name, found in named.items()}
 
 
 def _is_release(found: Distribution, base: Path) -> bool:
@@ -71,7 +84,9 @@ def _names(found: Distribution) -> set[str]:
     listed = found.read_text("top_level.txt")
     if listed is not None:
         return set(listed.split())
-    return set(_TOP.findall(found.read_text("RECORD") or ""))
+    record = found.read_text("RECORD") or ""
+    heads = {line.partition("/")[0] for line in record.splitlines()}  # few, of ten thousand lines
+    return {name[0] for head in heads if (name := _TOP.match(head))}
 
 
 def _records(found: Distribution, inside: str) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 
 PACKAGES = ("torch", "numpy", "pyautoattack", "diffusers", "transformers", "peft", "safetensors", "sqlalchemy")
 
+HEAD, NO_COMMIT = "# branch.oid ", "(initial)"
+"""What git writes before the commit that is checked out, and in its place where there is none yet."""
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _resident_before: int | None = None
 """Bytes that the process held when its measurement began; None where it cannot be measured so."""
@@ -26,10 +28,15 @@ def environment(device: str) -> dict[str, str]:
         "device": _device_name(device),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "bench": _version("defense-bench"),
-        **{name: _version(name) for name in PACKAGES},
+        **versions(),
     }
     return {**facts, **_commit()}
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions of bench and of the libraries that results hang on."""
+    return {"bench": _version("defense-bench"), **{name: _version(name) for name in PACKAGES}}
 
 
 def resolve_device(wanted: str) -> str:
@@ -134,11 +141,10 @@ def _commit() -> dict[str, str]:
     if not (root / ".git").exists():
         return {}
     try:
-        run = ["git", "-C", str(root)]
-        head = subprocess.run([*run, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        changes = subprocess.run(
-            [*run, "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=True
-        )
+        asked = ["git", "-C", str(root), "status", "--porcelain=v2", "--branch"]
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
         return {}
-    return {"commit": head.stdout.strip(), "changed": "yes" if changes.stdout.strip() else "no"}
+    head = next((line.removeprefix(HEAD) for line in told if line.startswith(HEAD)), "")
+    changes = [line for line in told if not line.startswith("#")]
+    return {"commit": head, "changed": "yes" if changes else "no"} if head != NO_COMMIT else {}

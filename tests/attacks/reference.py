@@ -32,9 +32,9 @@ def by_library(
     return images
 
 
-def brief(adversary: Any) -> None:
-    """10 steps and 60 queries."""
-    for part, targets in ((adversary.apgd, {}), (adversary.apgd_targeted, {"n_target_classes"})):
+def brief(adversary: Any, targets: int = 9) -> None:
+    """10 steps, 60 queries, and so many targets."""
+    for part, aimed in ((adversary.apgd, {}), (adversary.apgd_targeted, {"n_target_classes": targets})):
         part.__init__(  # APGD derives its checkpoints from the number of steps when it is built
             part.model,
             n_iter=10,
@@ -45,9 +45,9 @@ def brief(adversary: Any) -> None:
             device=part.device,
             logger=part.logger,
             use_largereps=part.use_largereps,
-            **{name: getattr(part, name) for name in targets},
+            **aimed,
         )
-    adversary.fab.n_iter = 10
+    adversary.fab.n_iter, adversary.fab.n_target_classes = 10, targets
     adversary.square.n_queries = 60
 
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 import warnings
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -20,6 +21,9 @@ from tests.attacks.reference import EPSILON, brief, by_library
 from tests.attacks.victims import Forgotten, Noisy, batch_for, generator, network, threat, victim
 
 BRIEF = {"n_iter": 10, "n_queries": 60}
+CLASSES = 5
+"""Few, of which each but the true one is a target."""
+few = partial(brief, targets=CLASSES - 1)
 KINDS = [AutoAttackLinf, AutoAttackL2, AutoAttackL1]
 
 
@@ -33,10 +37,10 @@ def propose(attack: Attack, module: nn.Module, batch: Batch) -> Any:
 
 @pytest.mark.parametrize(("kind", "version"), [(AutoAttackL1, "standard"), *product(KINDS[:2], ("standard", "plus"))])
 def test_a_shard_equals_a_direct_call_of_the_library_bit_for_bit(kind: Any, version: str) -> None:
-    module = network(channels=3)
+    module = network(CLASSES, channels=3)
     batch = batch_for(module, 12, channels=3, wrong=2)
     attack = kind(version=version, **BRIEF)
-    theirs = by_library(kind.norm, module, batch, brief, version)
+    theirs = by_library(kind.norm, module, batch, few, version)
     ours = propose(attack, module, batch).images
     assert torch.equal(ours, theirs)
     broken = (ours != batch.images).flatten(1).any(1)
@@ -59,9 +63,9 @@ def test_the_whole_standard_version_equals_the_library_bit_for_bit() -> None:
 
 @pytest.mark.parametrize(("kind", "version"), [(AutoAttackL1, "standard"), *product(KINDS[:2], ("standard", "plus"))])
 def test_stopping_early_changes_no_verdict_and_spares_passes(kind: Any, version: str) -> None:
-    module = network(channels=3)
+    module = network(CLASSES, channels=3)
     batch = batch_for(module, 6, channels=3, wrong=1)
-    theirs = by_library(kind.norm, module, batch, brief, version)
+    theirs = by_library(kind.norm, module, batch, few, version)
     budget, early, late = threat(kind.norm, EPSILON[kind.norm]), victim(module), victim(module)
     ours = kind(version=version, early_stop=True, **BRIEF).perturb(early, batch, budget, generator())
     whole = kind(version=version, **BRIEF).perturb(late, batch, budget, generator())
@@ -106,7 +110,7 @@ def test_a_budget_beyond_every_margin_breaks_every_sample(classes: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_sample_is_told_the_part_that_misled_it_first(kind: Any) -> None:
-    module = network(channels=3)
+    module = network(CLASSES, channels=3)
     batch, names = batch_for(module, 24, channels=3, wrong=2), ("square", "apgd-t", "fab-t")
     whole = propose(kind(version="custom", attacks=names, **BRIEF), module, batch)
     open_rows, expected = list(range(2, 24)), ["clean"] * 2 + [""] * 22
@@ -305,7 +309,7 @@ def test_standard_keeps_the_noise_of_a_random_defense_that_it_tells_and_rand_dra
 )
 def test_progress_runs_to_its_total_and_names_the_attack(attack: Attack) -> None:
     seen: list[tuple[float, float, str]] = []
-    module = network()
+    module = network(CLASSES)
     batch = batch_for(module, 2)
     attacked = Victim(Forgotten(module), generator(), lambda done, total, note="": seen.append((done, total, note)))
     attack.perturb(attacked, batch, threat(attack.norm, "1/100000"), generator())

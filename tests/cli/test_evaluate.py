@@ -200,10 +200,18 @@ def _wait_for_shards(count: int) -> None:
     raise AssertionError(f"{count} shards were not stored in time")
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """What a run leaves that nothing has stopped."""
+    location = str(tmp_path_factory.mktemp("whole") / "whole.db")
+    assert bench(*WHITE_BOX, "--attack", "tests.cli.held:Held", "--db", location)[0] == 0
+    return Store(location)
+
+
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_run_that_is_stopped_keeps_its_shards_and_goes_on_to_the_same_outcomes(
-    sent: signal.Signals, code: int, workers: str
+    sent: signal.Signals, code: int, workers: str, whole: Store
 ) -> None:
     words = [*WHITE_BOX, "--workers", workers, "--attack", "tests.cli.held:Held"]
     Path("held").mkdir()
@@ -220,11 +228,10 @@ def test_a_run_that_is_stopped_keeps_its_shards_and_goes_on_to_the_same_outcomes
     code, out, _ = bench(*words, "--json")
     resumed = json.loads(out)
     assert (code, resumed["computed"]) == (0, 5 - stored)
-    assert bench(*words, "--db", "whole.db")[0] == 0
-    plans = Store("whole.db").plans()
+    plans = whole.plans()
     assert len(plans) == 2  # the attack's, and that of the untouched images
     for plan in plans:
-        assert Store("results.db").outcomes(plan) == Store("whole.db").outcomes(plan)
+        assert Store("results.db").outcomes(plan) == whole.outcomes(plan)
 
 
 def test_several_seeds_give_their_mean_and_worst_over_the_same_samples() -> None:

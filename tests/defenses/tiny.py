@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -23,6 +26,12 @@ GREYS = Task("greys", ("dark", "light", "mixed"), (1, 8, 8))
 
 def stable_diffusion(folder: Path, prediction: str = "epsilon") -> Path:
     """A Stable Diffusion of a few thousand parameters, saved in diffusers' layout."""
+    return Path(shutil.copytree(_saved(prediction).name, folder, dirs_exist_ok=True))
+
+
+@cache
+def _saved(prediction: str) -> TemporaryDirectory[str]:
+    """The one that all others of this process are copies of."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
@@ -30,6 +39,8 @@ def stable_diffusion(folder: Path, prediction: str = "epsilon") -> Path:
 
     from defenses.parts.hub_models import quiet
 
+    kept = TemporaryDirectory()
+    folder = Path(kept.name)
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(0)
         AutoencoderKL(
@@ -64,7 +75,7 @@ def stable_diffusion(folder: Path, prediction: str = "epsilon") -> Path:
         DDPMScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type=prediction
         ).save_pretrained(folder / "scheduler")
-    return folder
+    return kept
 
 
 def _tokenizer(folder: Path) -> int:
@@ -73,7 +84,7 @@ def _tokenizer(folder: Path) -> int:
 
     letters = "abcdefghijklmnopqrstuvwxyz."
     words = ["<|startoftext|>", "<|endoftext|>", *letters, *(letter + "</w>" for letter in letters)]
-    folder.mkdir(parents=True)
+    folder.mkdir()
     (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     (folder / "tokenizer_config.json").write_text(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,11 +43,13 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Store]:
     """An empty store."""
     monkeypatch.chdir(tmp_path)  # a server's crafted images lie in the working folder
     if request.param == "sqlite":
-        store = Store(tmp_path / "results.db")
+        store = Store(shutil.copyfile(empty, tmp_path / "results.db"))
     else:
         store = Store(request.getfixturevalue("shared"))
         with store._engine.begin() as connection:
@@ -57,6 +60,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.fixture
-def file_store(tmp_path: Path) -> Store:
+def file_store(tmp_path: Path, empty: Path) -> Store:
     """An empty store in a SQLite file."""
-    return Store(tmp_path / "results.db")
+    return Store(shutil.copyfile(empty, tmp_path / "results.db"))

@@ -82,7 +82,7 @@ class Storm:
 
     def end(self) -> None:
         """Let the copies finish, and start one more, which finds nothing to do or the rest."""
-        for copy in [*self.copies, self.start()]:
+        for copy in self.copies:
             copy.wait(SECONDS)
         last = self.start()
         assert last.wait(SECONDS) == 0, (self.folder / "said").read_text()
