@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from bench.cli.console import escape, is_debugging, stderr, tolerant
-from bench.domain.errors import BenchError
+from bench.domain.errors import BenchError, UsageError
 
 INTERRUPTED = 130  # what shells use for SIGINT
 
@@ -20,6 +20,7 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a verb. Set BENCH_DEBUG=1 to see tracebacks."""
         try:
+            self._once(ctx)
             return super().invoke(ctx)
         except BenchError as error:
             if is_debugging():
@@ -29,6 +30,19 @@ class Verbs(TyperGroup):
         except KeyboardInterrupt:
             stderr.print("Interrupted. What was finished is stored; the same command goes on from there.")
             raise typer.Exit(INTERRUPTED) from None
+
+    def _once(self, ctx: Any) -> None:
+        """Raise a `UsageError` for an option that takes one value and was given several: the last would count, and
+        nobody would know."""
+        verb, *words = [str(word) for word in (*ctx._protected_args, *ctx.args)]
+        command: Any = self.get_command(ctx, verb)
+        for option in () if command is None else command.params:
+            if option.param_type_name != "option" or option.multiple or option.is_flag or option.count:
+                continue
+            begins = tuple(f"{name}=" for name in option.opts)
+            given = sum(word in option.opts or word.startswith(begins) for word in words)
+            if given > 1:
+                raise UsageError(f"{option.opts[0]} is given {given} times; give it once.")
 
 
 app = typer.Typer(
@@ -50,7 +64,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     """Settle robustness claims: evaluate image classifiers under adversarial attack, sample by sample."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment
 
+from bench.domain.text import visible
 from bench.protocols import Protocol
 from bench.report import formats, markup, tables
 from bench.report.attack_ranking import AttackBoard, attack_boards, curve
@@ -154,7 +155,15 @@ def _views(boards: Sequence[Leaderboard], draw: Callable[[Leaderboard, str], Alb
             f"board-{name}",
             # a slug has no two hyphens in a row, so no card is called like a board or like another board's card
             tuple(f"{name}--{card}" for card in distinct(tables.slug(row.defense.name) for row in board.rows)),
-            # not even a text with '</script>' ends the element that holds this
-            json.dumps(pieces(table), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+            _data(pieces(table)),
             draw(board, f"{name}--") if draw else Album(),
         )
+
+
+def _data(value: object) -> str:
+    """JSON for a script: not even a text with '</script>' ends the element that holds it, and no letter of it is one
+    that an editor would obey."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    if text.isprintable():
+        return text
+    return "".join(each if visible(each) == each else f"\\u{ord(each):04x}" for each in text)
