@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -177,12 +179,19 @@ def test_a_folder_with_a_bench_of_its_own_is_not_where_processes_look(tmp_path: 
     assert json.loads(run.stdout)["samples"] == 4
 
 
-def _start(*words: str) -> subprocess.Popen[str]:
+@contextmanager
+def _started(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """`bench` in a process of its own, which is gone when the test is over, whatever became of it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     # A test run in the background inherits that Ctrl-C is ignored; a person's terminal does not ignore it.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = [sys.executable, "-c", f"{heed}; from bench.cli import main; main()", *words]
-    return subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _stored() -> list[ShardRecord]:
@@ -215,10 +224,10 @@ def test_a_run_that_is_stopped_keeps_its_shards_and_goes_on_to_the_same_outcomes
 ) -> None:
     words = [*WHITE_BOX, "--workers", workers, "--attack", "tests.cli.held:Held"]
     Path("held").mkdir()
-    running = _start(*words)
-    _wait_for_shards(2)
-    running.send_signal(sent)
-    _, err = running.communicate(timeout=60)
+    with _started(*words) as running:
+        _wait_for_shards(2)
+        running.send_signal(sent)
+        _, err = running.communicate(timeout=60)
     shutil.rmtree("held")
     assert running.returncode == code
     if sent is signal.SIGINT:
