@@ -113,6 +113,34 @@ def test_an_adaptive_attack_is_its_protocols_on_the_weights_of_the_column_beside
     assert ("plain", "PGD, adaptive-linf") not in found.cells()
 
 
+def test_two_tables_make_columns_of_their_own_beside_the_same_one(tmp_path: Path) -> None:
+    more = DRAWS.replace(
+        '[[claim]]\ntext = "Attacks hurt, which',
+        """[[adaptive]]
+attack = "adaptive-linf"
+protocol = "adaptive-64"
+epsilon = "0.3"
+rows = ["plain"]
+columns = ["PGD"]
+samples = 5
+
+[[draws]]
+title = "Figure 3"
+rows = ["plain"]
+columns = ["PGD"]
+sample_seeds = [7, 8]
+samples = 10
+
+[[claim]]
+text = "Attacks hurt, which""",
+    )
+    found = find_study(str(written(tmp_path, more)), "digits")
+    cells = {(row, column): request for row, column, request in requests(found, {})}
+    assert cells["plain", "PGD, adaptive-linf"].samples is None
+    assert cells["plain", "PGD, adaptive-linf (2)"].samples == 5
+    assert [cells[cell].samples for draws in found.draws for cell in draws.cells()] == [20, 20, 10, 10]
+
+
 def test_a_data_set_may_have_fewer_samples_and_a_scale_fewer_still(tmp_path: Path) -> None:
     path = written(tmp_path, TEXT.replace("[[train]]", "samples = 50\non.digits = { samples = 40 }\n\n[[train]]", 1))
     found = [read(path, dataset, scale).samples for dataset in (HALVES, "digits") for scale in ("full", "quick")]

@@ -149,7 +149,8 @@ def draws_of(
     samples = table.number("samples", 1) if "samples" in table else None
     rows = row_names.those(names_of(table, "rows"), table)
     chosen = column_names.those(names_of(table, "columns"), table)
-    made = {name: _redrawn(next(each for each in columns if each.name == name), seeds, samples) for name in chosen}
+    named = {each.name: each for each in columns}
+    made = {name: _redrawn(named[name], seeds, samples, _which(table)) for name in chosen}
     drawn = {name: tuple(each.name for each in found) for name, found in made.items()}
     percent = Fields(table.settings("percent"), table.path, table.place)
     printed = {
@@ -162,9 +163,11 @@ def draws_of(
     return draws, tuple(each for found in made.values() for each in found)
 
 
-def _redrawn(column: StudyColumn, seeds: tuple[int, ...], samples: int | None) -> tuple[StudyColumn, ...]:
+def _redrawn(column: StudyColumn, seeds: tuple[int, ...], samples: int | None, which: str) -> tuple[StudyColumn, ...]:
     made = replace(column, of=column.name, samples=samples)
-    return tuple(replace(made, name=f"{column.name}, samples of seed {seed}", sample_seed=seed) for seed in seeds)
+    return tuple(
+        replace(made, name=f"{column.name}, samples of seed {seed}{which}", sample_seed=seed) for seed in seeds
+    )
 
 
 def adaptive_of(table: Fields, row_names: Names, column_names: Names) -> tuple[AdaptiveAttack, tuple[StudyColumn, ...]]:
@@ -177,8 +180,14 @@ def adaptive_of(table: Fields, row_names: Names, column_names: Names) -> tuple[A
     beside = column_names.those(names_of(table, "columns"), table)
     samples = table.number("samples", 1) if "samples" in table else None
     made = StudyColumn("", attack, epsilon=table.epsilon(), source=WHITE_BOX, samples=samples, protocol=protocol)
-    columns = tuple(replace(made, name=f"{name}, {attack}", of=name) for name in beside)
+    columns = tuple(replace(made, name=f"{name}, {attack}{_which(table)}", of=name) for name in beside)
     return AdaptiveAttack(rows, tuple(column.name for column in columns)), columns
+
+
+def _which(table: Fields) -> str:
+    """What tells the columns that a table makes from those of another table of its kind."""
+    number = table.place.rpartition(" ")[2]
+    return "" if number in ("", "1") else f" ({number})"
 
 
 def claim_of(table: Fields, rows: Names, columns: Names, titles: Names, draws: Sequence[StudyDraws]) -> Claim | None:
