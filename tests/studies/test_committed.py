@@ -1,4 +1,4 @@
-"""The pages that come with bench: one of every study on digits, of the study as it is now, fit for a browser."""
+"""The pages that come with bench: each of a study as it is now, and fit for a browser."""
 
 from __future__ import annotations
 
@@ -10,12 +10,17 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from bench.protocols.studies import builtin_studies, find_study, heading
+from bench.protocols.studies import builtin_studies, find_study
 from tests.browsing import SCREENS, browser, needs_chromium, quiet
 
 __all__ = ["browser"]
 REPORTS = Path(__file__).parents[2] / "reports"
-DIGITS = [name for name, path in builtin_studies().items() if "digits" in heading(path).datasets]
+DIGITS = [name for name in builtin_studies() if (REPORTS / f"{name}-digits").is_dir()]
+
+
+def test_there_are_pages() -> None:
+    assert "tmdc" in DIGITS
+    assert {folder.name for folder in REPORTS.glob("*-digits")} == {f"{name}-digits" for name in DIGITS}
 
 
 def figures(name: str) -> Any:
