@@ -14,6 +14,9 @@ from bench.domain.errors import BenchError, UsageError
 INTERRUPTED = 130  # what shells use for SIGINT
 
 
+PAIR = {"--defense", "--attack"}
+
+
 class Verbs(TyperGroup):
     """A group of commands in which a `BenchError` is one sentence and an exit code."""
 
@@ -32,17 +35,17 @@ class Verbs(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
     def _once(self, ctx: Any) -> None:
-        """Raise a `UsageError` for an option that takes one value and was given several: the last would count, and
-        nobody would know."""
+        """Raise a `UsageError` where a verb that measures one pair is given several: the last would count, and nobody
+        would know. Of other options the last counts, as everywhere."""
         verb, *words = [str(word) for word in (*ctx._protected_args, *ctx.args)]
         command: Any = self.get_command(ctx, verb)
-        for option in () if command is None else command.params:
-            if option.param_type_name != "option" or option.multiple or option.is_flag or option.count:
-                continue
-            begins = tuple(f"{name}=" for name in option.opts)
-            given = sum(word in option.opts or word.startswith(begins) for word in words)
+        single = {name for each in getattr(command, "params", ()) if not each.multiple for name in each.opts}
+        for name in PAIR & single:
+            given = sum(word == name or word.startswith(f"{name}=") for word in words)
             if given > 1:
-                raise UsageError(f"{option.opts[0]} is given {given} times; give it once.")
+                raise UsageError(
+                    f"{name} is given {given} times, and {verb} measures one; `bench sweep` takes several."
+                )
 
 
 app = typer.Typer(
