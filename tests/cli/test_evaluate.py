@@ -186,12 +186,12 @@ def _started(*words: str) -> Iterator[subprocess.Popen[str]]:
     # A test run in the background inherits that Ctrl-C is ignored; a person's terminal does not ignore it.
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = [sys.executable, "-c", f"{heed}; from bench.cli import main; main()", *words]
-    process = subprocess.Popen(program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(program, env=environment, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _stored() -> list[ShardRecord]:
