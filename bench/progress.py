@@ -143,7 +143,7 @@ class EvaluationProgress:
 
     def started(self, plan: Plan, role: str, total: int, pending: int) -> None:
         what = f"{plan.attack.name} on" if role == "crafting" or plan.source is None else "judging"
-        title = f"[bold]{what} {plan.defense.name}[/]"
+        title = f"[bold]{escape(visible(f'{what} {plan.defense.name}'))}[/]"
         task = self._progress.add_task(title, total=total, completed=total - pending, note="shards", whole=True)
         self._plans[plan.digest], self._left[plan.digest] = (task, plan.defense.name), pending
 
@@ -153,7 +153,9 @@ class EvaluationProgress:
             return  # a worker's last report may arrive after its result
         if key not in self._shards:
             name = self._plans[digest][1]
-            self._shards[key] = self._progress.add_task(f"  {name}, shard {shard}", total=None, note="", whole=False)
+            self._shards[key] = self._progress.add_task(
+                f"  {escape(visible(name))}, shard {shard}", total=None, note="", whole=False
+            )
         self._progress.update(self._shards[key], completed=done, total=total, note=note)
 
     def finished(self, plan: Plan, shard: int, result: ShardResult | ShardRecord | None) -> None:

@@ -105,7 +105,6 @@ def show_seeds(found: dict[str, Any]) -> None:
 
 def show_failures(failures: Sequence[Failure]) -> None:
     """Every distinct failure once, with the shards that it hit; tracebacks under BENCH_DEBUG."""
-
     sentences: dict[str, list[int]] = {}
     for failure in failures:
         sentences.setdefault(failure.sentence, []).append(failure.shard)
