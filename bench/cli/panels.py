@@ -75,7 +75,7 @@ def show_figures(result: Result) -> None:
     )
     machines = [Text(describe(facts.get("device", "?"), facts), style="dim") for facts in result.environments]
     lines = [*figures(result), Text(cost, style="dim"), *seen(result), *machines]
-    stdout.print(Panel(Group(*lines), border_style=colour(result.assurance)))
+    stdout.print(Panel(Group(*lines), border_style=colour(result.assurance), expand=stdout.is_terminal))
 
 
 def seeds_document(
