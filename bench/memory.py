@@ -6,8 +6,8 @@ the same identity in every session in which its class, its settings and its weig
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import inspect
 import os
 import pickle
 import re
@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 from bench.domain.attack import Attack, Perturbed
 from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
 from bench.domain.defense import Classifier, Defense, Network
-from bench.domain.errors import UsageError
+from bench.domain.errors import PluginError, UsageError
 from bench.domain.threat import ThreatModel
 from bench.domain.victim import Victim
 
@@ -35,7 +36,7 @@ SHOWN = 16
 OBJECT, IMAGES = "object.pkl", "images.npz"
 PLAIN = (bool, int, float, str, bytes, type(None))
 LIBRARIES = ("torch", "torchvision", "timm", "transformers", "diffusers", "bench", "builtins", "collections")
-"""Whose classes are known by their names; any other class is known by its source."""
+"""Whose classes are known by their names; any other class is known by its code."""
 SCRIPT = '''"""{name}, as it was in memory. Written by bench: this text is its identity."""
 
 from pathlib import Path
@@ -56,9 +57,12 @@ class Kept:
     folder: ClassVar[Path]
 
     def thawed(self) -> Any:
-        """The object as it was; a copy of its own for whoever asks."""
+        """The object as it was; a copy of its own for whoever asks. Raises `PluginError` where it is another by now."""
         with (self.folder / OBJECT).open("rb") as file:
-            return pickle.load(file)  # the user's own, written by `keep`
+            found = pickle.load(file)  # the user's own, written by `keep`
+        if content_of(found) != self.content:
+            raise PluginError(f"what lies in {self.folder} is not what was kept there; hand the object over once more.")
+        return found
 
 
 @dataclass(frozen=True)
@@ -107,10 +111,15 @@ def keep(found: object, base: type[Kept], name: str, folder: Path, facts: Mappin
 
     Raises `UsageError` for one that cannot be handed to another process.
     """
+    return _written(base, name, folder, content_of(found), lambda place: _freeze(found, place, name), facts)
+
+
+def content_of(found: object) -> str:
+    """SHA-256 of what makes an object what it is; the same in the process that loads it again."""
     content = hashlib.sha256()
     for part in _described(found):
         content.update(len(part).to_bytes(8, "little") + part)
-    return _written(base, name, folder, content.hexdigest(), lambda place: _freeze(found, place, name), facts)
+    return content.hexdigest()
 
 
 def keep_images(
@@ -157,13 +166,28 @@ def _freeze(found: object, place: Path, name: str) -> None:
     import cloudpickle  # type: ignore[import-untyped]  # it has no types
 
     try:
-        content = cloudpickle.dumps(found)
+        content = cloudpickle.dumps(_off_devices(found))
     except Exception as error:
         raise UsageError(
             f"{name} cannot be handed to another process ({type(error).__name__}: {error}); write it as a plugin in a "
             f"file of its own, and name it as ./file.py:{name}."
         ) from error
     (place / OBJECT).write_bytes(content)
+
+
+def _off_devices(found: object) -> object:
+    """The object with its tensors on the CPU, whatever device they are on here: other processes may not see it."""
+    from torch import nn
+
+    module = found.module if isinstance(found, Network) else found
+    if not isinstance(module, nn.Module) or all(each.device.type == "cpu" for each in _tensors(module).values()):
+        return found
+    copied: Any = copy.deepcopy(found)
+    return copied.to("cpu")
+
+
+def _tensors(module: nn.Module) -> dict[str, Any]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 
 def _described(found: object) -> Iterator[bytes]:
@@ -187,13 +211,13 @@ def _module(module: nn.Module) -> Iterator[bytes]:
         yield name.encode()
         yield inner.extra_repr().encode()
         yield from _plain(inner)
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+    for name, tensor in _tensors(module).items():
         yield f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode()
         yield _bytes(tensor)
 
 
 def _plain(found: object) -> Iterator[bytes]:
-    """An object's class, by its name or by its source, and those of its attributes that are plain."""
+    """An object's class, by its name or by its code, and those of its attributes that are plain."""
     import torch
 
     yield from _class(type(found))
@@ -215,23 +239,27 @@ def _text(value: object) -> str | None:
         return None if None in parts else repr(parts)
     if isinstance(value, Mapping):
         return repr({str(key): _text(each) for key, each in value.items()})
-    code = getattr(value, "__code__", None)
-    return None if code is None else f"{code.co_code!r} {code.co_names} {[_text(each) for each in code.co_consts]}"
+    code = value if isinstance(value, CodeType) else getattr(value, "__code__", None)
+    if code is None:
+        return None
+    return f"{code.co_code!r} {code.co_names} {code.co_varnames} {[_text(each) for each in code.co_consts]}"
 
 
 def _class(kind: type) -> Iterator[bytes]:
     for each in kind.__mro__:
         yield f"{each.__module__}.{each.__qualname__}".encode()
         if each.__module__.partition(".")[0] not in LIBRARIES:
-            yield _source(each).encode()
+            yield from (f"{name} {text}".encode() for name, text in sorted(_members(each)))
 
 
-def _source(kind: type) -> str:
-    """A class's source; where that is not to be had, as in a plain prompt, its methods' code."""
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):
-        return repr([(name, _text(value)) for name, value in sorted(vars(kind).items()) if hasattr(value, "__code__")])
+def _members(kind: type) -> Iterator[tuple[str, str]]:
+    """A class's methods, by their code, and its plain attributes."""
+    for name, value in vars(kind).items():
+        inner = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+        inner = inner.fget if isinstance(inner, property) else inner
+        text = None if name.startswith("__") and not hasattr(inner, "__code__") else _text(inner)
+        if text is not None:
+            yield name, text
 
 
 def _bytes(tensor: Any) -> bytes:

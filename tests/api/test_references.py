@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from attacks.gradient import PgdLinf
-from bench import Attack, Batch, Network, Perturbed, Task, ThreatModel, UsageError, Victim
+from bench import Attack, Batch, Network, Perturbed, PluginError, Task, ThreatModel, UsageError, Victim
 from bench.api.references import arrays, attack_of, dataset_of, defense_of
 from bench.datasets.digits import Digits
 from bench.registry import attacks, datasets, defenses
@@ -67,6 +67,13 @@ def test_a_module_is_its_class_its_settings_and_its_weights(tmp_path: Path) -> N
         nn.Sequential(nn.Flatten(), nn.Linear(4, 2)),
     ]
     assert len({first, *(reference(found, tmp_path) for found in different)}) == 8
+
+
+def test_what_lies_there_instead_of_it_is_not_taken_for_it(tmp_path: Path) -> None:
+    first, other = (Path(reference(found, tmp_path).partition(":")[0]) for found in (Scaled(), Scaled(2.0)))
+    (first.parent / "object.pkl").write_bytes((other.parent / "object.pkl").read_bytes())
+    with pytest.raises(PluginError, match="is not what was kept there"):
+        defenses.make(f"{first}:Scaled", {}).load(TASK, "cpu")
 
 
 def test_hooks_gradients_and_the_order_of_attributes_are_nothing_of_it(tmp_path: Path) -> None:
