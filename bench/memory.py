@@ -247,7 +247,7 @@ def _text(value: object) -> str | None:
 
 def _class(kind: type) -> Iterator[bytes]:
     for each in kind.__mro__:
-        yield f"{each.__module__}.{each.__qualname__}".encode()
+        yield f"{each.__module__}.{each.__name__}".encode()  # a copied class has forgotten where it stood
         if each.__module__.partition(".")[0] not in LIBRARIES:
             yield from (f"{name} {text}".encode() for name, text in sorted(_members(each)))
 
