@@ -20,12 +20,13 @@ def run_of(role: str, device: str) -> Run:
     """What a worker of this role does with a job."""
     if role == "plan":
         from bench.evaluation import planning  # noqa: F401  # sealed with the rest of what makes a plan
+        from bench.evaluation.passing import Passing, passes_of
 
         sealed_plan = Seal()
 
         def plan(job: Any, watch: Callable[..., None]) -> Any:
             try:
-                return planned(job)
+                return passes_of(job) if isinstance(job, Passing) else planned(job)
             finally:
                 sealed_plan.check()
 
