@@ -11,6 +11,7 @@ from bench.evaluation.passing import Passing
 from bench.evaluation.planning import Request
 from bench.executors.worker import alone
 from bench.protocols.studies import Cell, Study
+from bench.studies.trainings import given
 
 
 def requests(study: Study, weights: Mapping[str, Path], data_dir: Path | None = None) -> list[tuple[str, str, Request]]:
@@ -37,15 +38,17 @@ def _request(study: Study, cell: Cell, weights: Mapping[str, Path], data_dir: Pa
     trained = weights.get(study.training(cell) or "")
     if trained is not None and row.step is not None:
         trained = trained.with_name(f"step-{row.step:06d}.safetensors")
+    seen = column if column.source is not None or column.attack == "none" else study
     return Request(
         defense=row.defense,
         attack=column.attack,
         protocol=column.protocol or study.protocol,
-        defense_settings={**row.params, **({} if trained is None else {"weights": str(trained)})},
+        defense_settings={**given(row.params, weights), **({} if trained is None else {"weights": str(trained)})},
         attack_settings=column.params,
         dataset=study.dataset,
         data_dir=data_dir,
-        source=column.source,
+        source=seen.source,
+        source_settings=given(seen.source_params, weights),
         epsilon=column.epsilon,
         samples=column.samples or (study.samples if column.protocol is None else None),
         seed=column.seed,

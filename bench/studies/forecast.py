@@ -117,7 +117,7 @@ def _begun(
     data_dir: Path | None,
 ) -> TrainingForecast:
     """The training tried; what it wrote stands for the weights of all its steps."""
-    missing = [other.name for other in training.needs.values() if other.name not in weights]
+    missing = [name for name in training.needs() if name not in weights]
     if missing:
         problem = f"It needs the weights of {', '.join(missing)}, which could not be tried."
         return TrainingForecast(training.name, training.defense, problem=problem)

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from bench.domain.defense import Watch
 from bench.domain.threat import ThreatModel
-from bench.protocols.studies import Adversarial, Study, StudyTraining
+from bench.protocols.studies import Adversarial, Study, StudyTraining, TrainedWeights
 from bench.registry import attacks
 from bench.training.crafting import Perturbing
 from bench.training.training import TrainingRequest, train
@@ -25,6 +26,17 @@ def place(training: StudyTraining, study: Study, folder: Path) -> Path:
     does not meet them."""
     content = json.dumps([study.dataset, asdict(training)], sort_keys=True, default=str)
     return folder / f"{training.name}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def given(settings: Mapping[str, Any], weights: Mapping[str, Path]) -> dict[str, Any]:
+    """Settings with the paths of trained weights in their places; those that are not among `weights` are left out."""
+    found = {}
+    for name, value in settings.items():
+        if not isinstance(value, TrainedWeights):
+            found[name] = value
+        elif value.training.name in weights:
+            found[name] = str(weights[value.training.name])
+    return found
 
 
 def finished(folder: Path) -> Path | None:
@@ -58,15 +70,14 @@ def request_of(
 ) -> TrainingRequest:
     """A study's training as a request, whose weights land in a folder; `weights` are those of earlier trainings."""
     made = training.adversarial or UNUSED
-    needed = {setting: str(weights[other.name]) for setting, other in training.needs.items()}
     threat = ThreatModel(attacks.find(made.attack).norm, made.epsilon)
     return TrainingRequest(
         defense=training.defense,
-        adversarial=Perturbing(threat, made.attack, made.source, made.params),
+        adversarial=Perturbing(threat, made.attack, made.source, made.params, given(made.source_params, weights)),
         folder=folder,
         command=f"bench reproduce {study.name} --dataset {study.dataset}",
-        settings={**training.recipe, **needed},
-        defense_settings=training.params,
+        settings=given(training.recipe, weights),
+        defense_settings=given(training.params, weights),
         dataset=study.dataset,
         data_dir=data_dir,
         seed=training.seed,

@@ -47,9 +47,11 @@ def diffusion_classifier(
         for start in range(0, len(rows), BATCH):
             kinds, numbers = (torch.tensor(column) for column in zip(*rows[start : start + BATCH], strict=True))
             steps, drawn = torch.tensor(grid)[numbers], noise[numbers]
-            share = signal[steps].view(-1, 1, 1, 1)
+            share = signal[steps].view(-1, 1, 1, 1).to(code)
             noisy = code * share**0.5 + drawn * (1 - share) ** 0.5
-            error = functional.l1_loss(predict(noisy, steps, kinds), drawn, reduction="none").mean((1, 2, 3))
+            error = functional.l1_loss(
+                predict(noisy, steps.to(code.device), kinds.to(code.device)), drawn, reduction="none"
+            ).mean((1, 2, 3))
             for kind, value in zip(kinds.tolist(), error.tolist(), strict=True):
                 errors[kind].append(value)
         left = sorted(left, key=lambda kind: sum(errors[kind]) / len(errors[kind]))[:keep]

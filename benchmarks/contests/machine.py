@@ -15,9 +15,11 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def machine() -> dict[str, Any]:
-    """The CPU's model, cores, threads in use, versions, and how busy the machine is as it starts (Unix's load)."""
+    """The CPU's model, the GPU's where there is one, cores, threads in use, versions, and how busy the machine is as it
+    starts (Unix's load)."""
     return {
         "cpu": _cpu(),
+        "accelerator": _accelerator(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
@@ -30,8 +32,10 @@ def machine() -> dict[str, Any]:
 def described(facts: dict[str, Any]) -> str:
     """The same as one sentence."""
     versions = ", ".join(f"{name} {found}" for name, found in facts["versions"].items())
+    beside = f"{facts['accelerator']}; " if facts.get("accelerator") else ""
+    cores = f"{facts['cores']} cores, {facts['threads']} in use"
     return (
-        f"{facts['cpu']}, {facts['cores']} cores, {facts['threads']} in use, load {facts['load']} at the start; "
+        f"{beside}{facts['cpu']}, {cores}, load {facts['load']} at the start; "
         f"{facts['system']}, Python {facts['python']}, {versions}."
     )
 
@@ -42,6 +46,12 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def _accelerator() -> str | None:
+    if not torch.cuda.is_available():
+        return None
+    return f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
 
 
 def _version(name: str) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.domain.errors import UsageError
-from bench.protocols.studies import Adversarial, builtin_studies, find_study, heading, read
+from bench.protocols.studies import Adversarial, TrainedWeights, builtin_studies, find_study, heading, read
 from bench.registry import attacks, datasets, defenses
 from bench.studies.cells import requests
 from bench.studies.trainings import place, request_of
@@ -150,14 +150,14 @@ def test_a_data_set_may_have_fewer_samples_and_a_scale_fewer_still(tmp_path: Pat
 def test_trainings_may_need_earlier_ones(tmp_path: Path) -> None:
     text = TEXT.replace(
         '[[train]]\nname = "better"',
-        '[[train]]\nname = "first"\ndefense = "diffusion-classifier"\n\n'
-        '[[train]]\nname = "better"\nneeds = { denoiser = "first" }',
-    )
+        '[[train]]\nname = "first"\ndefense = "diffusion-classifier"\n\n[[train]]\nname = "better"',
+    ).replace("recipe = { epochs = 2 }", 'recipe = { epochs = 2, denoiser = { trained = "first" } }')
     found = find_study(str(written(tmp_path, text)), "digits")
-    assert found.trainings[1].needs == {"denoiser": found.trainings[0]}
+    assert found.trainings[1].needs() == ("first",)
     asked = request_of(found.trainings[1], found, tmp_path, {"first": Path("first.safetensors")}, "cpu", None)
     assert asked.settings == {"epochs": 2, "denoiser": "first.safetensors"}
-    other = replace(found.trainings[1], needs={"denoiser": replace(found.trainings[0], seed=1)})
+    first = TrainedWeights(replace(found.trainings[0], seed=1))
+    other = replace(found.trainings[1], recipe={**found.trainings[1].recipe, "denoiser": first})
     assert place(other, found, tmp_path) != place(found.trainings[1], found, tmp_path)
 
 
@@ -176,8 +176,8 @@ def test_trainings_may_need_earlier_ones(tmp_path: Path) -> None:
             "without the column 'FGSM'",
         ),
         (
-            ("recipe = { epochs = 2 }", 'needs = { start = "nobody" }'),
-            "needs weights that no earlier [[train]] makes: 'nobody'",
+            ("recipe = { epochs = 2 }", 'recipe = { start = { trained = "nobody" } }'),
+            "recipe asks for weights that no earlier [[train]] makes: 'nobody'",
         ),
     ],
 )

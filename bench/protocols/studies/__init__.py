@@ -16,6 +16,7 @@ from bench.protocols.studies.study import (
     StudySeries,
     StudyTable,
     StudyTraining,
+    TrainedWeights,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "StudySeries",
     "StudyTable",
     "StudyTraining",
+    "TrainedWeights",
     "builtin_studies",
     "find_study",
     "heading",

@@ -25,7 +25,10 @@ from bench.protocols.studies.study import (
     StudySeries,
     StudyTable,
     StudyTraining,
+    TrainedWeights,
 )
+
+SOURCE = ("source", "source_params")
 
 
 @dataclass(frozen=True)
@@ -46,64 +49,97 @@ class Names:
         return tuple(name for name in names if self.check(name, table) in self.present)
 
 
-def trainings_of(tables: Iterable[Fields]) -> tuple[StudyTraining, ...]:
-    """The trainings, in their order; each may need earlier ones."""
-    found: dict[str, StudyTraining] = {}
+Trainings = Mapping[str, StudyTraining | None]
+"""The trainings of a study by name; None for one that is left out on this data set or scale."""
+
+
+def trainings_of(tables: Iterable[Fields], left_out: Iterable[str]) -> dict[str, StudyTraining | None]:
+    """The trainings, in their order; each may be given the weights of earlier ones."""
+    found: dict[str, StudyTraining | None] = dict.fromkeys(left_out)
     for table in tables:
         training = _training(table, found)
         found[training.name] = training
-    return tuple(found.values())
+    return found
 
 
-def _training(table: Fields, earlier: Mapping[str, StudyTraining]) -> StudyTraining:
-    table.check(("name", "defense", "params", "recipe", "seed", "adversarial", "needs"), ("name", "defense"))
-    needs = table.settings("needs")
-    for name in needs.values():
-        listed(name, earlier, f"{table.where} needs weights that no earlier [[train]] makes:")
+def _training(table: Fields, earlier: Trainings) -> StudyTraining:
+    table.check(("name", "defense", "params", "recipe", "seed", "adversarial"), ("name", "defense"))
     return StudyTraining(
         name=table.text("name"),
         defense=table.text("defense"),
-        params=table.settings(),
-        recipe=table.settings("recipe"),
+        params=settings_of(table, "params", earlier),
+        recipe=settings_of(table, "recipe", earlier),
         seed=table.number("seed", 0) if "seed" in table else 0,
-        adversarial=_adversarial(Fields(table.settings("adversarial"), table.path, table.place)),
-        needs={setting: earlier[name] for setting, name in needs.items()},
+        adversarial=_adversarial(Fields(table.settings("adversarial"), table.path, table.place), earlier),
     )
 
 
-def _adversarial(table: Fields) -> Adversarial | None:
+def _adversarial(table: Fields, earlier: Trainings) -> Adversarial | None:
     if not table.values:
         return None
-    table.check(("attack", "epsilon", "source", "params"), ("attack", "epsilon", "source"))
+    table.check(("attack", "epsilon", "params", *SOURCE), ("attack", "epsilon", "source"))
     epsilon = cast(Fraction, table.epsilon())  # which was checked to be there
-    return Adversarial(table.text("attack"), epsilon, table.text("source"), table.settings())
+    source, source_params = source_of(table, earlier)
+    return Adversarial(table.text("attack"), epsilon, source or "", table.settings(), source_params)
 
 
-def row_of(table: Fields, columns: Names, trainings: list[str]) -> StudyRow:
+def source_of(table: Fields, trainings: Trainings) -> tuple[str | None, Mapping[str, Any]]:
+    """What an attack sees, where the table says it, and its settings."""
+    if "source" not in table and "source_params" in table:
+        raise UsageError(f"{table.where} has source_params but no source; name the source as well.")
+    return (table.text("source") if "source" in table else None), settings_of(table, "source_params", trainings)
+
+
+def settings_of(table: Fields, key: str, trainings: Trainings) -> dict[str, Any]:
+    """A table of settings, in which `{ trained = "NAME" }` stands for the weights of a training. Where that is left out
+    on this data set or scale, so is the setting."""
+    found: dict[str, Any] = {}
+    for name, value in table.settings(key).items():
+        if isinstance(value, dict) and list(value) == ["trained"]:
+            wanted = str(value["trained"])
+            listed(wanted, trainings, f"{table.where}: {key} asks for weights that no earlier [[train]] makes:")
+            training = trainings[wanted]
+            if training is not None:
+                found[name] = TrainedWeights(training)
+        else:
+            found[name] = value
+    return found
+
+
+def row_of(table: Fields, columns: Names, trainings: Trainings) -> StudyRow:
     table.check(("name", "defense", "params", "weights"), ("name", "defense"))
     given = table.values.get("weights", {})
     weights = {"*": given} if isinstance(given, str) else table.settings("weights")
     for column, training in weights.items():
         if column != "*":
             columns.check(column, table)
-        listed(training, trainings, f"{table.where} has weights that no [[train]] makes:")
-    return StudyRow(table.text("name"), table.text("defense"), table.settings(), weights)
+        here = [name for name, made in trainings.items() if made is not None]
+        listed(training, here, f"{table.where} has weights that no [[train]] makes:")
+    return StudyRow(table.text("name"), table.text("defense"), settings_of(table, "params", trainings), weights)
 
 
-def column_of(table: Fields, known: tuple[str, ...]) -> StudyColumn:
+def column_of(table: Fields, known: tuple[str, ...], trainings: Trainings) -> StudyColumn:
     if "mean_of" in table:
         table.check(("name", "mean_of"), ("name", "mean_of"))
         names = names_of(table, "mean_of")
         for name in names:
             listed(name, known, f"{table.where} is the mean of a column that is not there:")
         return StudyColumn(table.text("name"), "none", mean_of=names)
-    table.check(("name", "attack", "params", "epsilon", "source", "seed", "radius"), ("name", "attack"))
-    source = table.text("source") if "source" in table else None
+    table.check(("name", "attack", "params", "epsilon", "seed", "radius", *SOURCE), ("name", "attack"))
+    source, source_params = source_of(table, trainings)
     radius = table.values.get("radius")
     if radius is not None and (isinstance(radius, bool) or not isinstance(radius, int | float) or radius < 0):
         raise UsageError(f"{table.where}: a radius is a number of at least 0; found {radius!r}.")
     seed = table.number("seed", 0) if "seed" in table else None
-    made = StudyColumn(table.text("name"), table.text("attack"), table.settings(), table.epsilon(), source, seed)
+    made = StudyColumn(
+        name=table.text("name"),
+        attack=table.text("attack"),
+        params=table.settings(),
+        epsilon=table.epsilon(),
+        source=source,
+        source_params=source_params,
+        seed=seed,
+    )
     return made if radius is None else replace(made, radius=float(radius))
 
 

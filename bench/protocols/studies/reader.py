@@ -13,7 +13,7 @@ from bench.protocols.reader import find_protocol
 from bench.protocols.studies import parts as made
 from bench.protocols.studies.study import CLEAN, Study, StudyColumn, StudyHeading
 
-KEYS = ("name", "version", "title", "description", "protocol", "datasets", "scales")
+KEYS = ("name", "version", "title", "description", "protocol", "datasets", "scales", *made.SOURCE)
 FOR_ALL = ("samples", "on")
 """What a file may say of every cell: how many samples there are, and that it is another number on a data set."""
 PARTS = ("train", "row", "column", "table", "published", "claim", "discrepancy", "series", "draws", "adaptive")
@@ -35,11 +35,11 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
     made.listed(scale, head.scales, f"{path} has no scale")
     every = {part: table.tables(part, part) for part in PARTS}
     here = {part: [each for each in map(_on(dataset, scale), every[part]) if each] for part in PARTS}
-    trainings = made.trainings_of(here["train"])
+    left_out = set(made.called(every["train"])) - {each.text("name") for each in here["train"]}
+    trained = made.trainings_of(here["train"], left_out)
     attacked = tuple(each.text("name") for each in here["column"] if "mean_of" not in each and "name" in each)
-    columns = (StudyColumn(CLEAN, "none"), *(made.column_of(each, attacked) for each in here["column"]))
+    columns = (StudyColumn(CLEAN, "none"), *(made.column_of(each, attacked, trained) for each in here["column"]))
     column_names = (CLEAN, *made.called(every["column"])), tuple(column.name for column in columns)
-    trained = [training.name for training in trainings]
     named = made.Names("column", *column_names)
     rows = tuple(made.row_of(each, named, trained) for each in here["row"])
     names = made.Names("row", made.called(every["row"]), tuple(row.name for row in rows)), named
@@ -50,6 +50,7 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
     titles = made.Names("draws", tuple(each.text("title") for each in every["draws"] if "title" in each), ())
     claims = [made.claim_of(each, *names, titles, over) for each in here["claim"]]
     adaptive = [made.adaptive_of(each, *names) for each in here["adaptive"]]
+    source, source_params = made.source_of(table, trained)
     return Study(
         name=head.name,
         version=head.version,
@@ -59,7 +60,7 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
         scale=scale,
         protocol=find_protocol(table.text("protocol")),
         samples=_sizes(table).get(scale) or _samples(table, dataset, scale),
-        trainings=trainings,
+        trainings=tuple(training for training in trained.values() if training is not None),
         rows=(*rows, *(row for _, found in series for row in found)),
         columns=(*columns, *(column for _, found in (*draws, *adaptive) for column in found)),
         tables=tuple(each for each in tables if each.rows and each.columns),
@@ -69,13 +70,15 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
         series=tuple(each for each, found in series if found and each.columns),
         draws=tuple(over),
         adaptive=tuple(each for each, _ in adaptive),
+        source=source,
+        source_params=source_params,
     )
 
 
 @cache
 def builtin_studies() -> Mapping[str, Path]:
     """The files of the studies that come with bench, by name."""
-    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"))}
+    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.toml"), key=lambda path: path.stem)}
 
 
 def heading(path: Path) -> StudyHeading:

@@ -24,12 +24,12 @@ class Adversarial:
     epsilon: Fraction
     source: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    source_params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StudyTraining:
-    """Weights that a study makes: the defense, its settings and those of its recipe. `needs` names by setting of the
-    recipe an earlier training whose weights it is given."""
+    """Weights that a study makes: the defense, its settings and those of its recipe."""
 
     name: str
     defense: str
@@ -37,7 +37,20 @@ class StudyTraining:
     recipe: Mapping[str, Any]
     seed: int
     adversarial: Adversarial | None = None
-    needs: Mapping[str, StudyTraining] = field(default_factory=dict)
+
+    def needs(self) -> tuple[str, ...]:
+        """The names of the earlier trainings whose weights it is given."""
+        made = self.adversarial
+        settings = [self.params, self.recipe, *([made.params, made.source_params] if made is not None else [])]
+        held = [value for each in settings for value in each.values()]
+        return tuple(dict.fromkeys(value.training.name for value in held if isinstance(value, TrainedWeights)))
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """A setting's value that is the weights of a training of the study."""
+
+    training: StudyTraining
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,7 @@ class StudyRow:
 
 @dataclass(frozen=True)
 class StudyColumn:
-    """An attack of the paper; None for a budget, a source or a seed leaves it to the protocol.
+    """An attack of the paper; None for a budget, a source or a seed leaves it to the study, and then to the protocol.
 
     With a `radius` its figures are the share of samples whose label is certified at least so far, in pixels of [0, 1].
     With `mean_of` it is no attack, but each sample's mean over other columns. A column `of` another is that one on
@@ -71,6 +84,7 @@ class StudyColumn:
     params: Mapping[str, Any] = field(default_factory=dict)
     epsilon: Fraction | None = None
     source: str | None = None
+    source_params: Mapping[str, Any] = field(default_factory=dict)
     seed: int | None = None
     radius: float | None = None
     mean_of: tuple[str, ...] = ()
@@ -190,7 +204,8 @@ class StudyHeading:
 
 @dataclass(frozen=True)
 class Study:
-    """A paper's experiments on one data set at one scale. `samples` None leaves their number to the protocol."""
+    """A paper's experiments on one data set at one scale. `samples` None leaves their number to the protocol, `source`
+    None what an attack sees. A setting of anything may be a `TrainedWeights`."""
 
     name: str
     version: str
@@ -210,6 +225,8 @@ class Study:
     series: tuple[StudySeries, ...] = ()
     draws: tuple[StudyDraws, ...] = ()
     adaptive: tuple[AdaptiveAttack, ...] = ()
+    source: str | None = None
+    source_params: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self, name: str) -> StudyRow:
         """The row of a name."""

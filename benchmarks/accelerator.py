@@ -1,0 +1,293 @@
+"""What a GPU makes of a diffusion classifier of Stable Diffusion's true size, and of AutoAttack on a WideResNet-28-10.
+
+python benchmarks/accelerator.py --output benchmarks/results/accelerator.json
+
+Weights are random, for what a pass costs does not hang on them; but a race among classes that nobody can tell apart
+goes on to its end, so what it saves is measured elsewhere (race.py), and here what one row costs in it. The released
+loop is the peer: class by class, 32 rows a call, in the same half precision. Rates stand beside the device's own:
+a matrix product and a copy, measured in the same run. AutoAttack's budget is the one at which the net, whose own
+predictions are the labels, falls for about half of the samples; `--steps` and `--queries` shorten it on both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from attacks.autoattack.library import isolated, seed_from, set_steps
+from bench import Batch, Network, ThreatModel, Victim
+from bench.datasets.cifar10 import TASK
+from bench.loading.determinism import exact
+from bench.registry import attacks, defenses
+from contests.full_size import SMALL, TRUE, stable_diffusion, wide_resnet
+from contests.libraries import Plain
+from contests.loops import Elimination, diffusion_classifier
+from contests.machine import described, machine
+from contests.work import counted
+from contests.written import FORMAT, write
+from defenses.parts.diffusion_classification import DiffusionClassification
+
+SEED = 5
+STAGES = Elimination((50, 500), (5, 1))
+BUDGETS = tuple(Fraction(2**power, 255 * 64) for power in range(12))
+SEARCHES = ("staged", "race")
+
+
+def timed(device: str, work: Callable[[], Any]) -> tuple[float, int, Any]:
+    """Seconds until all of it is done, the peak of memory in bytes, and what it gives."""
+    synchronize, cuda = _synchronizer(device), device.startswith("cuda")
+    if cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    synchronize()
+    started = time.perf_counter()
+    found = work()
+    synchronize()
+    return time.perf_counter() - started, int(torch.cuda.max_memory_allocated()) if cuda else 0, found
+
+
+def _synchronizer(device: str) -> Callable[[], Any]:
+    return torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+
+
+def ceilings(device: str, side: int) -> dict[str, float]:
+    """TFLOP/s of a matrix product in half and in single precision, and TB/s of a copy, counting both directions."""
+    found = {}
+    for name, dtype in (("half", torch.float16), ("single", torch.float32)):
+        left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+        seconds = _median(device, lambda left=left, right=right: left @ right)
+        found[name] = 2 * side**3 / seconds / 1e12
+    source = torch.randn(side * side * 4, device=device)
+    target = torch.empty_like(source)
+    seconds = _median(device, lambda: target.copy_(source))
+    return {**found, "copy": 2 * source.numel() * 4 / seconds / 1e12}
+
+
+def _median(device: str, work: Callable[[], Any]) -> float:
+    laps = sorted(timed(device, work)[0] for _ in range(12))
+    return laps[len(laps) // 2]
+
+
+def diffusion(
+    folder: Path, images: Tensor, told: Callable[[str], None], keep: Callable[[dict[str, Any]], None]
+) -> list[dict[str, Any]]:
+    """Every search and the released loop on the same images and noise."""
+    device, rows = str(images.device), []
+    model: DiffusionClassification | None = None
+    for search in SEARCHES:
+        made = defenses.make("diffusion-classifier", {"weights": str(folder), "search": search})
+        started = time.perf_counter()
+        with exact(device):
+            made = made.resolve(TASK).on(TASK, lambda: device)
+            loaded = made.load(TASK, device)
+        assert isinstance(loaded, DiffusionClassification)
+        model, loading = loaded, time.perf_counter() - started
+        chunks = loaded._chunks  # what the device was found to hold
+        told(f"{search}: loaded in {loading:.1f} s, {chunks}")
+        network = loaded.denoiser.network
+        with exact(device), torch.no_grad():
+            _warm(loaded, images[:1], chunks.plain)
+            with counted([network]) as work:
+                seconds, memory, logits = timed(device, lambda loaded=loaded: loaded(images, _rng(device)))
+        rows.append(_row(search, len(images), seconds, memory, work.rows, logits.argmax(1).tolist()))
+        rows[-1]["chunk"] = chunks.plain
+        rows[-1]["loading"] = round(loading, 1)
+        keep({"searches": rows})
+        told(str(rows[-1]))
+    assert model is not None
+    rows.append(_released(model, images))
+    flop = _flop(model, images)
+    for row in rows:
+        row["tflops"] = round(flop * row["rows"] / row["seconds"] / 1e12, 1)
+        row["flop_a_row"] = flop
+    keep({"searches": rows})
+    return rows
+
+
+def _warm(model: DiffusionClassification, image: Tensor, rows: int) -> None:
+    """One call of so many rows: what the first one sets up is nobody's time."""
+    codes = model.denoiser.encode(image).expand(rows, -1, -1, -1)
+    steps = torch.zeros(rows, dtype=torch.int64, device=image.device)
+    model.denoiser.errors(codes, torch.zeros_like(codes), steps, steps, "l1")
+
+
+def _rng(device: str) -> torch.Generator:
+    return torch.Generator(device).manual_seed(SEED)
+
+
+@torch.no_grad()
+def _released(model: DiffusionClassification, images: Tensor) -> dict[str, Any]:
+    """The released loop, image by image, on torch's own defaults."""
+    denoiser, device = model.denoiser, str(images.device)
+    grid = model.grid.steps.tolist()
+
+    def predict(noisy: Tensor, steps: Tensor, classes: Tensor) -> Tensor:
+        return denoiser.noise(noisy, steps, classes, signal[steps].view(-1, 1, 1, 1))
+
+    signal = denoiser.schedule.to(device)
+
+    def work() -> list[int]:
+        codes = denoiser.encode(images)
+        noise = torch.randn(len(grid), *codes.shape[1:], generator=_rng(device), device=device).to(codes)
+        return [diffusion_classifier(predict, signal, code, noise, grid, STAGES, len(TASK.classes)) for code in codes]
+
+    with counted([denoiser.network]) as done:
+        seconds, memory, verdicts = timed(device, work)
+    return _row("released loop", len(images), seconds, memory, done.rows, verdicts)
+
+
+def _flop(model: DiffusionClassification, images: Tensor) -> float:
+    """Floating-point operations of one row."""
+    one = torch.zeros(1, dtype=torch.int64, device=images.device)
+    with torch.no_grad():
+        codes = model.denoiser.encode(images[:1])
+        with FlopCounterMode(display=False) as counter:
+            model.denoiser.errors(codes, torch.zeros_like(codes), one, one, "l1")
+    return float(counter.get_total_flops())
+
+
+def _row(name: str, images: int, seconds: float, memory: int, rows: int, verdicts: list[int]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "images": images,
+        "seconds": round(seconds, 3),
+        "images_a_second": round(images / seconds, 4),
+        "rows": rows,
+        "rows_a_second": round(rows / seconds, 1),
+        "memory": memory,
+        "verdicts": verdicts,
+    }
+
+
+def autoattack(
+    network: Network, images: Tensor, steps: int, queries: int, told: Callable[[str], None]
+) -> dict[str, Any]:
+    """AutoAttack's standard version, ours and the library's own, on the same samples from the same seed."""
+    import pyautoattack
+
+    device = str(images.device)
+    with torch.no_grad():
+        labels = network(images, _rng(device)).argmax(1)
+    batch = Batch(tuple(range(len(images))), images, labels)
+    threat = ThreatModel("linf", _halving(network, batch))
+    told(f"AutoAttack at {threat} on {len(images)} samples")
+
+    def ours() -> Tensor:
+        victim = Victim(network, _rng(device))
+        return (
+            attacks.make("aa-linf", {"n_iter": steps, "n_queries": queries})
+            .perturb(victim, batch, threat, _rng(device))
+            .images
+        )
+
+    def library() -> Tensor:
+        with isolated():
+            model, seed = Plain(network).to(device).eval(), seed_from(_rng(device))
+            adversary = pyautoattack.AutoAttack(model, norm="Linf", eps=threat.radius, seed=seed, device=device)
+            for part in (adversary.apgd, adversary.apgd_targeted):
+                set_steps(part, steps)
+            adversary.fab.n_iter, adversary.square.n_queries = steps, queries
+            found: Tensor = adversary.run_standard_evaluation(images, labels, batch_size=len(images))[0]
+            return found
+
+    sides = {}
+    for name, side in (("ours", ours), ("library", library)):
+        with exact(device):
+            seconds, memory, found = timed(device, side)
+        with torch.no_grad():
+            robust = network(found, _rng(device)).argmax(1) == labels
+        sides[name] = {"seconds": round(seconds, 2), "memory": memory, "robust": int(robust.sum())}
+        sides[name]["verdicts"] = robust.long().tolist()
+        told(f"{name}: {sides[name]}")
+    return {
+        "samples": len(images),
+        "steps": steps,
+        "queries": queries,
+        "epsilon": str(threat.epsilon),
+        "equal": sum(a == b for a, b in zip(*(side["verdicts"] for side in sides.values()), strict=True)),
+        **sides,
+    }
+
+
+def _halving(network: Network, batch: Batch) -> Fraction:
+    """The smallest of the budgets at which PGD misleads at least half of the samples."""
+    device = str(batch.images.device)
+    for budget in BUDGETS:
+        victim, threat = Victim(network, _rng(device)), ThreatModel("linf", budget)
+        attack = attacks.make("pgd-linf", {"steps": 20})
+        images = attack.perturb(victim, batch, threat, _rng(device)).images
+        with torch.no_grad():
+            robust = network(images, _rng(device)).argmax(1) == batch.labels
+        if int(robust.sum()) <= len(robust) // 2:
+            return budget
+    return BUDGETS[-1]
+
+
+def shown(found: dict[str, Any]) -> Table:
+    """The searches as a table for the terminal."""
+    table = Table(title="Stable Diffusion 2.0's size", title_justify="left", box=None)
+    for heading in ("search", "images a second", "rows", "rows a second", "TFLOP/s", "of a matrix product", "GiB"):
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for row in found.get("searches", ()):
+        share = row["tflops"] / found["ceilings"]["half"]
+        figures = (f"{row['images_a_second']:.3f}", str(row["rows"]), f"{row['rows_a_second']:.0f}")
+        table.add_row(row["name"], *figures, f"{row['tflops']:.0f}", f"{share:.0%}", f"{row['memory'] / 2**30:.1f}")
+    return table
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure and print; 1 where AutoAttack's verdicts are not the library's."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--size", choices=["true", "small"], default="true")
+    parser.add_argument("--images", type=int, default=2, help="images that are classified")
+    parser.add_argument("--samples", type=int, default=32, help="samples that AutoAttack attacks")
+    parser.add_argument("--steps", type=int, default=100, help="of APGD and FAB")
+    parser.add_argument("--queries", type=int, default=5000, help="of Square")
+    parser.add_argument("--only", choices=["diffusion", "autoattack"], nargs="+", default=["diffusion", "autoattack"])
+    parser.add_argument("--output", type=Path, help="a JSON file, written after every part")
+    wanted = parser.parse_args(words)
+    size, console = {"true": TRUE, "small": SMALL}[wanted.size], Console(width=max(Console().width, 120))
+    found: dict[str, Any] = {"format": FORMAT, "machine": machine(), "size": wanted.size}
+
+    def keep(more: dict[str, Any]) -> None:
+        found.update(more)
+        if wanted.output:
+            write(wanted.output, found)
+
+    def told(line: str) -> None:
+        console.print(line, style="dim", markup=False, highlight=False)
+
+    keep({"ceilings": ceilings(wanted.device, 8192 if wanted.size == "true" else 256)})
+    told(str(found["ceilings"]))
+    shape, rng = (max(wanted.images, wanted.samples), *TASK.shape), torch.Generator().manual_seed(SEED)
+    images = torch.rand(shape, generator=rng).to(wanted.device)
+    if "diffusion" in wanted.only:
+        dtype = torch.float16 if wanted.device.startswith("cuda") else torch.float32
+        with tempfile.TemporaryDirectory() as folder:
+            path = stable_diffusion(Path(folder) / "model", size, wanted.device, dtype)
+            diffusion(path, images[: wanted.images], told, keep)
+    if "autoattack" in wanted.only:
+        chosen = images[: wanted.samples]
+        network = wide_resnet(size, chosen)
+        keep({"autoattack": autoattack(network, chosen, wanted.steps, wanted.queries, told)})
+    console.print(shown(found))
+    console.print(described(found["machine"]), style="dim")
+    attacked = found.get("autoattack")
+    return 1 if attacked is not None and attacked["equal"] != attacked["samples"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
