@@ -66,7 +66,7 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
 
 
 def stable_diffusion(folder: Path, size: Mapping[str, Mapping[str, Any]], device: str, dtype: torch.dtype) -> Path:
-    """Stable Diffusion in diffusers' layout, saved in this type, with letters for a vocabulary."""
+    """Stable Diffusion in diffusers' layout, the network in this type, with letters for a vocabulary."""
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
@@ -84,7 +84,7 @@ def stable_diffusion(folder: Path, size: Mapping[str, Mapping[str, Any]], device
     with ambient(0, device), quiet(), torch.device(device):
         UNet2DConditionModel(**size["unet"]).to(dtype=dtype).save_pretrained(folder / "unet")
         AutoencoderKL(**size["vae"]).save_pretrained(folder / "vae")
-        CLIPTextModel(text).to(dtype=dtype).save_pretrained(folder / "text_encoder")
+        CLIPTextModel(text).save_pretrained(folder / "text_encoder")
     DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear").save_pretrained(
         folder / "scheduler"
     )
