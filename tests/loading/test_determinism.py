@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -102,13 +103,14 @@ def watch(done: float, total: float, note: str = "") -> None:
 
 
 def shard(request: Request, folder: Path, device: str = "cpu") -> tuple[set[str], list[Any]]:
-    """What is asked of torch by one whole shard, crafted, judged, judged again; and every number that came of it."""
+    """What is asked of torch by one whole shard, crafted, judged, judged again; and every number that came of it. The
+    seeds that nobody knows are the same here."""
     data, shelf = Digits().load("test", None), Shelf(device)
     plan = make_plan(request, lambda: "cpu")
     shelf.classifier(plan.defense, data.task)
     batch = data.read(plan.shards()[0].indices)
     errand = Errand(plan, plan.shards()[0], data.task, batch.images.numpy(), batch.labels.numpy(), SAMPLES)
-    with Recorder() as recorder:
+    with Recorder() as recorder, patch("bench.evaluation.replay.secrets.randbits", return_value=1):
         proposal = craft(errand.craft(), shelf, watch)
         errand.proposed(proposal, Artifacts(folder).write)
         first = hear(errand.hearing(), shelf, watch)
@@ -152,6 +154,11 @@ def test_neither_does_stable_diffusion(tmp_path: Path) -> None:
         torch.autograd.grad(classifier(shown, rng())[0, 0], shown)
     assert "convolution_backward" in recorder.seen
     assert not recorder.seen & UNREPEATABLE
+
+
+def test_a_random_defenses_shard_repeats_itself(tmp_path: Path) -> None:
+    (_, first), (_, second) = (shard(request_for("smoothing", "pgd-linf"), tmp_path / turn) for turn in ("a", "b"))
+    assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 
 @pytest.mark.gpu
