@@ -109,7 +109,7 @@ def test_what_is_kept_of_a_machine_names_neither_it_nor_its_folders() -> None:
     import platform
 
     found = machine()
-    assert {"cpu", "cores", "threads", "load", "system", "python", "versions"} == set(found)
+    assert {"cpu", "accelerator", "cores", "threads", "load", "system", "python", "versions"} == set(found)
     text = described(found)
     assert str(Path.home()) not in text
     assert f" {platform.node()} " not in f" {text} "
@@ -167,6 +167,8 @@ def test_the_picture_is_a_file_that_stands_alone_in_light_and_in_dark() -> None:
 def test_the_page_is_what_the_kept_results_say() -> None:
     found = read(speed.RESULTS / "peers.json")
     races = [read(path) for path in sorted(speed.RESULTS.glob("race-*.json"))]
-    assert (speed.DOCS / "speed.md").read_text("utf-8") == speed.page(found, races)
+    assert (speed.DOCS / "speed.md").read_text("utf-8") == speed.page(
+        found, races, read(speed.RESULTS / "accelerator.json")
+    )
     assert all(row["holds"] for row in found["contests"])
     assert not any(row["unlike_table"] for race in races for row in race["searches"])
