@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli import options
-from bench.cli.console import print_json, stderr, stdout
+from bench.cli.console import escape, print_json, stderr, stdout
 from bench.domain.threat import ThreatModel, parse_epsilon
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def train(
         with training_progress(stderr, f"[bold]{' '.join([defense, *words])}[/] on {dataset}", as_json) as watch:
             reports.append(report := run(request, watch))
         if not as_json:
-            _show(report, defense)
+            _show(report, ["--defense", defense, *_settings(defense_settings or ())], dataset)
     if as_json:
         documents = [_document(report) for report in reports]
         print_json(documents if varied else documents[0])
@@ -99,7 +100,13 @@ def train(
         stdout.print(f"Compare them: bench sweep white-box-1024 --defense {defense} {choices}", soft_wrap=True)
 
 
-def _show(report: TrainingReport, defense: str) -> None:
+def _settings(pairs: Iterable[str]) -> list[str]:
+    return [word for pair in pairs for word in ("-D", pair)]
+
+
+def _show(report: TrainingReport, chosen: list[str], dataset: str) -> None:
+    """What came of it, and the command that evaluates it; `chosen` are the words that choose the defense."""
+    defense = escape(chosen[1])
     figures = ", ".join(f"{name} {value:.4g}" for name, value in report.metrics.items())
     if report.accuracy is None:
         stdout.print(f"[bold]{defense}[/] is trained; its accuracy was not measured ({figures}).")
@@ -108,9 +115,10 @@ def _show(report: TrainingReport, defense: str) -> None:
             f"[bold]{defense}[/] reaches [bold]{report.accuracy:.2%}[/] on {report.evaluated} test images ({figures})."
         )
     stdout.print(f"Weights {report.weights}, card {report.card}.", soft_wrap=True)
-    stdout.print(
-        f"Use them: bench evaluate --defense {defense} -D weights={report.weights} --attack aa-linf", soft_wrap=True
-    )
+    words = ["bench", "evaluate", *chosen, *_settings([f"weights={report.weights}"])]
+    words += [] if dataset == options.DEFAULT_DATASET else ["--dataset", dataset]
+    command = shlex.join([*words, "--attack", "aa-linf"])
+    stdout.print(f"Use them: {escape(command)}", soft_wrap=True, highlight=False)
 
 
 def _document(report: TrainingReport) -> dict[str, object]:

@@ -24,7 +24,7 @@ class ClassifierRecipe:
     """Hyperparameters of a standard net's training; `optimizer` is 'sgd' (Nesterov) or 'adamw'.
 
     `noise` is the deviation of Gaussian noise on the augmented images, in pixels of [0, 1]. `start` are weights to go
-    on from, those of timm, torchvision or transformers: 'pretrained', a file, a folder or a hub id.
+    on from, those of timm, torchvision or transformers: 'pretrained', 'packaged', a file, a folder or a hub id.
     """
 
     epochs: int

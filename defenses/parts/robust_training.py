@@ -29,7 +29,7 @@ class RobustRecipe:
     `epsilon` and `step_size` are exact and in pixel units. Every `every` epochs robust accuracy is measured on the
     share `held_out` of the training images, against twice the steps, and once more at the end; without a better one for
     `patience` measurements (0: however many) the training ends. The best weights are kept. `start` are weights to go on
-    from: 'pretrained', a file, a folder or a hub id.
+    from: 'pretrained', 'packaged', a file, a folder or a hub id.
     """
 
     epochs: int

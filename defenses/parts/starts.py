@@ -10,6 +10,7 @@ from bench import Task, UsageError
 from defenses.parts.checkpoints import CONFIG, SINGLE_FILES, locate, single_file
 
 WORD = "pretrained"
+PACKAGED = "packaged"
 PRETRAINED = {
     "resnet": "timm/resnet50.tv_in1k",
     "wide-resnet": "timm/wide_resnet50_2.tv_in1k",
@@ -28,13 +29,14 @@ class Start:
 
 
 def find(name: str, start: str | None, task: Task) -> Start | None:
-    """The weights from which the network of this name starts: `pretrained`, a file, a folder or a hub id, if any.
+    """The weights from which the network of this name starts, if any: `pretrained`, `packaged` (those of the plain net
+    that come with bench for this data set), a file, a folder or a hub id.
 
     Raises `UsageError` where nothing pretrained is known, `WeightsError` where a place holds none.
     """
     if start is None:
         return None
-    place = start
+    place = None if start == PACKAGED else start
     if start == WORD:
         if name not in PRETRAINED or max(task.shape[1:]) <= TINY:
             raise UsageError(

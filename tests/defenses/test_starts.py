@@ -227,6 +227,11 @@ def test_pretrained_is_a_repository_of_the_hub_for_each_standard_net(
         with pytest.raises(UsageError, match="No pretrained"):
             starts.find(net, "pretrained", task)
     assert starts.find("vit", None, COLOURS) is None
+    packaged = starts.find("vit", "packaged", TASK)
+    assert packaged is not None
+    assert packaged.path.name == "vit.safetensors"
+    with pytest.raises(WeightsError, match="No weights of vit are known for colours"):
+        starts.find("vit", "packaged", COLOURS)
 
 
 def test_a_start_of_another_architecture_is_refused(tmp_path: Path) -> None:
