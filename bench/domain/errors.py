@@ -54,6 +54,17 @@ class StoreError(BenchError):
     """The store cannot be opened, read or written."""
 
 
+def kind_of(error: BenchError) -> str:
+    """The name of an error's class, or of the first that it is made of which lies here, for another process to read."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == __name__)
+
+
+def error_of(kind: object, sentence: object) -> BenchError:
+    """The error that another process named by `kind_of`; a `PluginError` where it named none."""
+    known = {each.__name__: each for each in (BenchError, UsageError, DataError, WeightsError, StoreError)}
+    return known.get(str(kind), PluginError)(str(sentence))
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """A ' Did you mean ...?' for the known name nearest to `name`; without one, the list of known names."""
     names = sorted(known)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.domain import errors
-from bench.domain.errors import BenchError, PluginError
+from bench.domain.errors import BenchError, PluginError, error_of
 from bench.domain.plan import HARNESS, UNTOUCHED, Plan
 from bench.finding import name_of
 from bench.protocols.protocol import SETTINGS, SHARED, settings_of
@@ -36,8 +35,7 @@ def _read(request: Request, kind: str, document: Any, more: Any) -> Plan | Bench
         plan = Plan.from_document(document).placed(more)
         other = _otherwise(request, plan)
         return PluginError(f"{request.defense} or {request.attack} changed its plan: {other}.") if other else plan
-    found: BenchError = getattr(errors, kind)(more)
-    return found
+    return error_of(kind, more)
 
 
 def _otherwise(request: Request, plan: Plan) -> str | None:

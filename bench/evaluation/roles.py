@@ -6,8 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.domain import errors
-from bench.domain.errors import BenchError, PluginError
+from bench.domain.errors import BenchError, PluginError, kind_of
 from bench.loading.seal import Seal
 
 if TYPE_CHECKING:
@@ -73,8 +72,7 @@ def planned(job: tuple[Sequence[Request], str]) -> list[tuple[str, Any, Any]]:
             plan = make_plan(request, lambda: resolve_device(device))
             found.append(("plan", _plain(plan.document()), _plain(plan.places)))
         except BenchError as error:
-            kind = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
-            found.append((kind, None, str(error)))
+            found.append((kind_of(error), None, str(error)))
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-Role = Literal["plan", "read", "craft", "judge", "replay"]
+Role = Literal["plan", "read", "craft", "judge", "replay", "train"]
 TRIES = 3
 """How often a job is begun whose process ends without a word."""
 

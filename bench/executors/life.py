@@ -20,7 +20,8 @@ from bench.executors.wire import pack
 from bench.loading.seal import TamperedError
 
 RUNS = ("bench.evaluation.roles", "run_of")
-"""What a role does with a job lies in the room above, which therefore is named and not imported."""
+TRAINS = ("bench.training.roles", "run_of")
+"""What a role does with a job lies in the rooms above, which therefore are named and not imported."""
 SECONDS_BETWEEN_REPORTS = 0.1
 _END = (0.0, 0.0, "", True)
 """How the last thing begins that is said of a job."""
@@ -40,7 +41,7 @@ def live(role: str, device: str, connection: Connection, settings: dict[str, str
     os.environ.clear()
     os.environ.update(settings)
     os.dup2(2, 1)  # a plugin that prints must not write into the output of --json
-    module, name = RUNS
+    module, name = TRAINS if role == "train" else RUNS
     run = getattr(importlib.import_module(module), name)(role, device)
     try:
         connection.send_bytes(b"up")

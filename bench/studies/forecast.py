@@ -18,7 +18,8 @@ from bench.protocols.reader import WHITE_BOX
 from bench.protocols.studies import Study, StudyTraining
 from bench.store.store import Store
 from bench.studies.trainings import request_of
-from bench.training.trial import TriedTraining, attempt
+from bench.training.apart import attempt_apart
+from bench.training.trial import TriedTraining
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _begun(
         problem = f"It needs the weights of {', '.join(missing)}, which could not be tried."
         return TrainingForecast(training.name, training.defense, problem=problem)
     try:
-        tried = attempt(request_of(training, study, folder, weights, device, data_dir), folder)
+        tried = attempt_apart(request_of(training, study, folder, weights, device, data_dir), folder)
     except BenchError as error:
         return TrainingForecast(training.name, training.defense, problem=str(error))
     for step in {row.step for row in study.rows if row.step is not None} if tried.weights is not None else ():

@@ -14,8 +14,9 @@ from bench.domain.defense import Watch
 from bench.domain.threat import ThreatModel
 from bench.protocols.studies import Adversarial, Study, StudyTraining, TrainedWeights
 from bench.registry import attacks
+from bench.training.apart import train_apart
 from bench.training.crafting import Perturbing
-from bench.training.training import TrainingRequest, train
+from bench.training.training import TrainingRequest
 
 UNUSED = Adversarial("aa-linf", Fraction("0.05"), "resnet")
 """What a recipe that asks for no adversarial images is given."""
@@ -54,10 +55,10 @@ def make_weights(
     watch: Watch,
     data_dir: Path | None = None,
 ) -> Path:
-    """The weights of a training, from nothing or from where it was interrupted; `weights` are those of earlier ones.
-    Raises what `train` raises."""
+    """The weights of a training, made in a process of its own from nothing or from where it was interrupted; `weights`
+    are those of earlier ones. Raises what `train` raises."""
     request = request_of(training, study, place(training, study, folder), weights, device, data_dir)
-    return train(request, watch).weights
+    return train_apart(request, watch).weights
 
 
 def request_of(
