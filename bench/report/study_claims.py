@@ -16,6 +16,7 @@ from bench.stats import (
     clopper_pearson_interval,
     holm,
     mcnemar,
+    paired_mean,
     redrawn_mean,
     samples_to_show,
 )
@@ -174,7 +175,9 @@ def _tested(claim: Claim, first: NDArray[np.float64], second: NDArray[np.float64
     found = float(differences.mean())
     above, below = int((differences > 0).sum()), int((differences < 0).sum())
     if isinstance(claim.other, tuple):
-        interval, p, variance = bootstrap_difference(first, second, 0), mcnemar(above, below), float(differences.var())
+        interval, variance = bootstrap_difference(first, second, 0), float(differences.var())
+        are_whole = np.isin(differences, (-1.0, 0.0, 1.0)).all()  # a mean's are not, and of them signs say nothing
+        p = mcnemar(above, below) if are_whole else paired_mean(differences)
         if claim.relation == "equal":  # resampling what never differed would give an interval of no width
             interval = _hull(interval, _discordance(above, below, n))
     else:

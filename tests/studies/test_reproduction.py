@@ -177,6 +177,27 @@ def test_a_mean_of_columns_is_each_samples_mean(store: Store) -> None:
     assert missing.judgements[0].verdict == "not measured"
 
 
+def test_many_small_differences_of_means_do_not_outvote_few_large_ones(store: Store) -> None:
+    parts, plans = ("pgd-linf", "fgsm-linf", "aa-linf"), {}
+    right = {
+        "pgd-linf": [number >= 60 for number in range(N)],  # a third less than the other column on 60 samples
+        "fgsm-linf": [True] * N,
+        "aa-linf": [True] * N,
+        "square-linf": [number < N - 20 for number in range(N)],  # which is a whole one less on 20
+    }
+    for name, shares in right.items():
+        plan = make_plan("tmdc", name, samples=N, shard_size=N)
+        add(store, plan, [True] * N, shares)
+        plans["first", name] = plan
+    columns = (*(StudyColumn(name, name) for name in right), StudyColumn("mean", "none", mean_of=parts))
+    claim = Claim("", ("first", "mean"), "below", ("first", "square-linf"))
+    found = replace(study(claim), columns=columns, tables=(StudyTable("Table 1", ("first",), ("mean",)),))
+    judged = reproduce(found, plans, store).judgements[0]
+    assert judged.difference == pytest.approx(0.0)
+    assert judged.p > 0.9
+    assert judged.verdict == "cannot be told"
+
+
 def test_what_is_missing_or_invalid_was_not_measured(store: Store) -> None:
     plans = filled(store, {FIRST: share(100)})
     broken = make_plan("jem", "pgd-linf", samples=N, shard_size=N)
