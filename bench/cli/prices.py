@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,10 @@ COLUMNS = (
     "a pass",
     "time",
 )
+KNOWN = "how that is known"
+NARROW = ("defense", "attack", "FLOP", "memory", "time")
+"""The columns that a terminal of less than `WIDE` characters has room for; what is left out is in the JSON."""
+WIDE = 140
 FLOP = (
     "Passes are a sample. FLOP count the matrix products, convolutions and attention of two images, so they are a "
     "lower bound, and more so for a classifier that draws at random how much it computes, or stops early."
@@ -89,19 +93,11 @@ def show(priced: Sequence[Priced], outlay: Outlay, trainings: Sequence[TrainingF
     """The table of the rows, and a line for the whole, `trainings` included."""
     from bench.report.formats import duration, memory
 
-    table = Table(title="what is left to do", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in (*COLUMNS, "how that is known"):
-        table.add_column(heading, justify="right" if heading in COLUMNS[2:] else "left", overflow="fold")
+    rows = [dict(zip((*COLUMNS, KNOWN), words, strict=True)) for row in priced for words in _rows(row, outlay.workers)]
+    stdout.print(tabulated("what is left to do", rows, (*COLUMNS, KNOWN), NARROW, left=("defense", "attack", KNOWN)))
     for row in priced:
-        names = f"[bold]{escape(row.defense)}[/]", escape(row.attack)
-        if row.forecast is None or row.problem is not None:
-            table.add_row(*names, *[""] * (len(COLUMNS) - 2), f"[red]failed[/] {escape(row.problem or '')}")
-        elif not row.forecast.estimates:
-            why = "another row's" if row.forecast.row.elsewhere else "every shard is stored"
-            table.add_row(*names, "0", "0", *[""] * (len(COLUMNS) - 4), f"[dim]{why}[/]")
-        for part, estimate in row.forecast.estimates if row.forecast is not None else ():
-            table.add_row(*_words(row, part, estimate, outlay.workers))
-    stdout.print(table)
+        if row.problem is not None:
+            told_problem(f"{row.defense}, {row.attack}", row.problem)
     stdout.print(f"[dim]{FLOP}[/]")
     whole = total(priced, outlay, trainings)
     before = f"{counted(len(trainings), 'training')} and " if trainings else ""
@@ -112,6 +108,36 @@ def show(priced: Sequence[Priced], outlay: Outlay, trainings: Sequence[TrainingF
         f"{counted(whole['workers'], 'worker')}, and {memory(whole['peak_memory'])} each. Nothing was stored.",
         highlight=False,
     )
+
+
+def tabulated(
+    title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str], narrow: Sequence[str], left: Sequence[str]
+) -> Table:
+    """Rows of text by heading as a table: of all columns, or of those that a narrow terminal has room for."""
+    shown = columns if stdout.width >= WIDE else narrow
+    table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for heading in shown:
+        table.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(row[heading] for heading in shown))
+    return table
+
+
+def told_problem(name: str, problem: str) -> None:
+    """A line for what cannot be priced."""
+    stdout.print(f"[red]failed[/] {escape(name)}: {escape(problem)}", highlight=False, soft_wrap=True)
+
+
+def _rows(row: Priced, workers: int) -> list[list[str]]:
+    """What stands in the columns of each line of a row."""
+    names = [f"[bold]{escape(row.defense)}[/]", escape(row.attack)]
+    nothing = [""] * (len(COLUMNS) - 3)
+    if row.forecast is None or row.problem is not None:
+        return [[*names, *nothing, "[red]failed[/]", ""]]
+    if not row.forecast.estimates:
+        why = "another row's" if row.forecast.row.elsewhere else "every shard is stored"
+        return [[*names, "0", "0", *nothing[2:], "nothing", f"[dim]{why}[/]"]]
+    return [_words(row, part, estimate, workers) for part, estimate in row.forecast.estimates]
 
 
 def _words(row: Priced, part: Part, estimate: Estimate, workers: int) -> list[str]:

@@ -5,32 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
 from bench.cli.console import escape, stdout
-from bench.cli.prices import SIGNS, scaled
+from bench.cli.prices import SIGNS, scaled, tabulated, told_problem
 
 if TYPE_CHECKING:
     from bench.studies.forecast import TrainingForecast
 
+NAMES = ("training", "defense")
 COLUMNS = ("steps", "a step", "images", "passes", "crafting", "FLOP", "memory", "time")
+NARROW = ("training", "steps", "FLOP", "memory", "time")
 
 
 def show(trainings: Sequence[TrainingForecast]) -> None:
     """The table of the trainings; nothing where there are none."""
     if not trainings:
         return
-    table = Table(
-        title="what is to be trained", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0)
-    )
-    for heading in ("training", "defense", *COLUMNS):
-        table.add_column(heading, justify="right" if heading in COLUMNS else "left", overflow="fold")
-    for each in trainings:
-        table.add_row(f"[bold]{escape(each.name)}[/]", escape(each.defense), *_words(each))
-    stdout.print(table)
+    rows = [
+        dict(
+            zip((*NAMES, *COLUMNS), (f"[bold]{escape(each.name)}[/]", escape(each.defense), *_words(each)), strict=True)
+        )
+        for each in trainings
+    ]
+    stdout.print(tabulated("what is to be trained", rows, (*NAMES, *COLUMNS), NARROW, left=NAMES))
     for each in trainings:
         if each.problem is not None:
-            stdout.print(f"[red]failed[/] {escape(each.name)}: {escape(each.problem)}", highlight=False, soft_wrap=True)
+            told_problem(each.name, each.problem)
     stdout.print(
         "[dim]Steps are timed on untouched images, and a training may settle before its last one. Images are the "
         "adversarial ones that it asks for, passes theirs a sample. Rows below have the weights that it began with.[/]"
