@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("LINES", None)
     if "not network" in config.getoption("markexpr", ""):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    place = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    os.environ["HF_HUB_CACHE"] = f"{place}/hub"  # empty, whatever this machine's own holds
     if config.getoption("numprocesses", None):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if hasattr(config, "workerinput"):

@@ -11,6 +11,8 @@ IMPORTED = (
     *(
         "tests.plugins",
         "attacks.gradient",
+        "defenses.parts.latents",
+        "defenses.parts.pixels",
         "scipy.optimize",
         "torch.fx.experimental.symbolic_shapes",
         "torch._dynamo",

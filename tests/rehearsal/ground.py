@@ -4,7 +4,10 @@ cache."""
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +56,19 @@ def to_cache(cache: Path, what: str, files: Path) -> None:
     (home / "refs" / "main").write_text(revision)
 
 
-def without_network(patch: pytest.MonkeyPatch, cache: Path) -> None:
-    """Let this process and those that it starts know one cache, and no host."""
+@contextmanager
+def without_network(patch: pytest.MonkeyPatch, cache: Path) -> Iterator[None]:
+    """A scope in which this process and those that it starts know one cache, and no host."""
     patch.setenv("HF_HUB_OFFLINE", "1")
-    patch.setenv("HF_HUB_CACHE", str(cache))
     patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    patch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         patch.setenv(name, "http://127.0.0.1:9")
+    place = Path(os.environ["HF_HUB_CACHE"])  # which processes knew when they were forked
+    place.symlink_to(cache)
+    try:
+        yield
+    finally:
+        place.unlink()
 
 
 def run(*words: str) -> str:

@@ -58,8 +58,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("COLUMNS", "220")
-        without_network(patch, cache)
-        yield Ground(root, trained())
+        with without_network(patch, cache):
+            yield Ground(root, trained())
 
 
 def trained() -> dict[str, Any]:

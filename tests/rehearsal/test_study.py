@@ -125,9 +125,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("COLUMNS", "220")
-        without_network(patch, to_hub(root))
         patch.setattr("bench.protocols.studies.find_study", lambda *words: small(find_study(*words)))
-        yield root
+        with without_network(patch, to_hub(root)):
+            yield root
 
 
 WORDS = ("reproduce", "tmdc", "--dataset", "cifar10", "--device", "cpu")
