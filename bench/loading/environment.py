@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("torch", "numpy", "pyautoattack", "diffusers", "transformers", "peft", "safetensors", "sqlalchemy")
+EXTRAS = ("timm",)
+"""Named where they are installed."""
+MISSING = "not installed"
 
 HEAD, NO_COMMIT = "# branch.oid ", "(initial)"
 """What git writes before the commit that is checked out, and in its place where there is none yet."""
@@ -36,7 +39,9 @@ def environment(device: str) -> dict[str, str]:
 @cache
 def versions() -> dict[str, str]:
     """The versions of bench and of the libraries that results hang on."""
-    return {"bench": _version("defense-bench"), **{name: _version(name) for name in PACKAGES}}
+    return {"bench": _version("defense-bench"), **{name: _version(name) for name in PACKAGES}} | {
+        name: found for name in EXTRAS if (found := _version(name)) != MISSING
+    }
 
 
 def resolve_device(wanted: str) -> str:
@@ -132,7 +137,7 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        return "not installed"
+        return MISSING
 
 
 def _commit() -> dict[str, str]:

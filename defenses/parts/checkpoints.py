@@ -26,7 +26,7 @@ MODELS = {
 SINGLE_FILES = ("model.safetensors", "diffusion_pytorch_model.safetensors", "pytorch_model.bin")
 """Customary names of a network's one file, the one to prefer first."""
 CONFIG = "config.json"
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w.-]+)?")
 _PICKLES = (".pt", ".pth", ".bin", ".tar")
 
 
@@ -41,7 +41,7 @@ def locate(defense: str, weights: str | None, task: Task, hub: Mapping[str, str]
         path = Path(weights).expanduser()
         if path.exists():
             return path
-        if _HUB_ID.fullmatch(weights) and path.suffix not in (".safetensors", *_PICKLES):
+        if HUB_ID.fullmatch(weights) and path.suffix not in (".safetensors", *_PICKLES):
             return download(weights, files)
         raise WeightsError(f"The weights {weights!r} of {defense} do not exist; give a file, a folder or a hub id.")
     packaged = PACKAGED / task.dataset / f"{defense}.safetensors"
@@ -67,15 +67,16 @@ def network_with_config(defense: str, weights: str | None, task: Task, hub: Mapp
     return {"network": path} | ({"config": config} if config.is_file() and not _tells_its_shape(path) else {})
 
 
-def download(name: str, files: Sequence[str]) -> Path:
+def download(name: str, files: Sequence[str], needed: Sequence[str] = ()) -> Path:
     """The local snapshot of a hub repository ('owner/name' or 'owner/name@revision'), fetched where it is missing.
 
     What lies complete in the hub's cache is taken from there without asking the hub: a revision never changes, and a
-    branch is followed no further than it has been fetched. Of several files with the same weights one is fetched.
+    branch is followed no further than it has been fetched. Of several files with the same weights one is fetched. A
+    snapshot without one of the files `needed` is not complete.
     """
     repository, _, revision = name.partition("@")
     found = _cached(repository, revision)
-    if found is not None and _is_whole(found, files):
+    if found is not None and _is_whole(found, files) and all((found / file).is_file() for file in needed):
         return found
     return _fetched(repository, revision, tuple(files))
 

@@ -157,7 +157,7 @@ def has_parts(name: str) -> bool:
     return bool(parts_of(name))
 
 
-REGISTERED = [each.name for each in defenses.listings() if not each.broken and each.name != "robustbench"]
+REGISTERED = [each.name for each in defenses.listings() if not each.broken and "required" not in each.settings.values()]
 VALUES = {
     "size": st.floats(0.1, 2),
     "spread": st.floats(0.001, 1),
