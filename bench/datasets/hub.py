@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from bench.domain.errors import DataError
 
+_LOCAL = ContextVar("local", default=False)
+
+
+@contextmanager
+def local_only() -> Iterator[None]:
+    """A scope in which no host is asked for a data set: what is not here is not to be had."""
+    before = _LOCAL.set(True)
+    try:
+        yield
+    finally:
+        _LOCAL.reset(before)
+
 
 def hub_file(title: str, repository: str, file: str) -> Path:
     """A file of a data set's repository, from the hub's cache where it is there: these files never change, and no
-    network need be waited for. Raises `DataError` where it cannot be fetched."""
+    network need be waited for. Raises `DataError` where it cannot be fetched, or may not (see `local_only`)."""
     import huggingface_hub
 
     cached = huggingface_hub.try_to_load_from_cache(repository, file, repo_type="dataset")
     if isinstance(cached, str):
         return Path(cached)
+    if _LOCAL.get():
+        raise DataError(
+            f"{title} is not in the hub's cache on this machine, and no host is asked for it here; name its folder "
+            f"with --data-dir, or evaluate something on it once."
+        )
     try:
         return Path(huggingface_hub.hf_hub_download(repository, file, repo_type="dataset"))
     except Exception as error:  # Without a network its client fails in too many ways to name them.

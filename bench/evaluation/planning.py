@@ -63,7 +63,7 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
     """
     protocol = request.protocol
     recipe = datasets.make(request.dataset, request.dataset_settings)
-    dataset = datasets.spec(request.dataset, recipe)
+    dataset = _kept_in(request.data_dir, datasets.spec(request.dataset, recipe))
     images = open_images(dataset, request.data_dir)
     samples = _positive("samples", request.samples, protocol.samples)
     sampling = request.sampling or protocol.sampling
@@ -104,6 +104,13 @@ def seeded_requests(request: Request, seeds: int) -> list[Request]:
         raise UsageError(f"One call takes at most {MOST_SEEDS:,} seeds; got {seeds:,}.")
     first = request.protocol.seed if request.seed is None else request.seed
     return [replace(request, seed=first + number) for number in range(_positive("number of seeds", seeds, 1))]
+
+
+def _kept_in(folder: Path | None, dataset: Spec) -> Spec:
+    """The data set with the folder in which it lies on this machine, which pages look into later; no content."""
+    if folder is None:
+        return dataset
+    return replace(dataset, place={**dataset.place, "folder": str(folder.expanduser().absolute())})
 
 
 class _Subject:

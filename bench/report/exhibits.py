@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.datasets.hub import local_only
 from bench.domain.errors import DataError
 from bench.registry import datasets
 from bench.report.rows import identity
@@ -52,17 +53,18 @@ class Exhibit:
 class Gallery:
     """The images behind a store's outcomes: those of the data sets, and those that attacks crafted.
 
-    `folder` is where the user keeps the data (`--data-dir`), `largest` the pixels a side beyond which images are shown
-    smaller. All of them are checked against their hashes. What cannot
-    be shown raises a `BenchError`: `DataError` where a data set is missing, not registered or not the plan's,
-    `StoreError` where crafted images are missing or damaged.
+    `folder` is where the user keeps the data (`--data-dir`; where it was when a plan was last run, by default),
+    `largest` the pixels a side beyond which images are shown smaller. No host is asked for any, and all of them are
+    checked against their hashes. What cannot be shown raises a `BenchError`: `DataError` where a data set is not here,
+    not registered or not the plan's, `StoreError` where crafted images are missing or damaged.
     """
 
     def __init__(self, store: Store, folder: Path | None = None, largest: int = LARGEST) -> None:
         self._store = store
         self._folder = folder
         self._largest = largest
-        self._sets: dict[tuple[str, str], ImageSet | DataError] = {}
+        self._sets: dict[tuple[str, Path | None], ImageSet | DataError] = {}
+        self._checked: dict[tuple[str, Path | None, str], ImageSet | DataError] = {}
         self._crafted: dict[str, NDArray[np.float32]] = {}
 
     def show(self, plan: Plan, sample: int, predictions: Iterable[tuple[str, Sequence[int]]]) -> Exhibit:
@@ -97,30 +99,52 @@ class Gallery:
         return classes[predicted] if 0 <= predicted < len(classes) else "abstains"
 
     def _images(self, plan: Plan) -> ImageSet:
-        key = (identity(plan.dataset), plan.images)
-        if key not in self._sets:
+        key = (identity(plan.dataset), self._place(plan), plan.images)
+        if key not in self._checked:
             try:
-                self._sets[key] = self._opened(plan)
+                self._checked[key] = self._opened(plan)
             except DataError as error:
-                self._sets[key] = error  # else a host that does not answer is waited for once a picture
-        found = self._sets[key]
-        if isinstance(found, DataError):
-            raise found
-        return found
+                self._checked[key] = error
+        return _given(self._checked[key])
+
+    def _place(self, plan: Plan) -> Path | None:
+        """The folder to look into: the one that was named, else the one that the plan was last run with, if it is
+        still there."""
+        told = plan.dataset.place.get("folder")
+        remembered = Path(told) if isinstance(told, str) else None
+        return self._folder or (remembered if remembered is not None and remembered.exists() else None)
 
     def _opened(self, plan: Plan) -> ImageSet:
-        if not datasets.holds(plan.dataset.name.partition(":")[0]):
-            raise DataError(
-                f"The data set {plan.dataset.name} is not registered here, and reading a store runs no code that "
-                f"it names; install the package that has it."
-            )
-        found = datasets.make(plan.dataset.name, plan.dataset.params).load("test", self._folder)
+        """The plan's images, checked. A data set is looked for once, be it there or not."""
+        key = (identity(plan.dataset), self._place(plan))
+        if key not in self._sets:
+            try:
+                self._sets[key] = self._loaded(plan)
+            except DataError as error:
+                self._sets[key] = error
+        found = _given(self._sets[key])
         if len(found) != plan.size or found.fingerprint(plan.indices) != plan.images:
             raise DataError(
                 f"The images of {plan.dataset.name} are not those that plan {plan.digest[:12]} was made for; name "
                 f"the folder that holds those with --data-dir."
             )
         return found
+
+    def _loaded(self, plan: Plan) -> ImageSet:
+        if not datasets.holds(plan.dataset.name.partition(":")[0]):
+            raise DataError(
+                f"The data set {plan.dataset.name} is not registered here, and reading a store runs no code that "
+                f"it names; install the package that has it."
+            )
+        with local_only():
+            return datasets.make(plan.dataset.name, plan.dataset.params).load("test", self._place(plan))
+
+
+def _given(found: ImageSet | DataError) -> ImageSet:
+    """What was found, or the error in its place."""
+    if isinstance(found, DataError):
+        raise found
+    return found
 
 
 def encode(image: Image, largest: int = LARGEST) -> str:

@@ -73,4 +73,4 @@ def test_without_images_the_page_says_why_and_shows_the_rest(crafted: Store, tmp
 def test_without_its_data_set_the_page_names_the_option(store: Store, tmp_path: Path) -> None:
     fill(store, white("tmdc"), [0])  # a fingerprint that no data set has
     text = render(store, tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "the images of digits are not at hand; --data-dir names the folder" in text
+    assert "the images of digits are not here and no host is asked; --data-dir names their folder" in text

@@ -93,7 +93,7 @@ def exhibition(board: Leaderboard, read: Reader, gallery: Shows, allowance: Allo
         rooms = tuple(_rooms(board, ranked, survival, read, gallery))
     except DataError:
         name = board.example.dataset.name
-        return Exhibition((), f"the images of {name} are not at hand; --data-dir names the folder that holds them.")
+        return Exhibition((), f"the images of {name} are not here and no host is asked; --data-dir names their folder.")
     except StoreError:
         return Exhibition((), "crafted images are missing; the same evaluations with --images make them anew.")
     granted = [
