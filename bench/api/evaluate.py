@@ -54,7 +54,7 @@ def evaluate(
     a `bench.Classifier` or a `bench.Defense`; `attack` a name or a `bench.Attack`; `dataset` a name, a `bench.Dataset`,
     (images, labels), or a torch or Hugging Face data set, with `classes`' names. A module is the defense of its class,
     its settings and its weights, called `name`. Everything else is what `bench evaluate` has under the same word;
-    `work` are device, workers, executor, shard_timeout, replay, artifacts and quiet.
+    `work` are device, workers, executor, shard_timeout, replay, artifacts, quiet, tags and note.
 
     Raises `UsageError` for what cannot be, `BenchError` where no shard has a result.
     """

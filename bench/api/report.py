@@ -22,17 +22,19 @@ def report(
     pictures: bool = True,
     refresh: int | None = None,
     data_dir: str | Path | None = None,
+    tags: Sequence[str] = (),
     db: str | Path = DATABASE,
     artifacts: str | Path | None = None,
 ) -> Path:
     """Render the leaderboards of a store as one self-contained page, and return its path.
 
     `protocols` are .toml files beside the built-in ones, `published` defenses whose models' published figures stand
-    below; with `refresh` the page loads itself anew after so many seconds.
+    below; with `refresh` the page loads itself anew after so many seconds. With `tags` only plans that carry all of
+    them are shown.
     """
     store = Store(db, create=False, artifacts=artifacts)
     folder = None if data_dir is None else Path(data_dir)
-    return drawing(store, Path(output), protocols, published, pictures, folder)(refresh)
+    return drawing(store, Path(output), protocols, published, pictures, folder, tags)(refresh)
 
 
 def drawing(
@@ -42,6 +44,7 @@ def drawing(
     published: Sequence[str] = (),
     pictures: bool = True,
     data_dir: Path | None = None,
+    tags: Sequence[str] = (),
 ) -> Callable[[int | None], Path]:
     """What draws the page, as often as it is called with the seconds after which it is to load itself anew."""
     known = {**builtin_protocols(), **{found.name: found for found in map(read, map(Path, protocols))}}
@@ -53,4 +56,5 @@ def drawing(
         pictures=pictures,
         data_dir=data_dir,
         refresh=refresh,
+        tags=(tags,) if isinstance(tags, str) else tags,
     )

@@ -74,6 +74,16 @@ class Result:
         return self._found.interval
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """What its plan is tagged."""
+        return self._found.labels.tags
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is noted on its plan."""
+        return self._found.labels.notes
+
+    @property
     def assurance(self) -> str:
         """How strong the evidence is, in words: 'white-box', 'transfer from resnet', ..."""
         return self._found.assurance.text

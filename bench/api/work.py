@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.domain.errors import BenchError
+from bench.domain.labels import Labels
 from bench.domain.plan import Plan
 from bench.evaluation.archive import Archive
 from bench.evaluation.clerk import plans_of
@@ -26,7 +27,8 @@ DATABASE = "results.db"
 
 @dataclass(frozen=True)
 class Work:
-    """Where results are kept, and who computes: none of it changes an outcome. With `quiet` no bar is shown."""
+    """Where results are kept, and who computes: none of it changes an outcome. With `quiet` no bar is
+    shown. `tags` and `note` are written on the plans before they are run."""
 
     db: str | Path = DATABASE
     artifacts: str | Path | None = None
@@ -37,6 +39,17 @@ class Work:
     shard_timeout: float | None = None
     replay: int = REPLAYED
     quiet: bool = False
+    tags: Sequence[str] = ()
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        _ = self.labels  # what cannot be written is told before anything is computed
+
+    @property
+    def labels(self) -> Labels:
+        """What is to be written on the plans. Raises `UsageError` where it cannot be."""
+        tags = (self.tags,) if isinstance(self.tags, str) else self.tags
+        return Labels.of(tags, () if self.note is None else (self.note,))
 
     def store(self) -> Store:
         """The store, made where there is none."""
@@ -52,6 +65,7 @@ class Work:
 
     def run(self, plans: Sequence[Plan], store: Store) -> list[Evaluation]:
         """Evaluate plans in one queue, in their order."""
+        store.labels.add(plans, self.labels)
         with (
             self._watched() as progress,
             Crew(lambda: resolve_device(self.device), self.workers, self.executor) as crew,
@@ -67,7 +81,7 @@ class Work:
         with self._watched() as progress:
             progress.cells(len(cells))
             where = (self.device, self.data_dir, self.workers, self.replay, self.executor, self.shard_timeout)
-            for cell in sweep(cells, store, progress, *where):
+            for cell in sweep(cells, store, progress, *where, labels=self.labels):
                 yield cell, progress
 
     @contextmanager

@@ -87,13 +87,14 @@ def build() -> typer.Typer:
         reproduce,
         status,
         sweep,
+        tag,
         train,
         upgrade,
     )
 
     if not app.registered_commands:
         running = (evaluate, sweep, reproduce, status, diagnose, train, generate, check)
-        keeping = (merge, prune, upgrade)
+        keeping = (tag, merge, prune, upgrade)
         for module in (*running, compare, *keeping, export, reading):
             module.register(app)
     return app

@@ -61,6 +61,8 @@ def evaluate(
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
+    tags: options.Tags = None,
+    note: options.Note = None,
     only_priced: options.OnlyPriced = False,
     fail_under: Annotated[
         float | None,
@@ -99,7 +101,8 @@ def evaluate(
         fixed_noise=fixed_noise,
         passes=passes,
     )
-    work = Work(db, artifacts, device, data_dir, workers, executor, shard_timeout, replay, quiet=as_json)
+    where = (db, artifacts, device, data_dir, workers, executor, shard_timeout, replay)
+    work = Work(*where, quiet=as_json, tags=tags or (), note=note)
     plans = work.plans(seeded_requests(request, seeds))
     if only_priced:
         DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_plans(plans, images)

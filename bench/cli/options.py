@@ -95,6 +95,14 @@ OnlyPriced = Annotated[
         help="Say what is left to do and what it would take, after timing a few small batches; store nothing.",
     ),
 ]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="A word to find plans by; may be given several times.")
+]
+Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A sentence to keep beside the plan.")]
+OnlyTagged = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Only plans with this tag; of several with all."),
+]
 Device = Annotated[
     str,
     typer.Option(

@@ -14,6 +14,7 @@ from bench.cli.console import escape, is_debugging, stderr, stdout
 from bench.cli.figures import ASSURANCE_COLOURS as ASSURANCE_COLOURS
 from bench.cli.figures import colour as colour
 from bench.cli.figures import figures, seen
+from bench.domain.text import visible
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def show_figures(result: Result) -> None:
         f"all, peak memory {result.peak_memory / 2**20:.0f} MiB"
     )
     machines = [Text(describe(facts.get("device", "?"), facts), style="dim") for facts in result.environments]
-    lines = [*figures(result), Text(cost, style="dim"), *seen(result), *machines]
+    written = [Text(visible(f"tags: {', '.join(result.labels.tags)}"), style="cyan")] if result.labels.tags else []
+    written += [Text(visible(note), style="italic") for note in result.labels.notes]
+    lines = [*figures(result), Text(cost, style="dim"), *seen(result), *machines, *written]
     stdout.print(Panel(Group(*lines), border_style=colour(result.assurance), expand=stdout.is_terminal))
 
 

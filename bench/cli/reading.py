@@ -17,6 +17,8 @@ from bench.domain.errors import UsageError
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.registry import Listing
     from bench.report.summary import Result
 
@@ -35,12 +37,15 @@ class What(StrEnum):
 
 def list_(
     what: Annotated[What, typer.Argument(help="What to list.")],
+    tags: options.OnlyTagged = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
     """List defenses, attacks, datasets, published models, protocols, studies, or the plans in the store."""
+    if tags and what is not What.PLANS:
+        raise UsageError(f"Only plans have tags; leave out --tag to list {what}.")
     if what is What.PLANS:
-        _list_plans(db, as_json)
+        _list_plans(db, tags or (), as_json)
     elif what is What.MODELS:
         list_models(as_json)
     elif what is What.PROTOCOLS:
@@ -82,6 +87,7 @@ def report(
     ] = None,
     pictures: Annotated[bool, typer.Option(help="Draw curves, tables of classes and the hardest samples.")] = True,
     data_dir: options.DataDir = None,
+    tags: options.OnlyTagged = None,
     watch: Annotated[bool, typer.Option("--watch", help="Draw the page anew as shards land, until Ctrl-C.")] = False,
     until_idle: Annotated[
         float | None,
@@ -98,7 +104,7 @@ def report(
     if until_idle is not None and not watch:
         raise UsageError("--until-idle says when to stop watching; add --watch.")
     store = Store(db, create=False, artifacts=artifacts)
-    draw = drawing(store, output, protocols or (), published or (), pictures, data_dir)
+    draw = drawing(store, output, protocols or (), published or (), pictures, data_dir, tags or ())
     if watch:
         watching.watch(store, draw, until_idle, quiet=as_json)
     else:
@@ -196,12 +202,13 @@ def _list_studies(as_json: bool) -> None:
     stdout.print(table)
 
 
-def _list_plans(db: str, as_json: bool) -> None:
+def _list_plans(db: str, tags: Sequence[str], as_json: bool) -> None:
     from bench.report.summary import read
+    from bench.report.tagging import tagged
     from bench.store.store import Store
 
     store = Store(db, create=False)
-    results = [read(store, plan) for plan in store.plans()]
+    results = tagged([read(store, plan) for plan in store.plans()], tags)
     if as_json:
         print_json([result.document() for result in results])
         return
@@ -209,8 +216,10 @@ def _list_plans(db: str, as_json: bool) -> None:
     table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
     for heading in ("plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance"):
         table.add_column(heading, justify="right" if heading in ("n", "clean", "robust") else "left", overflow="fold")
+    if any(result.labels.tags for result in results):
+        table.add_column("tags", overflow="fold")
     for result in results:
-        table.add_row(*_plan_cells(result))
+        table.add_row(*_plan_cells(result)[: len(table.columns)])
     stdout.print(table)
 
 
@@ -229,4 +238,5 @@ def _plan_cells(result: Result) -> list[str]:
         f"{result.clean_accuracy:.2%}",
         f"[bold]{result.robust_accuracy:.2%}[/] {interval}",
         f"[{panels.colour(result.assurance)}]{result.assurance.text}[/]{doubts}",
+        f"[cyan]{escape(' '.join(result.labels.tags))}[/]",
     ]

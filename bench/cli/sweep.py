@@ -61,6 +61,8 @@ def sweep(
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
+    tags: options.Tags = None,
+    note: options.Note = None,
     only_priced: options.OnlyPriced = False,
     as_json: options.Json = False,
 ) -> None:
@@ -107,7 +109,8 @@ def sweep(
     if only_priced:
         DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_cells(cells)
         return
-    work = Work(db, artifacts, device, data_dir, workers, executor, shard_timeout, replay, quiet=as_json)
+    where = (db, artifacts, device, data_dir, workers, executor, shard_timeout, replay)
+    work = Work(*where, quiet=as_json, tags=tags or (), note=note)
     store = work.store()
     done: list[tuple[Cell, Result | None]] = []
     for cell, progress in work.cells(cells, store):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.domain.errors import BenchError, UsageError
+from bench.domain.labels import Labels
 from bench.domain.plan import Plan
 from bench.domain.threat import format_epsilon
 from bench.evaluation.archive import Archive
@@ -26,6 +27,7 @@ from bench.settings import choices, combinations
 from bench.store.store import Store
 
 ALL = "all"
+NONE = Labels()
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,11 @@ def sweep(
     replayed: int = REPLAYED,
     executor: str | Executor = DEFAULT,
     shard_timeout: float | None = None,
+    labels: Labels = NONE,
 ) -> Iterator[Cell]:
     """Evaluate all cells on a device ('auto', or a name) in one queue, yielding each as it ends: first those that
-    cannot be planned, then those that are finished already. A cell that fails does not stop the others.
+    cannot be planned, then those that are finished already. A cell that fails does not stop the others. The `labels`
+    are written on all plans first.
 
     Raises `StoreError` where the store fails, which ends all."""
     plans = plans_of([request for _, _, request in cells], device)
@@ -140,6 +144,7 @@ def sweep(
             yield Cell(row, column, None, str(plan))
         else:
             found.append((row, column, plan))
+    store.labels.add([plan for _, _, plan in found], labels)
     with Crew(lambda: resolve_device(device), workers, executor) as crew, Archive(data_dir) as archive:
         site = Site(crew, archive, store, observer, replayed, shard_timeout)
         for position, evaluation in evaluate_all(site, [plan for _, _, plan in found]):

@@ -40,7 +40,7 @@ RESULT_COLUMNS: Mapping[str, type] = {
     "shards": int,
     **dict.fromkeys(("forwards_per_sample", "backwards_per_sample", "seconds"), float),
     "peak_memory": int,
-    **dict.fromkeys(("device", "torch", "finished"), str),
+    **dict.fromkeys(("device", "torch", "finished", "tags", "notes"), str),
 }
 """What a row of results says, and of which type it is: shares in [0, 1], seconds, bytes, times in UTC."""
 
@@ -77,6 +77,8 @@ def result_row(result: Result) -> dict[str, Scalar]:
         "conflicts": len(result.conflicts),
         "device": _facts(result, "device"),
         "torch": _facts(result, "torch"),
+        "tags": ", ".join(result.labels.tags),
+        "notes": "\n".join(result.labels.notes),
         "finished": f"{result.finished:%Y-%m-%dT%H:%M:%SZ}",
     }
     return {name: row.get(name) for name in RESULT_COLUMNS}

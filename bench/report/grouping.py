@@ -129,11 +129,11 @@ def _join(group: Group, entries: Iterable[Entry]) -> None:
 def _attach(groups: Sequence[Group], entries: Sequence[Entry], known: Sequence[Protocol]) -> list[Group]:
     """Give the untouched images to the groups whose rows they are of; what is left makes groups of its own."""
     left: dict[Hashable, Group] = {}
-    places = [{_place(entry) for entry in group.entries} for group in groups]
+    places = [{place_of(entry) for entry in group.entries} for group in groups]
     for family in _families(entry for entry in entries if entry.result.plan.is_untouched):
         taken = False
         for entry in family:
-            mine = _place(entry)
+            mine = place_of(entry)
             for group, known_here in zip(groups, places, strict=True):
                 if mine in known_here:
                     group.untouched.append(entry)
@@ -146,7 +146,7 @@ def _attach(groups: Sequence[Group], entries: Sequence[Entry], known: Sequence[P
     return list(left.values())
 
 
-def _place(entry: Entry) -> Hashable:
+def place_of(entry: Entry) -> Hashable:
     """Whose row an entry is part of: equal settings and an equal defense, attacked or not."""
     plan = entry.result.plan
     shared = (getattr(plan, setting) for setting in JUDGED)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from bench.domain.plan import UNTOUCHED, Plan, Spec
 from bench.protocols import Protocol, builtin_protocols
 from bench.report.assurance import LEVELS
-from bench.report.grouping import Group, defense_of, grouped
+from bench.report.grouping import Group, defense_of, grouped, place_of
 from bench.report.images import strangers
 from bench.report.ranking import ranked
 from bench.report.rows import Column, Entry, Row, identity, make_row, read_entries
+from bench.report.tagging import tagged
 
 if TYPE_CHECKING:
     from bench.report.summary import Result
@@ -70,7 +71,10 @@ class Leaderboard:
 
 
 def leaderboards(
-    store: Store, protocols: Iterable[Protocol] | None = None, entries: Sequence[Entry] | None = None
+    store: Store,
+    protocols: Iterable[Protocol] | None = None,
+    entries: Sequence[Entry] | None = None,
+    tags: Sequence[str] = (),
 ) -> tuple[Leaderboard, ...]:
     """All leaderboards of a store: those of adaptive attacks, of the protocols (the built-in ones by default), then the
     others.
@@ -82,11 +86,13 @@ def leaderboards(
     one, as a `Spread`; of plans that differ only in the bench that ran them the newest counts.
 
     Untouched images are no attack: they are the clean accuracy of the rows of the same settings. Those that no row
-    has make leaderboards without columns.
+    has make leaderboards without columns. With `tags` only plans that carry all of them stand there; what is doubtful
+    about these is still told from everything that the store holds.
     """
     entries = read_entries(store) if entries is None else entries
-    groups = grouped(entries, builtin_protocols().values() if protocols is None else protocols)
-    known = Known(entries)
+    shown = tagged(entries, tags)
+    groups = grouped(shown, builtin_protocols().values() if protocols is None else protocols)
+    known = Known(entries, shown)
     boards = [_board(group, known) for group in groups]
     return tuple(sorted(boards, key=lambda board: not board.is_adaptive))
 
@@ -94,7 +100,8 @@ def leaderboards(
 class Known:
     """All that a store holds, for what must be asked beyond one leaderboard."""
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], shown: Sequence[Entry]) -> None:
+        self._shown = {entry.result.plan.digest for entry in shown}
         self.results = {entry.result.plan.digest: entry.result for entry in entries}
         self._by_defense: dict[Hashable, list[Entry]] = {}
         for entry in entries:
@@ -105,6 +112,16 @@ class Known:
         own = {entry.result.plan.digest for entry in members}
         found = self._by_defense[self._key(members[0])] if members else ()
         return [entry for entry in found if entry.result.plan.digest not in own]
+
+    def hidden(self, members: Sequence[Entry]) -> list[Entry]:
+        """Of the others those that belong into the row and are not shown."""
+        rows = {(place_of(entry), identity(entry.result.plan.source)) for entry in members}
+        return [
+            entry
+            for entry in self.others(members)
+            if entry.result.plan.digest not in self._shown
+            and (place_of(entry), identity(entry.result.plan.source)) in rows
+        ]
 
     def levels(self, defense: tuple[str, str], group: Group) -> set[str]:
         """How strong the evidence is that counts for a defense on a group's data set, on whatever board."""
@@ -153,6 +170,7 @@ def _board(group: Group, known: Known) -> Leaderboard:
             [column for column in counted if column not in aside],
             untouched=untouched.get(key),
             elsewhere=known.others(members),
+            hidden=known.hidden(members),
             strange=strange,
             adapted=not adapted or bool(levels[key] & {"adaptive", "certified"}),
         )

@@ -24,6 +24,7 @@ from bench.report.plugins import about_attack, about_defense
 from bench.report.references import Reference, references
 from bench.report.rows import differences, read_entries
 from bench.report.sightings import falls, sightings, traits
+from bench.report.tagging import tagged, tags_of
 from bench.report.texts import pieces
 from bench.report.underway import Standing, standing
 
@@ -51,6 +52,11 @@ class View:
     album: Album
 
     @property
+    def tags(self) -> tuple[str, ...]:
+        """What the plans behind its rows are tagged, each once."""
+        return tags_of(result for row in self.board.rows for result in row.everything)
+
+    @property
     def families(self) -> tuple[str, ...]:
         """The kinds of defenses that have rows here, each once."""
         kinds = {about_defense(row.defense.name).family for row in self.board.rows}
@@ -67,16 +73,19 @@ def render(
     pictures: bool = True,
     data_dir: Path | None = None,
     refresh: int | None = None,
+    tags: Sequence[str] = (),
 ) -> Path:
     """Write the page of a store and return its path; equal stores give equal bytes. The file appears whole.
 
     `published` figures stand below the leaderboards, those of the store's data sets alone. `data_dir` is where the
     data sets lie whose images the `pictures` show. With `refresh` a browser reads the page again after so many
-    seconds, and it says who is at work. Missing folders are made.
+    seconds, and it says who is at work. With `tags` only plans that carry all of them are shown. Missing folders are
+    made.
     Raises `BenchError` where the file cannot be written.
     """
     entries = read_entries(store)
-    boards, ranked = leaderboards(store, protocols, entries), attack_boards(store, entries)
+    boards = leaderboards(store, protocols, entries, tags)
+    ranked = attack_boards(store, tagged(entries, tags))
     shown = references(published, (board.example.dataset.name for board in boards))
     draw = album_maker(store, data_dir, entries) if pictures else None
     page = compose(boards, title, shown, draw, refresh, ranked, standing(store) if refresh else None)
@@ -138,6 +147,7 @@ def _environment() -> Environment:
         falls=falls,
         rerun=rerun,
         sightings=sightings,
+        tags_of=tags_of,
         traits=traits,
         worst_of=tables.worst_of,
     )

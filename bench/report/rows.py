@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.domain.labels import Labels
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.report.accuracy import Accuracy
@@ -156,8 +157,8 @@ def differences(spec: Spec, others: Iterable[Spec], *, weights: bool = True) -> 
 
 def read_entry(store: Store, plan: Plan) -> Entry:
     """The entry of a plan with at least one finished shard."""
-    outcomes = store.table(plan)
-    return Entry(summarise(plan, outcomes, store.shards(plan), store.conflicts(plan)), outcomes)
+    outcomes, labels = store.table(plan), store.labels.of(plan.digest)
+    return Entry(summarise(plan, outcomes, store.shards(plan), store.conflicts(plan), labels), outcomes)
 
 
 def read_entries(store: Store) -> list[Entry]:
@@ -166,10 +167,12 @@ def read_entries(store: Store) -> list[Entry]:
     for conflict in store.conflicts():
         conflicts.setdefault(conflict.plan, []).append(conflict)
     shared: Shared = {}
+    labels = store.labels.all()
     entries = []
     for plan in store.plans():
         outcomes = store.table(plan, shared)
-        found = summarise(plan, outcomes, store.shards(plan), conflicts.get(plan.digest, ()))
+        written = labels.get(plan.digest, Labels())
+        found = summarise(plan, outcomes, store.shards(plan), conflicts.get(plan.digest, ()), written)
         entries.append(Entry(found, outcomes))
     return entries
 
@@ -183,12 +186,14 @@ def make_row(
     elsewhere: Sequence[Entry] = (),
     strange: Mapping[str, str] | None = None,
     adapted: bool = True,
+    hidden: Sequence[Entry] = (),
 ) -> Row:
     """The row of one defense's entries, unranked; every entry stands in one of the columns.
 
     The worst case is over the `counted` ones. `untouched` judged the images as they are, `elsewhere` are further
     entries of the same defense. `strange` says of plans, by digest, whose other images they met. Not `adapted` is a row
-    without adaptive evidence among others that have some.
+    without adaptive evidence among others that have some. `hidden` are entries that belong into the row and are not
+    shown: doubts are told of them as well.
     """
     by_column = {identity(entry.column): entry.result for entry in entries}
     results = tuple(by_column.get(identity(column)) for column in columns)
@@ -210,7 +215,7 @@ def make_row(
         clean=fullest.result.clean,
         worst=None if survival is None else Proportion(survival.sum().item(), len(survival)),
         gaps=tuple(gap for gap in gaps if gap),
-        notes=(*_flaws(asides, by_column), *_notes(known, elsewhere, others)),
+        notes=(*_flaws(asides, by_column), *_notes(known, [*known, *hidden], elsewhere, others)),
         untouched=None if untouched is None else untouched.result,
         strange=frozenset(at for at, result in enumerate(results) if result and result.plan.digest in others),
         behind=BEHIND if is_behind else "" if adapted else UNADAPTED,
@@ -247,9 +252,12 @@ def _flaws(columns: Sequence[Column], results: Mapping[str, Result]) -> Iterator
             yield Note((column.attack.name,), f"It is {flaw}.")
 
 
-def _notes(known: Sequence[Entry], elsewhere: Sequence[Entry], strange: Mapping[str, str]) -> tuple[Note, ...]:
-    """Each doubt once: what the results say together, and then what each says, with the attacks of which it is so."""
-    pairs = [[(entry.result, entry.outcomes) for entry in group] for group in (known, elsewhere)]
+def _notes(
+    known: Sequence[Entry], whole: Sequence[Entry], elsewhere: Sequence[Entry], strange: Mapping[str, str]
+) -> tuple[Note, ...]:
+    """Each doubt once: what the whole row's results say together, and then what each of those known says, with the
+    attacks of which it is so."""
+    pairs = [[(entry.result, entry.outcomes) for entry in group] for group in (whole, elsewhere)]
     single: dict[str, list[str]] = {}
     for entry in known:
         plan = entry.result.plan

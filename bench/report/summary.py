@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.domain.errors import UsageError
 from bench.domain.facts import Evidence
+from bench.domain.labels import Labels
 from bench.domain.plan import Plan
 from bench.report.accuracy import Accuracy, accuracy, by_epsilon, certified
 from bench.report.assurance import Assurance, assure
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from bench.store.records import Conflict, ShardRecord
     from bench.store.store import Store
 
+NONE = Labels()
+
 
 @dataclass(frozen=True)
 class Result:
@@ -36,7 +39,7 @@ class Result:
     a sample; `seconds` is the sum over shards, `peak_memory` the largest, `finished` (UTC) the newest. `certified` is
     the certified accuracy by radius, empty where nothing was certified; `by_epsilon` the accuracy after the nearest
     misclassified images at parts and multiples of the budget, empty where no attack looked for them. `spread` is what
-    the same plan gives under several seeds, where the store holds them.
+    the same plan gives under several seeds, where the store holds them; `labels` is what people have written on it.
 
     `assurance` is what the number is called, `evidence` what the harness observed of all shards (None: an older bench
     measured some), `findings` the doubts that follow from this plan alone. `origins` names the other stores that shards
@@ -69,6 +72,7 @@ class Result:
     certified: Mapping[float, Proportion] = field(default_factory=dict)
     by_epsilon: Mapping[float, Proportion] = field(default_factory=dict)
     spread: Spread | None = None
+    labels: Labels = NONE
 
     @property
     def n(self) -> int:
@@ -168,6 +172,8 @@ class Result:
             "accuracy_by_epsilon": {f"{epsilon:g}": share.rate for epsilon, share in self.by_epsilon.items()},
             "fell_to": dict(self.fell_to),
             "spread": None if self.spread is None else self.spread.document(),
+            "tags": list(self.labels.tags),
+            "notes": list(self.labels.notes),
         }
 
     @property
@@ -180,11 +186,16 @@ class Result:
 
 def read(store: Store, plan: Plan) -> Result:
     """The figures of a stored plan; `UsageError` where no shard of it is finished."""
-    return summarise(plan, store.table(plan), store.shards(plan), store.conflicts(plan))
+    labels = store.labels.of(plan.digest)
+    return summarise(plan, store.table(plan), store.shards(plan), store.conflicts(plan), labels)
 
 
 def summarise(
-    plan: Plan, outcomes: Outcomes, shards: Sequence[ShardRecord], conflicts: Sequence[Conflict] = ()
+    plan: Plan,
+    outcomes: Outcomes,
+    shards: Sequence[ShardRecord],
+    conflicts: Sequence[Conflict] = (),
+    labels: Labels = NONE,
 ) -> Result:
     """The figures of a plan from all of its finished shards; `UsageError` where none is finished."""
     n = len(outcomes)
@@ -228,6 +239,7 @@ def summarise(
         fell_to=_fell_to(outcomes.fell_to),
         certified=certified(outcomes.radius),
         by_epsilon=by_epsilon(outcomes.minimal, plan.threat.radius),
+        labels=labels,
     )
 
 

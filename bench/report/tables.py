@@ -15,6 +15,7 @@ from bench.report.plugins import about_defense
 from bench.report.rows import Column, Row, differences
 from bench.report.seeds import Spread
 from bench.report.summary import Result
+from bench.report.tagging import tags_of
 from bench.stats import Proportion
 
 
@@ -78,6 +79,8 @@ FIRST = (
     Heading("setting", "Setting", kind="text", aside=True),
     Heading("family", "Family", kind="text", aside=True),
 )
+TAGS = Heading("tags", "Tags", kind="text", aside=True)
+"""Only where a row has any."""
 LAST = (
     Heading("forward", "Forward", "passes a sample", "number"),
     Heading("backward", "Backward", "passes a sample", "number"),
@@ -132,8 +135,10 @@ def tabulate(board: Leaderboard, name: str = "") -> Table:
     """The table of a leaderboard in its order, called by its title where no other name is given."""
     radii = certified_radii(board)
     count = len(board.counted) or len(board.columns)
+    has_tags = any(tags_of(row.everything) for row in board.rows)
     headings = (
         *FIRST,
+        *([TAGS] if has_tags else []),
         Heading("worst", "Worst case", f"of clean and {count} attack{'s' if count != 1 else ''}"),
         Heading("clean", "Clean", "no attack"),
         *(
@@ -149,7 +154,7 @@ def tabulate(board: Leaderboard, name: str = "") -> Table:
         *LAST,
     )
     ranks = Counter(row.rank for row in board.rows)
-    rows = tuple(tuple(_cells(row, board, ranks, radii)) for row in board.rows)
+    rows = tuple(tuple(_cells(row, board, ranks, radii, has_tags)) for row in board.rows)
     return Table(name or slug(title(board)), f"{title(board)}: {caption(board)}", headings, rows)
 
 
@@ -235,11 +240,15 @@ def seeds(row: Row) -> int:
     return min((len(result.spread.seeds) if result.spread else 1 for result in row.found), default=0)
 
 
-def _cells(row: Row, board: Leaderboard, ranks: Counter[int | None], radii: Iterable[float]) -> Iterator[Cell]:
+def _cells(
+    row: Row, board: Leaderboard, ranks: Counter[int | None], radii: Iterable[float], has_tags: bool
+) -> Iterator[Cell]:
     yield None if row.rank is None else Rank(row.rank, ranks[row.rank] > 1)
     yield row.defense.name
     yield " ".join(differences(row.defense, [other.defense for other in board.rows]))
     yield about_defense(row.defense.name).family
+    if has_tags:
+        yield ", ".join(tags_of(row.everything))
     yield None if row.worst is None else Figure(row.worst, row.worst.n)
     yield Figure(row.clean.mean, board.example.samples)
     yield from map(figure, row.results)

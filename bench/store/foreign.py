@@ -9,7 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, get_args
 
 from bench.domain.dataset import Sampling
-from bench.domain.errors import BenchError, StoreError
+from bench.domain.errors import BenchError, StoreError, UsageError
+from bench.domain.labels import Labels
 from bench.domain.outcome import Outcome
 from bench.domain.plan import FIRST_HARNESS, HARNESS, ROLES, Plan
 from bench.store.records import ShardRecord, Whole
@@ -62,6 +63,19 @@ def read_shards(store: Store, plan: Plan) -> list[Whole]:
         raise UnfitError(f"its samples have not all the same number of predictions, {plan.draws} at most")
     remaining = iter(outcomes)
     return [(record, list(islice(remaining, len(drawn[record.number])))) for record in records]
+
+
+def read_labels(store: Store, digest: str) -> tuple[Labels, tuple[str, ...]]:
+    """What is written on a plan as people may write it, and what is wrong with the rest, a sentence each."""
+    found, good, wrong = store.labels.of(digest), Labels(), []
+    for tags, notes in (*(((tag,), ()) for tag in found.tags), *(((), (note,)) for note in found.notes)):
+        try:
+            one = Labels.of(tags, notes)
+        except UsageError as error:
+            wrong.append(str(error))
+        else:
+            good = Labels.of((*good.tags, *one.tags), (*good.notes, *one.notes))
+    return good, tuple(wrong)
 
 
 def draws_of(outcomes: Iterable[Outcome]) -> set[tuple[int, int]]:

@@ -10,7 +10,7 @@ from bench.domain.errors import UsageError
 from bench.domain.plan import FIRST_HARNESS, Plan
 from bench.domain.victim import ignore
 from bench.store.agreement import contradiction
-from bench.store.foreign import UnfitError, draws_of, read_plan, read_shards
+from bench.store.foreign import UnfitError, draws_of, read_labels, read_plan, read_shards
 from bench.store.merged import Difference, Merged, Refusal
 from bench.store.records import Conflict, Whole
 from bench.store.writing import Filled
@@ -117,16 +117,28 @@ def _take(store: Store, other: Lent, digest: str, examine: Examiner, claimed: bo
             offered.append((replace(record, origin=other.path.name, claimed=doubtful), outcomes))
     filled = store.fill(plan, offered) if offered else Filled(0, 0)
     copied = [] if filled.conflicts else [record for record, _ in offered if record.number not in mine]
+    doubted = _uncheckable(plan, other, unchecked, examined.unchecked)
     names = [] if filled.conflicts or not keeps_images(plan) else [record.perturbed_sha256 for record, _ in offered]
+    if filled.equal or filled.copied:
+        labels, unfit = read_labels(other.store, digest)
+        store.labels.add([plan], labels, computed_here=False)
+    else:
+        unfit = ()
     return _Taken(
         plan=plan,
         copied=filled.copied,
         claimed=sum(record.claimed for record in copied),
         equal=filled.equal,
         conflicts=filled.conflicts,
-        refused=() if filled.conflicts else _uncheckable(plan, other, unchecked, examined.unchecked),
+        refused=(*_illegible(plan, other, unfit), *(() if filled.conflicts else doubted)),
         images=frozenset(names),
     )
+
+
+def _illegible(plan: Plan, other: Lent, reasons: Sequence[str]) -> tuple[Refusal, ...]:
+    """What of a plan's tags and notes was left out; its results were not."""
+    which = f"On plan {plan.digest[:12]} of {other.location} is written what was left out"
+    return tuple(Refusal(plan.digest, (), f"{which}: {reason}") for reason in reasons)
 
 
 def _is_settled(plan: Plan, mine: Whole | None, theirs: Whole) -> bool:

@@ -14,7 +14,7 @@ from bench.domain.errors import StoreError
 from bench.store.connect import Address
 from bench.store.copying import copy_database
 from bench.store.mounts import network_type
-from bench.store.versions import OLDER, ROWWISE, SCHEMA, build, look
+from bench.store.versions import OLDER, READABLE, SCHEMA, build, look
 
 
 class AbsentError(StoreError):
@@ -52,14 +52,14 @@ def open_database(location: str | Path, *, create: bool = True) -> Opened:
         if found is None and not create:
             raise AbsentError(_absent(address.shown))
         refusal = outdated(address.shown, found) if found in OLDER else None
-        if refusal and (create or (address.path is None and found not in ROWWISE)):
+        if refusal and (create or (address.path is None and found not in READABLE)):
             raise StoreError(refusal)
         if found is None:
             build(engine, address.shown)
     except BaseException:
         engine.dispose()
         raise
-    if refusal and address.path is not None and found not in ROWWISE:
+    if refusal and address.path is not None and found not in READABLE:
         engine.dispose()
         return _read_copy(address, address.path, refusal)
     return Opened(engine, address, refusal, found or SCHEMA)

@@ -1,4 +1,4 @@
-"""The tables: plans, environments, shards, outcomes, conflicts, and who is at work. A shard is there or it is not."""
+"""The tables: plans, what is written on them, environments, shards, outcomes, conflicts, and who is at work."""
 
 from __future__ import annotations
 
@@ -105,6 +105,18 @@ class ConflictRow(Table):
     sentence: Mapped[str] = mapped_column(Text)
     environment: Mapped[dict[str, Any]] = mapped_column(JSON)
     found: Mapped[datetime] = mapped_column(DateTime)
+
+
+class LabelRow(Table):
+    """A tag or a note (`kind`) that somebody has written on a plan; `sha256` is of kind and text."""
+
+    __tablename__ = "labels"
+
+    plan: Mapped[str] = mapped_column(ForeignKey("plans.digest"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(Text, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    added: Mapped[datetime] = mapped_column(DateTime)
 
 
 class ClaimRow(Table):

@@ -16,6 +16,7 @@ from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
 from bench.store.artifacts import Artifacts, place_of
 from bench.store.claims import Claims
+from bench.store.labels import LabelBook
 from bench.store.opening import open_database
 from bench.store.outcomes import Packed, Shared, pack, unpack, unpack_arrays
 from bench.store.places.place import Place
@@ -23,7 +24,7 @@ from bench.store.records import Conflict, Cost, ShardRecord, Stamp, Whole
 from bench.store.rowwise import columns_of_plan
 from bench.store.schema import ConflictRow, EnvironmentRow, OutcomesRow, PlanRow, ShardRow
 from bench.store.sessions import Found, Sessions
-from bench.store.versions import ROWWISE
+from bench.store.versions import ROWWISE, SCHEMA
 from bench.store.writing import Filled, fill
 
 # Made once: SQLAlchemy would take as long to make it as SQLite to read a small plan.
@@ -44,8 +45,9 @@ _DOCUMENT, _PLACES = cast(PlanRow.document, Text), cast(PlanRow.places, Text)
 
 
 class Store:
-    """The results: `Store("results.db")`, or a PostgreSQL URL; `claims` says who is at work on what. Crafted images lie
-    beside it, or in the place that `artifacts` names: a folder, or a URL such as s3://bucket/folder.
+    """The results: `Store("results.db")`, or a PostgreSQL URL; `claims` says who is at work on what, `labels` what
+    people have written on plans. Crafted images lie beside it, or in the place that `artifacts` names: a folder, or a
+    URL such as s3://bucket/folder.
 
     `location` names it in messages, without a password; `url` opens it again, in another process too. Without `create`
     it is only read: nothing is made or upgraded, and an older bench's store opens as it is. Raises `StoreError`.
@@ -62,6 +64,7 @@ class Store:
         self._has_rows = opened.schema in ROWWISE
         self._sessions = Sessions(opened.engine, self.location, opened.refusal)
         self.claims = Claims(self._sessions)
+        self.labels = LabelBook(self._sessions, opened.schema == SCHEMA)
         weakref.finalize(self, self._engine.dispose)
         self.artifacts = Artifacts(place_of(artifacts, self.path))
 

@@ -12,11 +12,13 @@ from bench.store.connect import writing
 from bench.store.patience import OPENING, WORKING, patiently
 from bench.store.sessions import said
 
-SCHEMA = "0005"
-OLDER = ("0001", "0002", "0003", "0004")
+SCHEMA = "0006"
+OLDER = ("0001", "0002", "0003", "0004", "0005")
 """Schemas that `bench upgrade` brings up to date; the steps are in `migrations`."""
 ROWWISE = ("0003", "0004")
-"""Older schemas that are read where they lie: all that is other about their results is a row a sample."""
+"""Older schemas whose results are other in one thing alone: there is a row a sample."""
+READABLE = (*ROWWISE, "0005")
+"""Older schemas that are read where they lie; nothing is written on their plans."""
 LOCK = 0x62656E6368  # "bench"
 """The advisory lock on PostgreSQL under which a schema is made or changed."""
 

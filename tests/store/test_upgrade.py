@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import datetime
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import JSON, Boolean, DateTime, MetaData
 
 from bench.domain.errors import StoreError
+from bench.domain.labels import Labels
 from bench.domain.plan import FIRST_HARNESS, Plan
 from bench.store import migrations
 from bench.store.claims import Claims
@@ -21,8 +23,9 @@ from bench.store.connect import Address, writing
 from bench.store.records import Whole
 from bench.store.store import Store
 from bench.store.upgrade import upgrade
-from bench.store.versions import OLDER, ROWWISE, SCHEMA, migrate
+from bench.store.versions import OLDER, READABLE, SCHEMA, migrate
 from tests.store.honest import restore
+from tests.store.rows import editing
 from tests.store.server import Server
 from tests.store.test_store import plan_of, result_of
 
@@ -59,7 +62,10 @@ def test_a_store_of_an_older_schema_has_the_same_numbers(schema: str, upgraded: 
     columns += ", minimal, broken_at" if schema != "0001" else ", NULL, NULL"
     columns += ", fell_to" if schema >= "0003" else ", NULL"
     joined = "outcomes JOIN shards ON shards.id = outcomes.shard"
-    outcomes = stored(path, f"plan, {columns}", joined, "plan, number, position")
+    with editing(shutil.copyfile(path, tmp_path / "rows.db")) as connection:
+        outcomes = connection.execute(
+            f"SELECT plan, {columns} FROM {joined} ORDER BY plan, number, position"
+        ).fetchall()
     shards = stored(path, "plan, number, perturbed_sha256, invalid, forwards, seconds", "shards", "plan, number")
     documents = dict(stored(path, "digest, document", "plans", "digest"))
 
@@ -84,7 +90,7 @@ def test_a_store_of_an_older_schema_has_the_same_numbers(schema: str, upgraded: 
         assert {(record.facts, record.origin, record.claimed) for _, record in records} == {(None, None, False)}
     assert len(store.conflicts()) == (1 if schema >= "0003" else 0)
     assert all(store.pending(plan) == () for plan in plans.values())
-    assert (store.claims.held(), store.claims.workers()) == ((), ())
+    assert (store.claims.held(), store.claims.workers(), store.labels.all()) == ((), (), {})
     assert stored(path, "version_num", "bench_schema", "1") == [(SCHEMA if upgraded else schema,)]
 
 
@@ -99,6 +105,8 @@ def test_reading_changes_nothing_and_leaves_nothing(schema: str, tmp_path: Path)
         store.add(plan_of(), result_of(plan_of(), 0))
     with pytest.raises(StoreError, match="bench upgrade"):
         store.claims.take(plan_of(), [0], "me", 9)
+    with pytest.raises(StoreError, match="bench upgrade"):
+        store.labels.add(store.plans(), Labels.of(["nightly"]))
     store.close()
     assert contents(tmp_path) == before
 
@@ -115,6 +123,8 @@ def test_an_older_store_is_not_written_before_it_is_upgraded(schema: str, tmp_pa
     store.add(plan_of(seed=9), result_of(plan_of(seed=9), 0))
     assert isinstance(store.claims, Claims)
     assert store.claims.take(plan_of(seed=9), [0, 1], "me", 9) == {1}
+    store.labels.add([plan_of(seed=9)], Labels.of(["nightly"]))
+    assert store.labels.all() == {plan_of(seed=9).digest: Labels(("nightly",))}
 
 
 @pytest.mark.parametrize("schema", OLDER)
@@ -162,7 +172,7 @@ def moved(path: Path, url: str, schema: str) -> None:
     engine.dispose()
 
 
-@pytest.mark.parametrize("schema", ROWWISE)
+@pytest.mark.parametrize("schema", READABLE)
 def test_the_store_of_an_older_schema_on_a_server_is_read_where_it_lies_and_upgraded(
     schema: str, server: Server, tmp_path: Path
 ) -> None:

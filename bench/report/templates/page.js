@@ -15,6 +15,7 @@ class Board {
     this.name = this.data.name;
     this.state = { ...START };
     this.hidden = new Set();
+    this.pressed = new Set();
     this.table = section.querySelector(".ranking");
     this.tools = section.querySelector(".tools");
     this.count = section.querySelector(".count");
@@ -66,9 +67,17 @@ class Board {
     tools.addEventListener("reset", (event) => {
       event.preventDefault();
       this.hidden.clear();
+      this.pressed.clear();
       for (const row of this.rows) this.open(row, false);
       this.set({ ...START });
     });
+    this.chips = [...tools.querySelectorAll(".chip")];
+    for (const chip of this.chips) {
+      chip.addEventListener("click", () => {
+        if (!this.pressed.delete(chip.value)) this.pressed.add(chip.value);
+        this.set({});
+      });
+    }
     tools.elements.link.addEventListener("click", () => {
       save();
       this.take(location.href, "the link");
@@ -114,6 +123,7 @@ class Board {
       const field = this.tools.elements[name];
       if (field && field.value !== this.state[name]) field.value = this.state[name];
     }
+    for (const chip of this.chips) chip.setAttribute("aria-pressed", String(this.pressed.has(chip.value)));
   }
 
   order() {
@@ -137,11 +147,14 @@ class Board {
     const { search, family, assurance } = this.state;
     const words = search.toLowerCase().split(/\s+/);
     const [kind, evidence] = ["family", "assurance"].map((key) => this.columns.find((each) => each.key === key).place);
+    const tags = this.columns.find((each) => each.key === "tags")?.place;
     for (const row of this.rows) {
       const levels = (row.cells[evidence] ?? "").split(/[;,] /);
+      const own = (row.cells[tags] ?? "").split(", ");
       if (search) row.text ??= `${row.line.textContent} ${row.card.textContent}`.toLowerCase();
       row.shown = (!search || words.every((word) => row.text.includes(word)))
-        && (!family || row.cells[kind] === family) && (!assurance || levels.includes(assurance));
+        && (!family || row.cells[kind] === family) && (!assurance || levels.includes(assurance))
+        && [...this.pressed].every((tag) => own.includes(tag));
       row.line.hidden = !row.shown;
       if (row.opened) row.opened.hidden = !row.shown;
     }
@@ -203,12 +216,14 @@ class Board {
       pairs.unshift(["sort", `${state.sort} ${state.down ? "down" : "up"}`]);
     }
     const opened = this.rows.filter((row) => row.opened).map((row) => row.id.slice(this.name.length + 2));
-    return [...pairs, ...[...this.hidden].sort().map((key) => ["hide", key]), ...opened.sort().map((id) => ["open", id])];
+    return [...pairs, ...[...this.pressed].sort().map((tag) => ["tag", tag]),
+      ...[...this.hidden].sort().map((key) => ["hide", key]), ...opened.sort().map((id) => ["open", id])];
   }
 
   restore(pairs) {
     const state = { ...START };
     this.hidden.clear();
+    this.pressed.clear();
     const opened = new Set();
     for (const [key, value] of pairs) {
       const column = this.columns.find((each) => each.key === value);
@@ -216,6 +231,7 @@ class Board {
       if (key === "sort" && this.columns.some((each) => each.key === sort && !each.aside)) {
         Object.assign(state, { sort, down: way === "down" });
       } else if (key === "hide" && column?.box) this.hidden.add(value);
+      else if (key === "tag" && this.chips.some((chip) => chip.value === value)) this.pressed.add(value);
       else if (key === "open") opened.add(`${this.name}--${value}`);
       else if (key === "search") state.search = value;
       else if (["family", "assurance"].includes(key)) {
