@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-import traceback
+import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from bench.cli.console import escape, is_debugging, stderr, tolerant
-from bench.domain.errors import BenchError, UsageError
-
-INTERRUPTED = 130  # what shells use for SIGINT
-
+from bench.cli.console import stdout, tolerant
+from bench.cli.ending import Interrupted, ended
+from bench.domain.errors import UsageError
 
 PAIR = {"--defense", "--attack"}
 
 
 class Verbs(TyperGroup):
-    """A group of commands in which a `BenchError` is one sentence and an exit code."""
+    """A group of commands in which every call ends in an exit code and, where it fails, in one sentence."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Run the words and exit. Set BENCH_DEBUG=1 to see tracebacks."""
+        words = sys.argv[1:] if args is None else list(args)
+        run = partial(super().main, words, "bench", complete_var, False, windows_expand_args, **extra)
+        sys.exit(ended(run, words))
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a verb. Set BENCH_DEBUG=1 to see tracebacks."""
+        """Run a verb."""
         try:
             self._once(ctx)
             return super().invoke(ctx)
-        except BenchError as error:
-            if is_debugging():
-                traceback.print_exc()
-            stderr.print(f"[red bold]Error[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-            raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            stderr.print("Interrupted. What was finished is stored; the same command goes on from there.")
-            raise typer.Exit(INTERRUPTED) from None
+            raise Interrupted(
+                "Interrupted. What was finished is stored; the same command goes on from there."
+            ) from None
+        except BrokenPipeError as error:
+            raise RuntimeError(f"a pipe to another process is broken ({error})") from error  # typer would say nothing
 
     def _once(self, ctx: Any) -> None:
         """Raise a `UsageError` where a verb that measures one pair is given several: the last would count, and nobody
@@ -61,7 +73,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from bench import __version__
 
-        typer.echo(f"bench {__version__}")
+        stdout.print(f"bench {__version__}", highlight=False)
         raise typer.Exit()
 
 

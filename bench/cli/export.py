@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli import options
-from bench.cli.console import counted, escape, stderr, stdout
+from bench.cli.console import counted, escape, results, stderr, stdout
 from bench.domain.errors import UsageError
 from bench.report.forms import PROSE, Format, What, format_of
 
@@ -47,7 +46,8 @@ def write(
         raise UsageError(f"{file} is the store itself; name another file.")
     with training_progress(stderr, f"[bold]{wanted}[/]") as watch:
         if on_stdout:
-            export(store, sys.stdout.buffer, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
+            with results() as stream:
+                export(store, stream.buffer, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
             return
         with replacing(Path(file)) as sink:
             rows = export(store, sink, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)

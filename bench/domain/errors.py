@@ -10,6 +10,8 @@ class BenchError(Exception):
     """A deliberate failure; the command line prints its sentence without a traceback and exits with `exit_code`."""
 
     exit_code = 1
+    kind = "failure"
+    """What programs are told that it is."""
     local = False
     """Whether it may be this machine's or this device's alone, so that elsewhere it may go well."""
 
@@ -26,23 +28,27 @@ class UsageError(BenchError):
     """The request itself cannot be carried out: an unknown name, a value out of range, too many samples."""
 
     exit_code = 2
+    kind = "usage"
 
 
 class DataError(BenchError):
     """A data set is missing, unreadable, or no longer the one that a plan was made for."""
 
     exit_code = 2
+    kind = "data"
 
 
 class WeightsError(BenchError):
     """A checkpoint is missing, corrupt, of another architecture, or of a kind that would execute code."""
 
     exit_code = 2
+    kind = "weights"
 
 
 class PluginError(BenchError):
     """A plugin cannot be imported, raises, or breaks its contract; `culprit` is its name where that is known."""
 
+    kind = "plugin"
     culprit: str | None = None
 
     def __init__(self, *words: object, culprit: str | None = None) -> None:
@@ -52,6 +58,8 @@ class PluginError(BenchError):
 
 class StoreError(BenchError):
     """The store cannot be opened, read or written."""
+
+    kind = "store"
 
 
 def kind_of(error: BenchError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 LINES = ("\n", "\t")
@@ -19,3 +20,11 @@ def visible(text: str) -> str:
 def _is_plain(letter: str) -> bool:
     controls = unicodedata.category(letter) == "Cc" or unicodedata.bidirectional(letter) in DIRECTING
     return letter in LINES or not controls
+
+
+def without_passwords(text: str) -> str:
+    """The same text with the password of every URL in it as '***'."""
+    if "://" not in text:
+        return text
+    hidden = re.sub(r"(://[^:@/?\s]*):\S*@", r"\1:***@", text)
+    return re.sub(r"([?&][^=&\s]*password[^=&\s]*)=[^&\s'\"]*", r"\1=***", hidden)
