@@ -93,6 +93,7 @@ def build() -> typer.Typer:
         evaluate,
         export,
         generate,
+        listing,
         merge,
         prune,
         reading,
@@ -107,7 +108,7 @@ def build() -> typer.Typer:
     if not app.registered_commands:
         running = (evaluate, sweep, reproduce, status, diagnose, train, generate, check)
         keeping = (tag, merge, prune, upgrade)
-        for module in (*running, compare, *keeping, export, reading):
+        for module in (*running, compare, *keeping, export, listing, reading):
             module.register(app)
     return app
 

@@ -18,14 +18,13 @@ HEADINGS = ("model", "data set", "budget", "clean", "robust", "published in")
 
 
 def list_models(as_json: bool) -> None:
-    """Ask every registered defense for its models; one that cannot answer says why.
-
-    Raises its `BenchError` where no other defense has any.
-    """
+    """Ask every registered defense for its models; one that cannot answer says why."""
     found = _models()
     if as_json:
         print_json([_document(defense, model) for defense, model in found])
         return
+    if not found:
+        stdout.print("No defense that is installed knows published models.")
     for defense in dict.fromkeys(defense for defense, _ in found):
         rows = [model for name, model in found if name == defense]
         title = f"models of {defense}; figures published by {rows[0].source}, not measured by bench"
@@ -49,8 +48,6 @@ def _models() -> list[tuple[str, Published]]:
             found += [(listing.name, model) for model in defenses.find(listing.name).models()]
         except BenchError as error:
             complaints.append(error)
-    if complaints and not found:
-        raise complaints[0]
     for complaint in complaints:
         stderr.print(escape(str(complaint)), highlight=False, soft_wrap=True)
     return found

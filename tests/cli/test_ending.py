@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import console, reading
+from bench.cli import console, listing
 from bench.cli.app import build
 from bench.cli.ending import ended
 from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
@@ -65,7 +65,7 @@ def test_whatever_ends_a_verb_is_told_to_programs(
         print("noise")
         raise error
 
-    monkeypatch.setattr(reading, "_list_protocols", fail)
+    monkeypatch.setattr(listing, "_list_protocols", fail)
     found, out, err = bench("list", "protocols", "--json")
     assert (found, json.loads(out)["error"]["kind"], json.loads(out)["error"]["exit_code"]) == (code, kind, code)
     assert "noise" in err
@@ -74,12 +74,12 @@ def test_whatever_ends_a_verb_is_told_to_programs(
 
 def test_what_others_print_goes_to_stderr_by_whatever_way(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from bench.cli import reading; from bench.cli.console import print_json\n"
+        "import os, sys; from bench.cli import listing; from bench.cli.console import print_json\n"
         "def noisy(as_json):\n"
         "    print('printed'); sys.stdout.write('written\\n'); os.write(1, b'by number\\n'); os.system('echo child')\n"
         "    print_json({'nan': float('nan'), 'far': [float('inf'), (1.5, -float('inf'))], 'name': 'na\\xefve'})\n"
         "    print('afterwards')\n"
-        "reading._list_protocols = noisy\n"
+        "listing._list_protocols = noisy\n"
         "from bench.cli import main; main()"
     )
     run = subprocess.run(
