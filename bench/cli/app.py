@@ -103,10 +103,11 @@ def build() -> typer.Typer:
         tag,
         train,
         upgrade,
+        verify,
     )
 
     if not app.registered_commands:
-        running = (evaluate, sweep, reproduce, status, diagnose, train, generate, check)
+        running = (evaluate, verify, sweep, reproduce, status, diagnose, train, generate, check)
         keeping = (tag, merge, prune, upgrade)
         for module in (*running, compare, *keeping, export, listing, reading):
             module.register(app)

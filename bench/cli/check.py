@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completing, options
 from bench.cli.console import escape, print_json, stdout
 
 if TYPE_CHECKING:
@@ -19,15 +19,33 @@ BROKEN = 1
 
 
 def check(
-    plugin: Annotated[str, typer.Argument(help="A name, package.module:Attr, or ./file.py:Attr, of any kind.")],
+    plugin: Annotated[
+        str,
+        typer.Argument(
+            help="A name, package.module:Attr, or ./file.py:Attr, of any kind.", autocompletion=completing.plugins
+        ),
+    ],
     settings: Annotated[
         list[str] | None,
-        typer.Option("--setting", "-D", "-A", "-S", metavar="KEY=VALUE", help="A setting of the plugin."),
+        typer.Option(
+            "--setting",
+            "-D",
+            "-A",
+            "-S",
+            metavar="KEY=VALUE",
+            help="A setting of the plugin.",
+            rich_help_panel=options.WHAT,
+        ),
     ] = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     data_dir: options.DataDir = None,
     same_splits: Annotated[
-        bool, typer.Option("--same-splits", help="The data set's two splits are meant to be the same images.")
+        bool,
+        typer.Option(
+            "--same-splits",
+            help="The data set's two splits are meant to be the same images.",
+            rich_help_panel=options.HOW,
+        ),
     ] = False,
     device: options.Device = "auto",
     as_json: options.Json = False,

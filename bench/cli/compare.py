@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli import crafted, options
+from bench.cli import completing, crafted, options
 from bench.cli.console import escape, print_json, stdout
 
 if TYPE_CHECKING:
@@ -19,19 +19,42 @@ if TYPE_CHECKING:
 
 def compare(
     references: Annotated[
-        list[str], typer.Argument(metavar="A B [C ...]", help="Defenses, or the beginnings of plans' digests.")
+        list[str],
+        typer.Argument(
+            metavar="A B [C ...]",
+            help="Defenses, or the beginnings of plans' digests.",
+            autocompletion=completing.compared,
+        ),
     ],
     protocols: Annotated[
         list[str] | None,
-        typer.Option("--protocol", "-p", help="Compare under this protocol only: a name, or a .toml file of your own."),
+        typer.Option(
+            "--protocol",
+            "-p",
+            help="Compare under this protocol only: a name, or a .toml file of your own.",
+            show_default="each that covers them",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.protocols,
+        ),
     ] = None,
     attacks: Annotated[
-        list[str] | None, typer.Option("--attack", "-a", help="Compare under this attack only; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--attack",
+            "-a",
+            help="Compare under this attack only; may be repeated.",
+            show_default="all that they share",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.judged_attacks,
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a page as well.", metavar="PAGE.html")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write a page as well.", metavar="PAGE.html", rich_help_panel=options.OUTPUT
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="The bootstrap's seed.", min=0)] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="The bootstrap's seed.", min=0, rich_help_panel=options.HOW)] = 0,
     data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,

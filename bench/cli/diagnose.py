@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bench.cli import options
+from bench.cli import completing, options
 from bench.cli.console import escape, print_json, stderr, stdout
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
@@ -24,18 +24,40 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
 
 
 def diagnose(
-    defense: Annotated[str, typer.Argument(help="A defense; see `bench list defenses`.")],
+    defense: Annotated[
+        str, typer.Argument(help="A defense; see `bench list defenses`.", autocompletion=completing.defenses)
+    ],
     defense_settings: options.DefenseSettings = None,
-    norm: Annotated[str, typer.Option("--norm", help="linf or l2.")] = "linf",
-    epsilon: Annotated[str | None, typer.Option("--epsilon", help="Budget, instead of the customary one.")] = None,
-    samples: options.Samples = None,
+    norm: Annotated[
+        str, typer.Option("--norm", help="linf or l2.", rich_help_panel=options.BUDGET, autocompletion=completing.norms)
+    ] = "linf",
+    epsilon: Annotated[
+        str | None,
+        typer.Option(
+            "--epsilon",
+            help="Budget in pixel units.",
+            show_default="the data set's customary one",
+            rich_help_panel=options.BUDGET,
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            envvar="BENCH_SAMPLES",
+            help="How many samples.",
+            show_default="128",
+            rich_help_panel=options.BUDGET,
+        ),
+    ] = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
-    data_dir: options.DataDir = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
+    data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Examine a defense: attacks of known strength, larger budgets, gradients, rounding, the binarization test.
@@ -64,7 +86,7 @@ def diagnose(
         samples=SAMPLES if samples is None else samples,
     )
     store = Store(db, artifacts=artifacts)
-    found, problems = _examined(request, norm, store, device, workers, as_json)
+    found, problems = _examined(request, norm, store, device, workers, quiet or as_json)
     checks = examine(found)
     if as_json:
         print_json({"defense": defense, "checks": [check.document() for check in checks], "problems": problems})

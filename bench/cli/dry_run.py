@@ -28,7 +28,7 @@ FAILED = 1
 
 @dataclass(frozen=True)
 class DryRun:
-    """What the call would work with; `as_json` says how it is told."""
+    """What the call would work with; `as_json` says how it is told, `quiet` without progress."""
 
     db: str
     artifacts: str | None
@@ -38,6 +38,7 @@ class DryRun:
     executor: str
     replay: int
     as_json: bool
+    quiet: bool = False
 
     def of_plans(self, plans: Sequence[Plan], images: bool) -> None:
         """Say what some plans of one defense and attack would take, each on its own and all of them; with `images`
@@ -110,7 +111,7 @@ class DryRun:
         if not missing:
             return []
         with stderr.status("") as status:
-            if self.as_json:
+            if self.as_json or self.quiet:
                 status.stop()
             where = (self.device, self.data_dir, self.executor)
             return forecast_trainings(study, missing, self._store(), folder, weights, status.update, *where)
@@ -127,7 +128,7 @@ class DryRun:
 
         plans = [plan for _, _, plan in cells if isinstance(plan, Plan)]
         with stderr.status("looking at what is left") as status:
-            if self.as_json:
+            if self.as_json or self.quiet:
                 status.stop()
             where = (self.device, self.data_dir, self.workers, self.executor, self.replay)
             outlay = forecast(plans, store, status.update, *where)

@@ -1,4 +1,4 @@
-"""`bench evaluate` and `bench verify`: run plans, and run stored numbers again."""
+"""`bench evaluate`: run a plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import crafted, options, panels
+from bench.cli import completing, crafted, options, panels
 from bench.cli.console import print_json, stderr
 from bench.cli.dry_run import DryRun
 from bench.domain.errors import UsageError
@@ -21,43 +21,102 @@ FAILED, BELOW = 1, 3
 
 
 def evaluate(
-    defense: Annotated[str, typer.Option("--defense", help="A name, package.module:Attr, or ./file.py:Attr.")],
-    attack: Annotated[str, typer.Option("--attack", help="A name, package.module:Attr, or ./file.py:Attr.")],
+    defense: Annotated[
+        str,
+        typer.Option(
+            "--defense",
+            help="A name, package.module:Attr, or ./file.py:Attr.",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.defenses,
+        ),
+    ],
+    attack: Annotated[
+        str,
+        typer.Option(
+            "--attack",
+            help="A name, package.module:Attr, ./file.py:Attr; none for clean images.",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.judged_attacks,
+        ),
+    ],
     defense_settings: options.DefenseSettings = None,
     attack_settings: options.AttackSettings = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
-    data_dir: options.DataDir = None,
     protocol: options.ProtocolName = options.DEFAULT_PROTOCOL,
     source: options.Source = None,
     source_settings: options.SourceSettings = None,
     epsilon: Annotated[
-        str | None, typer.Option("--epsilon", envvar="BENCH_EPSILON", help="Budget in pixel units, exact: 8/255, 0.05.")
+        str | None,
+        typer.Option(
+            "--epsilon",
+            envvar="BENCH_EPSILON",
+            help="Budget in pixel units, exact: 8/255, 0.05.",
+            show_default="the protocol's, or the data set's customary one",
+            rich_help_panel=options.BUDGET,
+        ),
     ] = None,
     samples: options.Samples = None,
     sampling: Annotated[
-        str | None, typer.Option("--sampling", envvar="BENCH_SAMPLING", help="How they are chosen: random or first.")
+        str | None,
+        typer.Option(
+            "--sampling",
+            envvar="BENCH_SAMPLING",
+            help="How they are chosen: random or first.",
+            show_default=options.PROTOCOLS,
+            rich_help_panel=options.BUDGET,
+            autocompletion=completing.samplings,
+        ),
     ] = None,
     sample_seed: Annotated[
-        int | None, typer.Option("--sample-seed", envvar="BENCH_SAMPLE_SEED", help="Seed of the choice of samples.")
+        int | None,
+        typer.Option(
+            "--sample-seed",
+            envvar="BENCH_SAMPLE_SEED",
+            help="Seed of the choice of samples.",
+            show_default=options.PROTOCOLS,
+            rich_help_panel=options.BUDGET,
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the attack and the noise.")
+        int | None,
+        typer.Option(
+            "--seed",
+            envvar="BENCH_SEED",
+            help="Seed of the attack and the noise.",
+            show_default=options.PROTOCOLS,
+            rich_help_panel=options.BUDGET,
+        ),
     ] = None,
     seeds: options.Seeds = 1,
     draws: Annotated[
-        int | None, typer.Option("--draws", envvar="BENCH_DRAWS", help="Predictions an image of a random defense.")
+        int | None,
+        typer.Option(
+            "--draws",
+            envvar="BENCH_DRAWS",
+            help="Predictions an image of a random defense.",
+            show_default=options.PROTOCOLS,
+            rich_help_panel=options.BUDGET,
+        ),
     ] = None,
     fixed_noise: options.FixedNoise = None,
     passes: options.Passes = None,
     shard_size: Annotated[
-        int | None, typer.Option("--shard-size", envvar="BENCH_SHARD_SIZE", help="Samples a shard: the batch.")
+        int | None,
+        typer.Option(
+            "--shard-size",
+            envvar="BENCH_SHARD_SIZE",
+            help="Samples a shard: the batch.",
+            show_default=options.PROTOCOLS,
+            rich_help_panel=options.BUDGET,
+        ),
     ] = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     executor: options.Executor = options.DEFAULT_EXECUTOR,
     shard_timeout: options.ShardTimeout = None,
     replay: options.Replay = options.DEFAULT_REPLAY,
+    data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
@@ -67,9 +126,15 @@ def evaluate(
     fail_under: Annotated[
         float | None,
         typer.Option(
-            "--fail-under", envvar="BENCH_FAIL_UNDER", min=0, max=1, help="Exit 3 below this robust accuracy."
+            "--fail-under",
+            envvar="BENCH_FAIL_UNDER",
+            min=0,
+            max=1,
+            help="Exit 3 below this robust accuracy.",
+            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Measure one defense under one attack; a repeated command computes only what is missing."""
@@ -102,14 +167,14 @@ def evaluate(
         passes=passes,
     )
     where = (db, artifacts, device, data_dir, workers, executor, shard_timeout, replay)
-    work = Work(*where, quiet=as_json, tags=tags or (), note=note)
+    work = Work(*where, quiet=quiet or as_json, tags=tags or (), note=note)
     plans = work.plans(seeded_requests(request, seeds))
     if only_priced:
-        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_plans(plans, images)
+        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json, quiet).of_plans(plans, images)
         return
     store = work.store()
     evaluations = work.run(plans, store)
-    remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, as_json) if images else []
+    remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, quiet or as_json) if images else []
     results = [_result(evaluation, store) for evaluation in evaluations]
     found = panels.seeds_document(evaluations, results, store) if seeds > 1 else None
     if as_json:
@@ -132,38 +197,9 @@ def evaluate(
     _leave(evaluations, results, fail_under)
 
 
-def verify(
-    plan: Annotated[str, typer.Argument(help="A plan's digest, or its beginning.")],
-    shards: Annotated[int | None, typer.Option("--shards", min=1, help="Only the first so many shards.")] = None,
-    device: options.Device = "auto",
-    data_dir: options.DataDir = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes; changes no result.")] = None,
-    db: options.Database = options.DEFAULT_DATABASE,
-    as_json: options.Json = False,
-) -> None:
-    """Run a stored plan again and compare, sample by sample; exit 1 if anything differs."""
-    from bench.evaluation.verify import verify_plan
-    from bench.loading.environment import resolve_device
-    from bench.progress import EvaluationProgress
-    from bench.store.store import Store
-
-    store = Store(db, create=False)
-    with EvaluationProgress(stderr, quiet=as_json) as progress:
-        report = verify_plan(
-            store.find(plan), store, progress, lambda: resolve_device(device), data_dir, workers, shards
-        )
-    if as_json:
-        print_json({"plan": report.plan.digest, "samples": report.samples, "different": report.different})
-    else:
-        panels.show_verification(report.plan, report.samples, report.different)
-    if report.different:
-        raise typer.Exit(FAILED)
-
-
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this module."""
+    """Add the verb of this module."""
     app.command()(evaluate)
-    app.command()(verify)
 
 
 def _result(evaluation: Evaluation, store: Store) -> Result | None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completing, options
 from bench.cli.console import counted, escape, results, stderr, stdout
 from bench.domain.errors import UsageError
 from bench.report.forms import PROSE, Format, What, format_of
@@ -18,17 +18,49 @@ STDOUT = "-"
 def write(
     file: Annotated[str, typer.Argument(help="The file to write; '-' is stdout.")],
     form: Annotated[
-        Format | None, typer.Option("--format", "-f", help="By default what the file's ending says; csv on stdout.")
+        Format | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="The format; csv on stdout.",
+            show_default="what the ending says",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     what: Annotated[
         What | None,
-        typer.Option("--what", "-w", help="A row a plan, a row a sample, or the page's tables."),
+        typer.Option(
+            "--what",
+            "-w",
+            help="A row a plan, a row a sample, or the page's tables.",
+            show_default="results; of latex and markdown leaderboards",
+            rich_help_panel=options.WHAT,
+        ),
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option("--protocol", "-p", help="Only what this protocol covers: a name, or a .toml file.")
+        str | None,
+        typer.Option(
+            "--protocol",
+            "-p",
+            help="Only what this protocol covers: a name, or a .toml file.",
+            show_default="every one",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.protocols,
+        ),
     ] = None,
-    dataset: Annotated[str | None, typer.Option("--dataset", "-d", help="Only what is of this data set.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            "--dataset",
+            "-d",
+            help="Only what is of this data set.",
+            show_default="every one",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.datasets,
+        ),
+    ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write results (the default), outcomes or leaderboards (the default for LaTeX and Markdown) as a file."""
     from bench.progress import training_progress
@@ -44,7 +76,7 @@ def write(
     store = Store(db, create=False)
     if store.path is not None and Path(file).resolve() == store.path.resolve():
         raise UsageError(f"{file} is the store itself; name another file.")
-    with training_progress(stderr, f"[bold]{wanted}[/]") as watch:
+    with training_progress(stderr, f"[bold]{wanted}[/]", quiet) as watch:
         if on_stdout:
             with results() as stream:
                 export(store, stream.buffer, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)

@@ -9,31 +9,55 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completing, options
 from bench.cli.console import print_json, stderr, stdout
 
 
 def generate(
-    defense: Annotated[str, typer.Argument(help="The defense whose model draws.")],
+    defense: Annotated[str, typer.Argument(help="The defense whose model draws.", autocompletion=completing.defenses)],
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
     data_dir: options.DataDir = None,
     defense_settings: options.DefenseSettings = None,
-    images: Annotated[int, typer.Option("--images", "-n", help="How many, spread evenly over the classes.")] = 1000,
-    steps: Annotated[int, typer.Option("--steps", help="Steps of the sampler.")] = 18,
-    seed: Annotated[int, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the drawing.")] = 0,
+    images: Annotated[
+        int,
+        typer.Option(
+            "--images", "-n", help="How many, spread evenly over the classes.", rich_help_panel=options.BUDGET
+        ),
+    ] = 1000,
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the sampler.", rich_help_panel=options.BUDGET)] = 18,
+    seed: Annotated[
+        int, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the drawing.", rich_help_panel=options.BUDGET)
+    ] = 0,
     pixels: Annotated[
         str,
-        typer.Option("--pixels", help="float32, or uint8 in an .npz as such data are published: a quarter the size."),
+        typer.Option(
+            "--pixels",
+            help="float32, or uint8 in an .npz as such data are published: a quarter the size.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = "float32",
     judge: Annotated[
-        str, typer.Option("--judge", help="The defense that judges the images; 'none' for nobody.")
+        str,
+        typer.Option(
+            "--judge",
+            help="The defense that judges the images; 'none' for nobody.",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.judges,
+        ),
     ] = "resnet",
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder for images, picture and card [runs/DATASET/DEFENSE-images]."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for images, picture and card.",
+            show_default="runs/DATASET/DEFENSE-images",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     device: options.Device = "auto",
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Draw images of every class; equal commands draw equal images."""
@@ -58,7 +82,7 @@ def generate(
         data_dir=data_dir,
         device=resolve_device(device),
     )
-    with training_progress(stderr, f"[bold]{defense}[/] draws {dataset}", quiet=as_json) as watch:
+    with training_progress(stderr, f"[bold]{defense}[/] draws {dataset}", quiet=quiet or as_json) as watch:
         report = run(request, watch)
     if as_json:
         paths = {name: str(getattr(report, name)) for name in ("images", "picture", "card")}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from bench.cli import options, panels
+from bench.cli import completing, options, panels
 from bench.cli.console import escape, print_json, stdout
 from bench.cli.models import list_models
 from bench.domain.errors import UsageError
@@ -37,7 +37,12 @@ class What(StrEnum):
 def list_(
     what: Annotated[What, typer.Argument(help="What to list.")],
     name: Annotated[
-        str | None, typer.Argument(help="One defense, attack or data set, to see its settings and their defaults.")
+        str | None,
+        typer.Argument(
+            help="One defense, attack or data set, to see its settings and their defaults.",
+            show_default="all",
+            autocompletion=completing.listed,
+        ),
     ] = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     tags: options.OnlyTagged = None,

@@ -18,12 +18,18 @@ def merge(
     others: Annotated[
         list[str], typer.Argument(metavar="OTHER.DB...", help="Stores to merge from; they are not changed.")
     ],
+    data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
-    data_dir: options.DataDir = None,
     claimed: Annotated[
-        bool, typer.Option("--claimed", help="Take what cannot be checked as well, marked as claimed by its store.")
+        bool,
+        typer.Option(
+            "--claimed",
+            help="Take what cannot be checked as well, marked as claimed by its store.",
+            rich_help_panel=options.HOW,
+        ),
     ] = False,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Judge again what other stores hold and copy it where this one lacks it; compare what both hold.
@@ -42,7 +48,7 @@ def merge(
         lent = [stack.enter_context(lend(other)) for other in others]  # all of them, before anything is written
         store, examine = Store(db, artifacts=artifacts), Rejudge(data_dir)
         for other in lent:
-            with training_progress(stderr, f"[bold]{escape(other.location)}[/]", quiet=as_json) as watch:
+            with training_progress(stderr, f"[bold]{escape(other.location)}[/]", quiet=quiet or as_json) as watch:
                 found.append(run(store, other, examine, watch, claimed=claimed))
             if not as_json:
                 _show(found[-1])

@@ -25,14 +25,28 @@ def prune(
     artifacts: options.Artifacts = None,
     protocols: Annotated[
         list[Path] | None,
-        typer.Option("--protocol", "-p", help="A .toml protocol of your own, whose board's images are kept too."),
+        typer.Option(
+            "--protocol",
+            "-p",
+            help="A .toml protocol of your own, whose board's images are kept too.",
+            rich_help_panel=options.WHAT,
+        ),
     ] = None,
     unnamed: Annotated[
         bool,
-        typer.Option("--unnamed", help="Delete also what no plan of this store names and is older than a day."),
+        typer.Option(
+            "--unnamed",
+            help="Delete also what no plan of this store names and is older than a day.",
+            rich_help_panel=options.WHAT,
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.", rich_help_panel=options.HOW)
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Delete without asking.", rich_help_panel=options.HOW)
+    ] = False,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Delete crafted images that no shown number needs; no result is touched.
@@ -63,7 +77,7 @@ def prune(
     if deletes and not yes:
         deletes = _agreed(found)
     if deletes:
-        with training_progress(stderr, "[bold]pruning[/]", quiet=as_json) as watch:
+        with training_progress(stderr, "[bold]pruning[/]", quiet=quiet or as_json) as watch:
             delete(store, found.delete, watch)
     if as_json:
         print_json(_document(found, store, deletes))

@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import crafted, options, panels, watching
+from bench.cli import completing, crafted, options, panels, watching
 from bench.cli.console import escape, print_json, stdout
 from bench.domain.errors import UsageError
 
 
 def show(
-    plan: Annotated[str, typer.Argument(help="A plan's digest, or its beginning; `bench list plans` shows them.")],
+    plan: Annotated[
+        str,
+        typer.Argument(
+            help="A plan's digest, or its beginning; `bench list plans` shows them.", autocompletion=completing.plans
+        ),
+    ],
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
 ) -> None:
@@ -32,25 +37,51 @@ def show(
 
 
 def report(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("reports/index.html"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The page to write.", rich_help_panel=options.OUTPUT)
+    ] = Path("reports/index.html"),
     protocols: Annotated[
         list[Path] | None,
-        typer.Option("--protocol", "-p", help="A .toml protocol of your own, beside the built-in ones."),
+        typer.Option(
+            "--protocol",
+            "-p",
+            help="A .toml protocol of your own, beside the built-in ones.",
+            rich_help_panel=options.WHAT,
+        ),
     ] = None,
     published: Annotated[
         list[str] | None,
-        typer.Option("--published", help="A defense of `bench list models`, whose published figures stand below."),
+        typer.Option(
+            "--published",
+            help="A defense of `bench list models`, whose published figures stand below.",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.defenses,
+        ),
     ] = None,
-    pictures: Annotated[bool, typer.Option(help="Draw curves, tables of classes and the hardest samples.")] = True,
+    pictures: Annotated[
+        bool,
+        typer.Option(help="Draw curves, tables of classes and the hardest samples.", rich_help_panel=options.OUTPUT),
+    ] = True,
     data_dir: options.DataDir = None,
     tags: options.OnlyTagged = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Draw the page anew as shards land, until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Draw the page anew as shards land, until Ctrl-C.", rich_help_panel=options.HOW),
+    ] = False,
     until_idle: Annotated[
         float | None,
-        typer.Option("--until-idle", metavar="SECONDS", min=0, help="Stop watching when none has landed for so long."),
+        typer.Option(
+            "--until-idle",
+            metavar="SECONDS",
+            min=0,
+            help="Stop watching when none has landed for so long.",
+            show_default="never",
+            rich_help_panel=options.HOW,
+        ),
     ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Render the leaderboards as one self-contained HTML page."""
@@ -62,7 +93,7 @@ def report(
     store = Store(db, create=False, artifacts=artifacts)
     draw = drawing(store, output, protocols or (), published or (), pictures, data_dir, tags or ())
     if watch:
-        watching.watch(store, draw, until_idle, quiet=as_json)
+        watching.watch(store, draw, until_idle, quiet=quiet or as_json)
     else:
         draw(None)
     crafted.tell_missed(store)

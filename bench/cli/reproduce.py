@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from bench.cli import options
+from bench.cli import completing, options
 from bench.cli.console import escape, print_json, stderr, stdout
 from bench.cli.dry_run import DryRun
 
@@ -26,24 +26,52 @@ COLOURS = {"holds": "green", "does not hold": "red", "cannot be told": "yellow",
 
 
 def reproduce(
-    study: Annotated[str, typer.Argument(help="A study's name (`bench list studies`), or a .toml file of your own.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="A study's name (`bench list studies`), or a .toml file of your own.",
+            autocompletion=completing.studies,
+        ),
+    ],
     dataset: options.Dataset = options.DEFAULT_DATASET,
-    scale: Annotated[str, typer.Option("--scale", help="full, or a smaller one that the study names.")] = "full",
+    scale: Annotated[
+        str,
+        typer.Option(
+            "--scale",
+            help="full, or a smaller one that the study names.",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.scales,
+        ),
+    ] = "full",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The page; reports/STUDY-DATASET/index.html unless given.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="The page.",
+            show_default="reports/STUDY-DATASET/index.html",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option("--weights", help="Where trained weights are kept; runs/STUDY-DATASET unless given.")
+        Path | None,
+        typer.Option(
+            "--weights",
+            help="Where trained weights are kept.",
+            show_default="runs/STUDY-DATASET",
+            rich_help_panel=options.WHERE,
+        ),
     ] = None,
-    data_dir: options.DataDir = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     executor: options.Executor = options.DEFAULT_EXECUTOR,
     shard_timeout: options.ShardTimeout = None,
     replay: options.Replay = options.DEFAULT_REPLAY,
+    data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     only_priced: options.OnlyPriced = False,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Train what a study needs, run its cells, and write the page: what was printed, what was measured, what holds.
@@ -62,11 +90,11 @@ def reproduce(
     page = output or Path("reports") / f"{found.name}-{dataset}" / "index.html"
     runs = folder or Path("runs") / f"{found.name}-{dataset}"
     if only_priced:
-        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_study(found, runs)
+        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json, quiet).of_study(found, runs)
         return
     figures_beside(page)  # which complains before there is work to lose
     store = Store(db, artifacts=artifacts)
-    with EvaluationProgress(stderr, quiet=as_json) as progress:
+    with EvaluationProgress(stderr, quiet=quiet or as_json) as progress:
         progress.cells(len(found.trainings) + len(found.evaluated()), "trainings and cells")
         cells = requests(found, _trained(found, runs, device, data_dir, progress), data_dir)
         shards = sweep(cells, store, progress, device, data_dir, workers, replay, executor, shard_timeout)

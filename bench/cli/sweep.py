@@ -6,18 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from bench.cli import crafted, options, panels
+from bench.cli import completing, crafted, options, panels, swept
 from bench.cli.console import escape, print_json, stderr, stdout
 from bench.cli.dry_run import DryRun
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bench.evaluation.sweep import Axes, Cell
+    from bench.evaluation.sweep import Cell
     from bench.report.summary import Result
     from bench.store.store import Store
 
@@ -25,25 +22,57 @@ FAILED = 1
 
 
 def sweep(
-    protocol: Annotated[str, typer.Argument(help="A protocol's name, or a .toml file of your own.")],
+    protocol: Annotated[
+        str, typer.Argument(help="A protocol's name, or a .toml file of your own.", autocompletion=completing.protocols)
+    ],
     defense: Annotated[
-        list[str], typer.Option("--defense", help="A defense; may be given several times. 'all' takes every one.")
+        list[str],
+        typer.Option(
+            "--defense",
+            help="A defense; may be given several times. 'all' takes every one.",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.swept_defenses,
+        ),
     ],
     attack: Annotated[
-        list[str] | None, typer.Option("--attack", help="Only these of the protocol's attacks, or others beside them.")
+        list[str] | None,
+        typer.Option(
+            "--attack",
+            help="Only these of the protocol's attacks, or others beside them.",
+            show_default="all of the protocol's",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.judged_attacks,
+        ),
     ] = None,
     defense_settings: options.DefenseSettings = None,
     attack_settings: options.AttackSettings = None,
     epsilon: Annotated[
-        list[str] | None, typer.Option("--epsilon", help="Budget in pixel units, instead of the protocol's.")
+        list[str] | None,
+        typer.Option(
+            "--epsilon",
+            help="Budget in pixel units; may be given several times.",
+            show_default="the protocol's, or the data set's customary one",
+            rich_help_panel=options.BUDGET,
+        ),
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option("--seed", help="Seed of the attack and the noise, instead of the protocol's.")
+        list[int] | None,
+        typer.Option(
+            "--seed",
+            help="Seed of the attack and the noise; may be given several times.",
+            show_default=options.PROTOCOLS,
+            rich_help_panel=options.BUDGET,
+        ),
     ] = None,
     seeds: options.Seeds = 1,
     sample_seed: Annotated[
         list[int] | None,
-        typer.Option("--sample-seed", help="Seed of the choice of samples, instead of the protocol's."),
+        typer.Option(
+            "--sample-seed",
+            help="Seed of the choice of samples; may be given several times.",
+            show_default=options.PROTOCOLS,
+            rich_help_panel=options.BUDGET,
+        ),
     ] = None,
     source: options.Source = None,
     source_settings: options.SourceSettings = None,
@@ -52,18 +81,19 @@ def sweep(
     samples: options.Samples = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
-    data_dir: options.DataDir = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     executor: options.Executor = options.DEFAULT_EXECUTOR,
     shard_timeout: options.ShardTimeout = None,
     replay: options.Replay = options.DEFAULT_REPLAY,
+    data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     images: options.Images = False,
     tags: options.Tags = None,
     note: options.Note = None,
     only_priced: options.OnlyPriced = False,
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
@@ -107,24 +137,24 @@ def sweep(
     ).spelled_out(dataset)
     cells = axes.cells(request)
     if only_priced:
-        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json).of_cells(cells)
+        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json, quiet).of_cells(cells)
         return
     where = (db, artifacts, device, data_dir, workers, executor, shard_timeout, replay)
-    work = Work(*where, quiet=as_json, tags=tags or (), note=note)
+    work = Work(*where, quiet=quiet or as_json, tags=tags or (), note=note)
     store = work.store()
     done: list[tuple[Cell, Result | None]] = []
     for cell, progress in work.cells(cells, store):
         done.append((cell, _result(cell, store)))
-        progress.cell_done(_line(*done[-1]))
+        progress.cell_done(swept.line(*done[-1]))
     places = {(row, column): place for place, (row, column, _) in enumerate(cells)}
     done.sort(key=lambda pair: places[pair[0].defense, pair[0].attack])
     plans = [cell.evaluation.plan for cell, _ in done if cell.evaluation is not None]
-    remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, as_json) if images else []
+    remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, quiet or as_json) if images else []
     if as_json:
         print_json([_document(cell, result) for cell, result in done])
     else:
-        stdout.print(_table(done, axes))
-        _show_corruptions([result for _, result in done if result is not None])
+        stdout.print(swept.table(done, axes.rows(), axes.columns()))
+        swept.show_corruptions([result for _, result in done if result is not None])
         _show_problems(done)
     if crafted.failed(remade) or any(cell.failed or (result is not None and result.invalid) for cell, result in done):
         raise typer.Exit(FAILED)
@@ -142,68 +172,6 @@ def _result(cell: Cell, store: Store) -> Result | None:
         return None
     plan = cell.evaluation.plan
     return read(store, plan) if store.shards(plan) else None
-
-
-def _line(cell: Cell, result: Result | None) -> str:
-    name = f"[bold]{escape(cell.defense)}[/] under {escape(cell.attack)}"
-    if result is None or cell.evaluation is None:
-        return f"[red]failed[/] {name}"
-    seconds = f"[dim]{cell.evaluation.seconds:.1f} s[/]"
-    return f"{_figure(result)} {name} {seconds}" + (" [red]incomplete[/]" if cell.failed else "")
-
-
-def _figure(result: Result) -> str:
-    colour = panels.colour(result.assurance)
-    if result.invalid:
-        return f"[{colour}]invalid[/]"
-    low, high = 100 * result.interval.low, 100 * result.interval.high
-    return f"[bold {colour}]{result.robust_accuracy:.2%}[/] [dim]\\[{low:.1f}, {high:.1f}][/]"
-
-
-def _table(done: list[tuple[Cell, Result | None]], axes: Axes) -> Table:
-    """Defenses down, attacks across; of a sweep of one row its many columns down."""
-    found = {(cell.defense, cell.attack): result for cell, result in done}
-    rows, columns = axes.rows(), axes.columns()
-    turned = len(columns) > max(4, len(rows))
-    table = Table(title="robust accuracy", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("attack", *rows) if turned else ("defense", "clean", *columns):
-        table.add_column(heading, justify="left" if heading in ("attack", "defense") else "right", overflow="fold")
-    if turned:
-        clean = [_clean(found, row, columns) for row in rows]
-        table.add_row("[dim]clean[/]", *clean)
-        for column in columns:
-            table.add_row(f"[bold]{escape(column)}[/]", *(_cell(found[row, column]) for row in rows))
-        return table
-    for row in rows:
-        figures = [_cell(found[row, column]) for column in columns]
-        table.add_row(f"[bold]{escape(row)}[/]", _clean(found, row, columns), *figures)
-    return table
-
-
-def _cell(result: Result | None) -> str:
-    return "[red]failed[/]" if result is None else _figure(result)
-
-
-def _clean(found: Mapping[tuple[str, str], Result | None], row: str, columns: Sequence[str]) -> str:
-    results = (found[row, column] for column in columns)
-    return next((f"{result.clean_accuracy:.2%}" for result in results if result is not None), "")
-
-
-def _show_corruptions(results: Sequence[Result]) -> None:
-    """The errors under common corruptions by kind, and their mean, where all of them were run."""
-    from bench.report.corruptions import corruption_errors
-
-    for found in corruption_errors(results):
-        if found.mean is None:
-            continue
-        heading = f"{escape(found.example.defense.name)}: mean corruption error {found.mean.rate:.2%}"
-        table = Table(title=heading, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-        for column in ("corruption", "mean error", "by severity 1 to 5"):
-            table.add_column(column, justify="left" if column == "corruption" else "right")
-        for kind, share in found.by_kind.items():
-            severities = "  ".join(f"{100 * cell.rate:5.1f}" for cell in found.errors[kind].values())
-            table.add_row(kind, f"{share.rate:.2%}", severities)
-        stdout.print(table)
 
 
 def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:

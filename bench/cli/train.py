@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completing, options
 from bench.cli.console import escape, print_json, stderr, stdout
 from bench.domain.threat import ThreatModel, parse_epsilon
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def train(
-    defense: Annotated[str, typer.Argument(help="The defense to train.")],
+    defense: Annotated[str, typer.Argument(help="The defense to train.", autocompletion=completing.defenses)],
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
     data_dir: options.DataDir = None,
@@ -31,24 +31,53 @@ def train(
             "-T",
             metavar="KEY=VALUE",
             help="A hyperparameter; given several times, each is trained.",
+            rich_help_panel=options.BUDGET,
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the training.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the training.", rich_help_panel=options.BUDGET)
+    ] = 0,
     attack: Annotated[
-        str, typer.Option("--attack", help="Makes the adversarial training images, where needed.")
+        str,
+        typer.Option(
+            "--attack",
+            help="Makes the adversarial training images, where needed.",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.attacks,
+        ),
     ] = "aa-linf",
     attack_settings: options.AttackSettings = None,
-    source: Annotated[str, typer.Option("--source", help="The defense on which they are crafted.")] = "resnet",
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source",
+            help="The defense on which they are crafted.",
+            rich_help_panel=options.WHAT,
+            autocompletion=completing.defenses,
+        ),
+    ] = "resnet",
     source_settings: options.SourceSettings = None,
-    epsilon: Annotated[str, typer.Option("--epsilon", help="Their budget in pixel units.")] = "0.05",
+    epsilon: Annotated[
+        str, typer.Option("--epsilon", help="Their budget in pixel units.", rich_help_panel=options.BUDGET)
+    ] = "0.05",
     evaluate: Annotated[
-        int, typer.Option("--evaluate", min=0, help="Test images to classify at the end; 0 for none.")
+        int,
+        typer.Option(
+            "--evaluate", min=0, help="Test images to classify at the end; 0 for none.", rich_help_panel=options.BUDGET
+        ),
     ] = 1024,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder for weights, card and checkpoints [runs/DATASET/DEFENSE]."),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for weights, card and checkpoints.",
+            show_default="runs/DATASET/DEFENSE",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     device: options.Device = "auto",
+    quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Train a defense; the same command goes on where an interrupted one stopped."""
@@ -88,7 +117,9 @@ def train(
             device=resolve_device(device),
             evaluate=evaluate,
         )
-        with training_progress(stderr, f"[bold]{' '.join([defense, *words])}[/] on {dataset}", as_json) as watch:
+        with training_progress(
+            stderr, f"[bold]{' '.join([defense, *words])}[/] on {dataset}", quiet or as_json
+        ) as watch:
             reports.append(report := run(request, watch))
         if not as_json:
             _show(report, ["--defense", defense, *_settings(defense_settings or ())], dataset)
