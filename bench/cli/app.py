@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from bench.cli.console import stdout, tolerant
 from bench.cli.ending import Interrupted, ended
+from bench.cli.examples import below
 from bench.domain.errors import UsageError
 
 PAIR = {"--defense", "--attack"}
@@ -111,6 +112,8 @@ def build() -> typer.Typer:
         keeping = (tag, merge, prune, upgrade)
         for module in (*running, compare, *keeping, export, listing, reading):
             module.register(app)
+        for command in app.registered_commands:
+            command.epilog = below(command.name or command.callback.__name__)  # type: ignore[union-attr]
     return app
 
 

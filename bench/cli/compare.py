@@ -51,7 +51,12 @@ def compare(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", help="Write a page as well.", metavar="PAGE.html", rich_help_panel=options.OUTPUT
+            "--output",
+            "-o",
+            help="Write a page as well.",
+            show_default="no page",
+            metavar="PAGE.html",
+            rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="The bootstrap's seed.", min=0, rich_help_panel=options.HOW)] = 0,

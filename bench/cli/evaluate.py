@@ -131,6 +131,7 @@ def evaluate(
             min=0,
             max=1,
             help="Exit 3 below this robust accuracy.",
+            show_default="never",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
