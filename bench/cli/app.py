@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from bench.cli.advice import tell, unknown_variables
 from bench.cli.console import stdout, tolerant
 from bench.cli.ending import Interrupted, ended
 from bench.cli.examples import below
@@ -38,6 +39,7 @@ class Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a verb."""
         try:
+            tell(unknown_variables(self._variables()))
             self._once(ctx)
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -46,6 +48,11 @@ class Verbs(TyperGroup):
             ) from None
         except BrokenPipeError as error:
             raise RuntimeError(f"a pipe to another process is broken ({error})") from error  # typer would say nothing
+
+    def _variables(self) -> set[str]:
+        """The environment variables of all options."""
+        options = [each for command in self.commands.values() for each in command.params]
+        return {str(each.envvar) for each in options if each.envvar}
 
     def _once(self, ctx: Any) -> None:
         """Raise a `UsageError` where a verb that measures one pair is given several: the last would count, and nobody

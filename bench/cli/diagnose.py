@@ -35,6 +35,7 @@ def diagnose(
         str | None,
         typer.Option(
             "--epsilon",
+            envvar="BENCH_EPSILON",
             help="Budget in pixel units.",
             show_default="the data set's customary one",
             rich_help_panel=options.BUDGET,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import completing, crafted, options, panels
+from bench.cli import advice, completing, crafted, options, panels
 from bench.cli.console import print_json, stderr
 from bench.cli.dry_run import DryRun
 from bench.domain.errors import UsageError
@@ -170,6 +170,14 @@ def evaluate(
     where = (db, artifacts, device, data_dir, workers, executor, shard_timeout, replay)
     work = Work(*where, quiet=quiet or as_json, tags=tags or (), note=note)
     plans = work.plans(seeded_requests(request, seeds))
+    if not quiet:
+        advice.tell(
+            [
+                *advice.without_effect(plans[0], source=source, epsilon=request.epsilon, passes=passes),
+                *advice.idle_workers(workers, plans),
+                *(["--fail-under changes nothing: a dry run measures nothing."] if only_priced and fail_under else []),
+            ]
+        )
     if only_priced:
         DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json, quiet).of_plans(plans, images)
         return
@@ -191,6 +199,8 @@ def evaluate(
             panels.show_result(result, evaluation, store.location)
     if found and not as_json:
         panels.show_seeds(found)
+    if not quiet:
+        advice.tell(advice.idle_noise(filter(None, results), draws, fixed_noise))
     if not as_json:
         crafted.tell_absent(plans, store)
     if crafted.failed(remade):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import completing, crafted, options, panels, swept
+from bench.cli import advice, completing, crafted, options, panels, swept
 from bench.cli.console import escape, print_json, stderr, stdout
 from bench.cli.dry_run import DryRun
 from bench.domain.errors import UsageError
@@ -50,6 +50,7 @@ def sweep(
         list[str] | None,
         typer.Option(
             "--epsilon",
+            envvar="BENCH_EPSILON",
             help="Budget in pixel units; may be given several times.",
             show_default="the protocol's, or the data set's customary one",
             rich_help_panel=options.BUDGET,
@@ -59,6 +60,7 @@ def sweep(
         list[int] | None,
         typer.Option(
             "--seed",
+            envvar="BENCH_SEED",
             help="Seed of the attack and the noise; may be given several times.",
             show_default=options.PROTOCOLS,
             rich_help_panel=options.BUDGET,
@@ -69,6 +71,7 @@ def sweep(
         list[int] | None,
         typer.Option(
             "--sample-seed",
+            envvar="BENCH_SAMPLE_SEED",
             help="Seed of the choice of samples; may be given several times.",
             show_default=options.PROTOCOLS,
             rich_help_panel=options.BUDGET,
@@ -134,7 +137,9 @@ def sweep(
         epsilons=tuple(dict.fromkeys(map(parse_epsilon, epsilon or ()))) or (None,),
         seeds=first or (None,),
         sample_seeds=tuple(dict.fromkeys(sample_seed or ())) or (None,),
-    ).spelled_out(dataset)
+    )
+    axes.expect(dataset, source)
+    axes = axes.spelled_out(dataset)
     cells = axes.cells(request)
     if only_priced:
         DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json, quiet).of_cells(cells)
@@ -150,6 +155,9 @@ def sweep(
     done.sort(key=lambda pair: places[pair[0].defense, pair[0].attack])
     plans = [cell.evaluation.plan for cell, _ in done if cell.evaluation is not None]
     remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, quiet or as_json) if images else []
+    if not quiet:
+        results = [result for _, result in done if result is not None]
+        advice.tell([*advice.idle_workers(workers, plans), *advice.idle_noise(results, None, fixed_noise)])
     if as_json:
         print_json([_document(cell, result) for cell, result in done])
     else:

@@ -58,7 +58,10 @@ def train(
     ] = "resnet",
     source_settings: options.SourceSettings = None,
     epsilon: Annotated[
-        str, typer.Option("--epsilon", help="Their budget in pixel units.", rich_help_panel=options.BUDGET)
+        str,
+        typer.Option(
+            "--epsilon", envvar="BENCH_EPSILON", help="Their budget in pixel units.", rich_help_panel=options.BUDGET
+        ),
     ] = "0.05",
     evaluate: Annotated[
         int,

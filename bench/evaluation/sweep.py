@@ -11,16 +11,17 @@ from typing import Any
 
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.labels import Labels
-from bench.domain.plan import Plan
+from bench.domain.plan import UNTOUCHED, Plan
 from bench.domain.threat import format_epsilon
 from bench.evaluation.archive import Archive
 from bench.evaluation.clerk import plans_of
 from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.planning import Request
+from bench.evaluation.planning import SELF, Request
 from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
 from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
+from bench.finding import script_of
 from bench.loading.environment import resolve_device
 from bench.registry import Registry, attacks, datasets, defenses
 from bench.settings import choices, combinations
@@ -90,6 +91,15 @@ class Axes:
             dataset_settings=_whole(self.dataset_settings, datasets, (dataset,)),
         )
 
+    def expect(self, dataset: str, source: str | None) -> None:
+        """Raise `UsageError` for the first name or file that is not there; no plugin's code runs for that."""
+        for reference in (*self.defenses, *(name for name in [source] if name not in (None, SELF))):
+            _expect(defenses, reference)
+        for reference in self.attacks:
+            if reference != UNTOUCHED.name:
+                _expect(attacks, reference)
+        _expect(datasets, dataset)
+
     def _defenses(self) -> Iterator[tuple[str, dict[str, Any]]]:
         for name in self.defenses:
             for settings in combinations(self.defense_settings):
@@ -150,6 +160,16 @@ def sweep(
         for position, evaluation in evaluate_all(site, [plan for _, _, plan in found]):
             row, column, _ = found[position]
             yield Cell(row, column, evaluation, None)
+
+
+def _expect(plugins: Registry[Any], reference: str) -> None:
+    name, colon, _ = reference.partition(":")
+    if plugins.holds(name):
+        return
+    if colon:
+        script_of(reference)
+    else:
+        plugins.find(reference)
 
 
 def _whole(

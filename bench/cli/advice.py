@@ -1,0 +1,80 @@
+"""What was given and has no effect: said once on stderr, for nobody else would say so."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from bench.cli.console import counted, escape, stderr
+
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from bench.domain.plan import Plan
+    from bench.report.summary import Result
+
+PREFIX = "BENCH_"
+NO_OPTIONS = ("BENCH_DEBUG", "BENCH_RAY_PORT")
+"""What means something beside the options: tracebacks, and a port in examples/cluster."""
+
+
+def tell(sentences: Iterable[str]) -> None:
+    """Say each sentence once."""
+    for sentence in dict.fromkeys(sentences):
+        stderr.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+
+
+def unknown_variables(known: Iterable[str]) -> list[str]:
+    """A sentence for every variable of the environment that looks like bench's and is none of the known ones."""
+    names = sorted({*known, *NO_OPTIONS})
+    found = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in names:
+            ends = [each.removeprefix(PREFIX) for each in names]
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=0.6)
+            hint = f" Did you mean {PREFIX}{near[0]}?" if near else " `bench VERB --help` names those that do."
+            found.append(f"{name} means nothing to bench.{hint}")
+    return found
+
+
+def without_effect(
+    plan: Plan,
+    *,
+    source: str | None = None,
+    epsilon: Fraction | None = None,
+    passes: int | None = None,
+) -> list[str]:
+    """A sentence for everything given of which the plan keeps nothing."""
+    found = []
+    is_sourceless = plan.is_untouched or plan.knowledge == "certified" or plan.threat.norm == "corruption"
+    if is_sourceless and source not in (None, "self"):
+        found.append(f"--source {source} changes nothing: {plan.attack.name} asks no victim.")
+    if plan.is_untouched and epsilon is not None:
+        found.append(f"--epsilon changes nothing: {plan.attack.name} leaves the images as they are.")
+    if plan.passes is None and passes is not None:
+        found.append(f"--passes changes nothing: {plan.attack.name} asks no victim.")
+    return found
+
+
+def idle_workers(workers: int | None, plans: Sequence[Plan]) -> list[str]:
+    """A sentence where more workers are asked for than there are shards."""
+    shards = sum(len(plan.shards()) for plan in plans)
+    if workers is None or not plans or workers <= shards:
+        return []
+    return [f"--workers {workers} is more than there are shards; {counted(shards, 'worker')} can have work."]
+
+
+def idle_noise(results: Iterable[Result], draws: int | None, fixed_noise: bool | None) -> list[str]:
+    """A sentence where what is said of a random defense's noise was said of one that has none."""
+    found = []
+    for result in results:
+        if result.evidence is None or result.evidence.random:
+            continue
+        name = result.plan.defense.name
+        if draws is not None and draws > 1:
+            found.append(f"--draws {draws} changes nothing: {name} answers the same every time.")
+        if fixed_noise:
+            found.append(f"--fixed-noise changes nothing: {name} has no noise.")
+    return found
