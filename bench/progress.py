@@ -74,7 +74,7 @@ class EvaluationProgress:
             _Left(),
             TextColumn("[dim]{task.fields[note]}"),
             console=console,
-            disable=quiet,
+            disable=quiet or not _is_seen(console),
             transient=True,
         )
         self._console = console
@@ -194,12 +194,17 @@ def _clock(seconds: float) -> str:
     return str(timedelta(seconds=max(0, round(seconds))))
 
 
+def _is_seen(console: Console) -> bool:
+    """Whether anybody looks at bars there."""
+    return console.is_terminal or console.is_jupyter
+
+
 @contextmanager
 def training_progress(console: Console, title: str, quiet: bool = False) -> Iterator[Watch]:
     """A bar for a training run; the note (loss, accuracy) stands beside it."""
     columns: list[Any] = [TextColumn("{task.description}"), BarColumn(bar_width=36), MofNCompleteColumn()]
     columns += [TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("[dim]{task.fields[note]}")]
-    with Progress(*columns, console=console, disable=quiet, transient=True) as progress:
+    with Progress(*columns, console=console, disable=quiet or not _is_seen(console), transient=True) as progress:
         task = progress.add_task(title, total=None, note="")
 
         def watch(done: float, total: float, note: str = "") -> None:

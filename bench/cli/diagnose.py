@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bench.cli import completing, options
 from bench.cli.console import escape, print_json, stderr, stdout
-from bench.domain.errors import UsageError
+from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def diagnose(
     card on the page shows the checks.
     """
     from bench.evaluation.planning import Request
+    from bench.evaluation.sweep import Axes
     from bench.protocols import find_protocol
     from bench.protocols.examination import PROTOCOL, SAMPLES
     from bench.report.doctor import examine
@@ -86,8 +87,11 @@ def diagnose(
         epsilon=None if epsilon is None else parse_epsilon(epsilon),
         samples=SAMPLES if samples is None else samples,
     )
+    Axes([defense], ()).expect(dataset, None)
     store = Store(db, artifacts=artifacts)
     found, problems = _examined(request, norm, store, device, workers, quiet or as_json)
+    if problems and not found:
+        raise BenchError(problems[0])
     checks = examine(found)
     if as_json:
         print_json({"defense": defense, "checks": [check.document() for check in checks], "problems": problems})

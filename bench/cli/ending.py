@@ -70,6 +70,12 @@ def _ended(call: Callable[[], object], as_json: bool = False) -> int:
         if is_debugging():
             _say(escape(traceback.format_exc()))
         return _told(str(error), error.kind, error.exit_code, as_json)
+    except OSError as error:
+        if error.filename is None:
+            return _crashed(error, as_json)
+        if is_debugging():
+            _say(escape(traceback.format_exc()))
+        return _told(f"{error.filename} cannot be used ({error.strerror}).", BenchError.kind, CRASHED, as_json)
     except typer.Abort:
         return _told("Nobody answered.", "interrupted", CRASHED, as_json)
     except Exception as error:

@@ -26,7 +26,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "generate": (
         "bench generate diffusion-classifier --images 1000",
-        "bench generate jem -n 100 --judge none -o runs/drawn",
+        "bench generate diffusion-classifier -n 100 --judge none -o runs/drawn",
     ),
     "check": ("bench check ./mine.py:Mine", "bench check pgd-linf -A steps=3"),
     "compare": ("bench compare resnet pgd-at", "bench compare tmdc vit -a aa-linf -o reports/compared.html"),

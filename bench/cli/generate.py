@@ -27,7 +27,15 @@ def generate(
     ] = 1000,
     steps: Annotated[int, typer.Option("--steps", help="Steps of the sampler.", rich_help_panel=options.BUDGET)] = 18,
     seed: Annotated[
-        int, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the drawing.", rich_help_panel=options.BUDGET)
+        int,
+        typer.Option(
+            "--seed",
+            envvar="BENCH_SEED",
+            help="Seed of the drawing.",
+            min=0,
+            max=options.LARGEST_SEED,
+            rich_help_panel=options.BUDGET,
+        ),
     ] = 0,
     pixels: Annotated[
         str,

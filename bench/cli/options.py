@@ -13,6 +13,7 @@ WHAT, BUDGET, HOW, WHERE, OUTPUT = "What", "Budget", "How", "Where", "Output"
 """The groups of options in a verb's help."""
 PROTOCOLS = "the protocol's"
 KEY = "KEY=VALUE"
+LARGEST_SEED = 2**32 - 1
 
 Dataset = Annotated[
     str,

@@ -89,10 +89,10 @@ def reproduce(
     found = find_study(study, dataset, scale)
     page = output or Path("reports") / f"{found.name}-{dataset}" / "index.html"
     runs = folder or Path("runs") / f"{found.name}-{dataset}"
+    figures_beside(page)  # which complains before there is work to lose
     if only_priced:
         DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json, quiet).of_study(found, runs)
         return
-    figures_beside(page)  # which complains before there is work to lose
     store = Store(db, artifacts=artifacts)
     with EvaluationProgress(stderr, quiet=quiet or as_json) as progress:
         progress.cells(len(found.trainings) + len(found.evaluated()), "trainings and cells")

@@ -35,7 +35,15 @@ def train(
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option("--seed", envvar="BENCH_SEED", help="Seed of the training.", rich_help_panel=options.BUDGET)
+        int,
+        typer.Option(
+            "--seed",
+            envvar="BENCH_SEED",
+            help="Seed of the training.",
+            min=0,
+            max=options.LARGEST_SEED,
+            rich_help_panel=options.BUDGET,
+        ),
     ] = 0,
     attack: Annotated[
         str,

@@ -68,7 +68,7 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
     samples = _positive("samples", request.samples, protocol.samples)
     sampling = request.sampling or protocol.sampling
     sample_seed = protocol.sample_seed if request.sample_seed is None else request.sample_seed
-    indices = choose(samples, len(images), _seed("sample seed", sample_seed), sampling)
+    indices = choose(samples, len(images), checked_seed("sample seed", sample_seed), sampling)
 
     subject = _Subject(request.defense, request.defense_settings, images.task, device)
     attack = _attack(request)
@@ -90,7 +90,7 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
         sampling=sampling,
         sample_seed=sample_seed,
         shard_size=_positive("shard size", request.shard_size, protocol.shard_size),
-        seed=_seed("seed", protocol.seed if request.seed is None else request.seed),
+        seed=checked_seed("seed", protocol.seed if request.seed is None else request.seed),
         draws=draws,
         precision=precision_of(subject.spec),
         fixed_noise=fixed_noise,
@@ -154,7 +154,7 @@ def _is_sourceless(attack: Attack | None) -> bool:
 def _source(request: Request, attack: Attack | None, judged: _Subject, device: Device) -> Spec | None:
     if _is_sourceless(attack):
         return None
-    name = request.source or request.protocol.source
+    name = request.protocol.source if request.source is None else request.source
     if name is None or name == SELF:
         if request.source_settings:
             raise UsageError(
@@ -213,7 +213,8 @@ def _positive(label: str, wanted: int | None, default: int) -> int:
     return value
 
 
-def _seed(label: str, value: int) -> int:
+def checked_seed(label: str, value: int) -> int:
+    """The same seed; `UsageError` where numpy's legacy generator could not take it."""
     if not 0 <= value < 2**32:
         raise UsageError(f"The {label} must lie in [0, 2^32); got {value}.")
     return value

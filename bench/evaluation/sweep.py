@@ -17,7 +17,7 @@ from bench.evaluation.archive import Archive
 from bench.evaluation.clerk import plans_of
 from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.planning import SELF, Request
+from bench.evaluation.planning import SELF, Request, checked_seed
 from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
 from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
@@ -92,7 +92,11 @@ class Axes:
         )
 
     def expect(self, dataset: str, source: str | None) -> None:
-        """Raise `UsageError` for the first name or file that is not there; no plugin's code runs for that."""
+        """Raise `UsageError` for the first name or file that is not there, and for seeds that are none; no plugin's
+        code runs for that."""
+        for label, seeds in (("seed", self.seeds), ("sample seed", self.sample_seeds)):
+            for seed in seeds:
+                checked_seed(label, seed or 0)
         for reference in (*self.defenses, *(name for name in [source] if name not in (None, SELF))):
             _expect(defenses, reference)
         for reference in self.attacks:

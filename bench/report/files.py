@@ -13,6 +13,8 @@ from bench.domain.errors import BenchError, UsageError
 SQLITE, BESIDE = b"SQLite format 3\x00", ("-wal", "-shm", "-journal")
 """How a database's file begins, and how the names of those beside it end."""
 
+STDOUT = "-"
+
 
 @contextmanager
 def replacing(output: Path, what: str = "The file", advice: str = "name another file") -> Iterator[BinaryIO]:
@@ -20,6 +22,8 @@ def replacing(output: Path, what: str = "The file", advice: str = "name another 
 
     Raises `BenchError`, which says `what` the file is and what to do, where it cannot be written.
     """
+    if str(output) == STDOUT:
+        raise UsageError(f"{what} is not written to stdout, which {STDOUT!r} would mean; {advice}.")
     place = output.resolve()  # a link goes on leading to the file
     if _is_of_a_database(place):
         raise UsageError(f"{output} is a database's, and would be lost; {advice}.")

@@ -82,7 +82,7 @@ def matches(
     """
     twice = [reference for reference in references if references.count(reference) > 1]
     if twice:
-        raise UsageError(f"{twice[0]} is given twice; compare different defenses or plans.")
+        raise UsageError(f"{twice[0]!r} is given twice; compare different defenses or plans.")
     plans = store.plans()
     names = {plan.defense.name for plan in plans}
     unnamed = [reference for reference in references if reference not in names]

@@ -51,6 +51,8 @@ class Address:
         written = str(location)
         if written.strip() in ("", ":memory:"):
             raise StoreError(f"A database of {written!r} would keep nothing; give --db a file, such as results.db.")
+        if "\0" in written:
+            raise StoreError(f"{written} holds a null byte and can be no database; give --db a file.")
         if "://" not in written:
             return cls(URL.create("sqlite", database=written), Path(written), written)
         try:

@@ -19,6 +19,7 @@ from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment
 from bench.loading.images import open_images
 from bench.registry import datasets, defenses
+from bench.training.folders import make_folder
 from bench.training.image_files import NAMES, check, image_file, sha256_of
 from bench.training.memory import fitting
 
@@ -77,6 +78,8 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
         raise UsageError(f"{request.defense} cannot draw images: it is not a bench.Generative.")
     if request.images < 1:
         raise UsageError(f"At least one image is needed; got {request.images}.")
+    if request.steps < 1:
+        raise UsageError(f"Drawing takes at least one step; got {request.steps}.")
     check(request.pixels)
     dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
     data = open_images(dataset, request.data_dir, "train")
@@ -86,7 +89,7 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
     rng = torch.Generator(request.device).manual_seed(request.seed)
     shown: list[Tensor] = []
 
-    request.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(request.folder)
     path = request.folder / NAMES[request.pixels]
     with image_file(path, request.pixels, data.task.shape, labels.cpu().numpy()) as write:
         for start in range(0, request.images, PIECE):

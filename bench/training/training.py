@@ -22,6 +22,7 @@ from bench.loading.images import open_images
 from bench.registry import datasets, defenses
 from bench.settings import override, spell_out
 from bench.training.crafting import AdversarialImages, Perturbing
+from bench.training.folders import make_folder
 from bench.training.memory import fitting
 from bench.training.reading import kept
 from bench.training.streams import stream
@@ -74,7 +75,7 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
         raise UsageError(f"The number of test images to evaluate must be 0 or more; got {request.evaluate}.")
     defense, recipe, dataset, data = prepare(request)
     perturbing = request.adversarial.document()
-    request.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(request.folder)
     started = time.monotonic()
 
     watch(0, 1, "reading the training images")

@@ -29,7 +29,7 @@ def test_a_linear_classifier_is_sound_and_its_runs_are_stored() -> None:
 
 def test_bad_input_is_told_once_with_its_exit_code() -> None:
     code, _, err = bench("diagnose", "resnett", *HALVES)
-    assert code == 1
+    assert code == 2
     assert err.count("Did you mean 'resnet'") == 1
     code, _, err = bench("diagnose", "resnet", *HALVES, "--norm", "l1")
     assert (code, "linf or l2" in err) == (2, True)

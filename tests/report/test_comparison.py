@@ -272,7 +272,7 @@ def test_references_that_lead_nowhere_say_so(store: Store) -> None:
     digest = plan_of("tmdc").digest[:12]
     for references, words in (
         (["tmdc", "tmcd"], "holds no defense 'tmcd'.* Did you mean 'tmdc'"),
-        (["tmdc", "tmdc"], "tmdc is given twice"),
+        (["tmdc", "tmdc"], "'tmdc' is given twice"),
         (["tmdc"], "tmdc stands alone"),
         ([digest], "stands alone"),
         (["tmdc", "vit"], "tmdc and vit share no finished and valid result"),
