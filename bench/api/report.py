@@ -8,6 +8,7 @@ from pathlib import Path
 from bench.api.work import DATABASE
 from bench.protocols import builtin_protocols, read
 from bench.registry import defenses
+from bench.report.files import refuse_stdout
 from bench.report.page import render
 from bench.store.store import Store
 
@@ -47,6 +48,7 @@ def drawing(
     tags: Sequence[str] = (),
 ) -> Callable[[int | None], Path]:
     """What draws the page, as often as it is called with the seconds after which it is to load itself anew."""
+    refuse_stdout(output, "The page", "name another file with --output")
     known = {**builtin_protocols(), **{found.name: found for found in map(read, map(Path, protocols))}}
     models = [model for name in published for model in defenses.find(name).models()]
     return lambda refresh: render(

@@ -93,6 +93,7 @@ def evaluate(
         int | None,
         typer.Option(
             "--draws",
+            min=1,
             envvar="BENCH_DRAWS",
             help="Predictions an image of a random defense.",
             show_default=options.PROTOCOLS,
@@ -105,6 +106,7 @@ def evaluate(
         int | None,
         typer.Option(
             "--shard-size",
+            min=1,
             envvar="BENCH_SHARD_SIZE",
             help="Samples a shard: the batch.",
             show_default=options.PROTOCOLS,
@@ -141,6 +143,7 @@ def evaluate(
     """Measure one defense under one attack; a repeated command computes only what is missing."""
     from bench.api.work import Work
     from bench.evaluation.planning import Request, seeded_requests
+    from bench.evaluation.sweep import Axes
     from bench.protocols import find_protocol
     from bench.settings import parse_pairs
 
@@ -167,6 +170,7 @@ def evaluate(
         fixed_noise=fixed_noise,
         passes=passes,
     )
+    Axes([defense], [attack], seeds=[seed], sample_seeds=[sample_seed]).expect(dataset, source)
     where = (db, artifacts, device, data_dir, workers, executor, shard_timeout, replay)
     work = Work(*where, quiet=quiet or as_json, tags=tags or (), note=note)
     plans = work.plans(seeded_requests(request, seeds))

@@ -22,8 +22,7 @@ def replacing(output: Path, what: str = "The file", advice: str = "name another 
 
     Raises `BenchError`, which says `what` the file is and what to do, where it cannot be written.
     """
-    if str(output) == STDOUT:
-        raise UsageError(f"{what} is not written to stdout, which {STDOUT!r} would mean; {advice}.")
+    refuse_stdout(output, what, advice)
     place = output.resolve()  # a link goes on leading to the file
     if _is_of_a_database(place):
         raise UsageError(f"{output} is a database's, and would be lost; {advice}.")
@@ -42,6 +41,12 @@ def replacing(output: Path, what: str = "The file", advice: str = "name another 
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise BenchError(f"{what} could not be written to {output} ({error.strerror}); {advice}.") from None
+
+
+def refuse_stdout(output: Path, what: str, advice: str) -> None:
+    """Raise `UsageError` for '-', which is no file."""
+    if str(output) == STDOUT:
+        raise UsageError(f"{what} is not written to stdout, which {STDOUT!r} would mean; {advice}.")
 
 
 def _is_of_a_database(place: Path) -> bool:

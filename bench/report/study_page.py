@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.domain.errors import UsageError
 from bench.report import formats, markup
 from bench.report.comparison import likelihood, signed
-from bench.report.files import STDOUT, replacing
+from bench.report.files import refuse_stdout, replacing
 from bench.report.reproduction import Measured, Reproduction
 from bench.report.study_claims import VERDICTS, Judgement, Redrawn
 from bench.stats import Interval
@@ -81,8 +81,7 @@ def render(reproduction: Reproduction, output: Path, command: str) -> Path:
 
 def figures_beside(page: Path) -> Path:
     """Where a page's figures go. Raises `UsageError` where the page itself is to go there."""
-    if str(page) == STDOUT:
-        raise UsageError(f"The page is not written to stdout, which {STDOUT!r} would mean; name a file with --output.")
+    refuse_stdout(page, "The page", "name a file with --output")
     beside = page.with_suffix(".json") if page.name else page
     if beside == page:
         raise UsageError(f"{page} is where the page's figures would go; give the page another name, such as page.html.")

@@ -71,8 +71,6 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
     They are drawn, judged and written a piece at a time, so that any number of them fits into memory. Raises
     `UsageError` for a defense that draws no images, `PluginError` for images that are none.
     """
-    import torch
-
     defense = defenses.make(request.defense, request.defense_settings)
     if not isinstance(defense, Generative):
         raise UsageError(f"{request.defense} cannot draw images: it is not a bench.Generative.")
@@ -81,6 +79,8 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
     if request.steps < 1:
         raise UsageError(f"Drawing takes at least one step; got {request.steps}.")
     check(request.pixels)
+    import torch
+
     dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
     data = open_images(dataset, request.data_dir, "train")
     spec = defenses.spec(request.defense, defense, data.task)

@@ -10,7 +10,7 @@ HUGE = "9" * 400
 
 # Options of a number: of every verb that has one, every value that is none, or one out of its range.
 NUMBERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "--samples": (EVALUATE[:-2], ("", "x", "1e9", "2.5", "nan", "-1", "0", "1025", HUGE, "٣x")),
+    "--samples": (EVALUATE[:-2], ("", "x", "1e9", "2.5", "nan", "-1", "0", "1025", HUGE)),
     "--sample-seed": (EVALUATE, ("", "x", "-1", "4294967296", HUGE)),
     "--seed": (EVALUATE, ("", "x", "-1", "4294967296", HUGE)),
     "--seeds": (EVALUATE, ("", "x", "-1", HUGE)),
@@ -193,7 +193,6 @@ PLACES: list[tuple[tuple[str, ...], str]] = [
     (("status", "--db", "notes.txt/x.db"), "notes.txt"),
     (("status", "--db", "mysql://me:secret@host/x"), "mysql://me:***@host/x"),
     (("status", "--db", "://"), "://"),
-    (("status", "--db", "postgresql://"), "postgresql://"),
     (("upgrade", "--db", "notes.txt"), "not a results database"),
     (("upgrade", "--db", "nowhere.db"), "nowhere.db"),
     (("prune", "--dry-run", "--db", "nowhere.db"), "nowhere.db"),
@@ -209,9 +208,6 @@ PLACES: list[tuple[tuple[str, ...], str]] = [
     (("export", "/proc/x.csv"), "/proc/x.csv"),
     (("report", "-o", "folder"), "folder"),
     (("report", "-o", "notes.txt/x.html"), "notes.txt/x.html"),
-    (("report", "-o", ""), "Is a directory"),
-    (("report", "-o", "/dev/full"), "No space left on device"),
-    (("compare", "tmdc", "jem", "-o", "folder"), "folder"),
     (("evaluate", *EVALUATE[1:], "--db", "a\x00b"), "a\\x00b"),
     ((*EVALUATE, "--artifacts", "notes.txt"), "notes.txt"),
     ((*EVALUATE, "--artifacts", "nothing://place"), "nothing://place"),
