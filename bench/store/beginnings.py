@@ -12,12 +12,17 @@ MOST = 200
 
 
 def digests(location: str, beginning: str) -> list[str]:
-    """The digests in a SQLite file that begin so, at most `MOST`, the newest first; none of a server, of a file that is
-    locked, or of one that is no store. Nothing is made and nothing is written."""
+    """The digests that begin so, of plans with a finished shard, at most `MOST`, the newest first.
+
+    None of a server, of a SQLite file that is locked, or of one that is no store. Nothing is made or written.
+    """
     path = Path(location.removeprefix("sqlite:///"))
     if "://" in str(path) or not path.is_file() or not f"0{beginning}".isalnum():
         return []
-    asked = "SELECT digest FROM plans WHERE digest GLOB ? ORDER BY rowid DESC LIMIT ?"
+    asked = (
+        "SELECT digest FROM plans WHERE digest GLOB ? AND digest IN (SELECT plan FROM shards) "
+        "ORDER BY rowid DESC LIMIT ?"
+    )
     try:
         uri = f"{path.resolve().as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=AT_ONCE)) as connection:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.store.beginnings import digests
 from bench.store.store import Store
 from tests.cli.command import bench
-from tests.hostile.words import NAMES, NUMBERS, PLACES, SWEPT
+from tests.hostile.words import EVALUATE, NAMES, NUMBERS, PLACES, SWEPT
 from tests.report.made import add, small_plan
 
 PATIENCE = 10
@@ -39,6 +40,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Path("bytes.toml").write_bytes(b"\xff\xfe\x00")
     for name in ("folder", "folder.toml", "folder.py"):
         Path(name).mkdir()
+    bench(*EVALUATE, "--epsilon", "2")  # starts what plans are made in, for which nobody need wait then
     yield place  # type: ignore[misc]  # a fixture of a module
     os.chdir(before)
 
@@ -50,7 +52,7 @@ def _seen() -> dict[str, object]:
         for path in sorted(Path.cwd().rglob("*"))
         if not path.name.endswith(("-wal", "-shm"))
     }
-    return {**found, "plans": Store("results.db", create=False).digests()}
+    return {**found, "plans": digests("results.db", "")}
 
 
 def _check(words: tuple[str, ...], culprit: str, codes: set[int]) -> None:
