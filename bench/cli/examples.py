@@ -30,6 +30,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "check": ("bench check ./mine.py:Mine", "bench check pgd-linf -A steps=3"),
     "compare": ("bench compare resnet pgd-at", "bench compare tmdc vit -a aa-linf -o reports/compared.html"),
+    "tag": ("bench tag 5f2c9a --tag paper", "bench tag 5f2c9a --note 'the final run' --remove draft"),
     "merge": ("bench merge theirs.db", "bench merge theirs.db others.db --claimed --db ours.db"),
     "prune": ("bench prune --dry-run", "bench prune --yes"),
     "upgrade": ("bench upgrade", "bench upgrade --db older.db"),

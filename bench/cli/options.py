@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,14 @@ from bench.cli import completing
 WHAT, BUDGET, HOW, WHERE, OUTPUT = "What", "Budget", "How", "Where", "Output"
 """The groups of options in a verb's help."""
 PROTOCOLS = "the protocol's"
-KEY = "KEY=VALUE"
 LARGEST_SEED = 2**32 - 1
+
+
+def _setting(*flags: str, what: str, offered: completing.Words, kind: str = "") -> Any:
+    shown = f"; `bench list {kind} NAME` shows them" if kind else ""
+    told = f"A setting of the {what}{shown}."
+    return typer.Option(*flags, metavar="KEY=VALUE", help=told, rich_help_panel=WHAT, autocompletion=offered)
+
 
 Dataset = Annotated[
     str,
@@ -27,37 +33,15 @@ Dataset = Annotated[
     ),
 ]
 DatasetSettings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--dataset-setting",
-        "-S",
-        metavar=KEY,
-        help="A setting of the data set.",
-        rich_help_panel=WHAT,
-        autocompletion=completing.dataset_settings,
-    ),
+    list[str] | None, _setting("--dataset-setting", "-S", what="data set", offered=completing.dataset_settings)
 ]
 DefenseSettings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--defense-setting",
-        "-D",
-        metavar=KEY,
-        help="A setting of the defense; `bench list defenses NAME` shows them.",
-        rich_help_panel=WHAT,
-        autocompletion=completing.defense_settings,
-    ),
+    _setting("--defense-setting", "-D", what="defense", kind="defenses", offered=completing.defense_settings),
 ]
 AttackSettings = Annotated[
     list[str] | None,
-    typer.Option(
-        "--attack-setting",
-        "-A",
-        metavar=KEY,
-        help="A setting of the attack; `bench list attacks NAME` shows them.",
-        rich_help_panel=WHAT,
-        autocompletion=completing.attack_settings,
-    ),
+    _setting("--attack-setting", "-A", what="attack", kind="attacks", offered=completing.attack_settings),
 ]
 DataDir = Annotated[
     Path | None,
@@ -81,14 +65,7 @@ Source = Annotated[
     ),
 ]
 SourceSettings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--source-setting",
-        metavar=KEY,
-        help="A setting of the source.",
-        rich_help_panel=WHAT,
-        autocompletion=completing.source_settings,
-    ),
+    list[str] | None, _setting("--source-setting", what="source", offered=completing.source_settings)
 ]
 Samples = Annotated[
     int | None,
@@ -200,12 +177,24 @@ OnlyPriced = Annotated[
     ),
 ]
 Tags = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="TAG", help="A word to find plans by; may be given several times.")
+    list[str] | None,
+    typer.Option(
+        "--tag", metavar="TAG", help="A word to find plans by; may be given several times.", rich_help_panel=OUTPUT
+    ),
 ]
-Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A sentence to keep beside the plan.")]
+Note = Annotated[
+    str | None,
+    typer.Option(
+        "--note",
+        metavar="TEXT",
+        help="A sentence to keep beside the plan.",
+        show_default="no note",
+        rich_help_panel=OUTPUT,
+    ),
+]
 OnlyTagged = Annotated[
     list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="Only plans with this tag; of several with all."),
+    typer.Option("--tag", metavar="TAG", help="Only plans with this tag; of several with all.", rich_help_panel=WHAT),
 ]
 Device = Annotated[
     str,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import completing, options
 from bench.cli.console import escape, print_json, stdout
 from bench.domain.errors import UsageError
 
@@ -15,11 +15,22 @@ if TYPE_CHECKING:
 
 
 def tag(
-    plan: Annotated[str, typer.Argument(help="A plan's digest, or its beginning; `bench list plans` shows them.")],
+    plan: Annotated[
+        str,
+        typer.Argument(
+            help="A plan's digest, or its beginning; `bench list plans` shows them.", autocompletion=completing.plans
+        ),
+    ],
     tags: options.Tags = None,
     note: options.Note = None,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", metavar="TEXT", help="Take off this tag, or the note of this text.")
+        list[str] | None,
+        typer.Option(
+            "--remove",
+            metavar="TEXT",
+            help="Take off this tag, or the note of this text.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,

@@ -170,10 +170,10 @@ def _expect(plugins: Registry[Any], reference: str) -> None:
     name, colon, _ = reference.partition(":")
     if plugins.holds(name):
         return
-    if colon:
-        script_of(reference)
-    else:
+    if not colon:
         plugins.find(reference)
+    elif not reference.endswith(":"):
+        script_of(reference)
 
 
 def _whole(
