@@ -105,6 +105,7 @@ def build() -> typer.Typer:
         merge,
         prune,
         reading,
+        remove,
         reproduce,
         status,
         sweep,
@@ -116,7 +117,7 @@ def build() -> typer.Typer:
 
     if not app.registered_commands:
         running = (evaluate, verify, sweep, reproduce, status, diagnose, train, generate, check)
-        keeping = (tag, merge, prune, upgrade)
+        keeping = (tag, merge, prune, remove, upgrade)
         for module in (*running, compare, *keeping, export, listing, reading):
             module.register(app)
         for command in app.registered_commands:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bench.cli import completing, crafted, options
 from bench.cli.console import escape, print_json, stdout
+from bench.cli.opened import opened, skipped
 
 if TYPE_CHECKING:
     from bench.report.comparison import Comparison, Duel
@@ -67,13 +68,12 @@ def compare(
 ) -> None:
     """Compare defenses on the same samples: what only one of them gets right, and whether that is more than chance."""
     from bench.api.compare import compared_in
-    from bench.store.store import Store
 
-    store = Store(db, create=False, artifacts=artifacts)
-    found = compared_in(store, references, protocols, attacks or (), output, seed, data_dir)
-    crafted.tell_missed(store)
+    with opened(db, artifacts) as store:
+        found = compared_in(store, references, protocols, attacks or (), output, seed, data_dir)
+        crafted.tell_missed(store)
     if as_json:
-        print_json(found.document())
+        print_json({**found.document(), **skipped(store)})
         return
     for comparison in found.comparisons:
         _show(comparison)

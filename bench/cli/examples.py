@@ -33,6 +33,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "tag": ("bench tag 5f2c9a --tag paper", "bench tag 5f2c9a --note 'the final run' --remove draft"),
     "merge": ("bench merge theirs.db", "bench merge theirs.db others.db --claimed --db ours.db"),
     "prune": ("bench prune --dry-run", "bench prune --yes"),
+    "remove": ("bench remove 5f2c9a", "bench remove 5f2c9a 81d0b3 --yes"),
     "upgrade": ("bench upgrade", "bench upgrade --db older.db"),
     "export": ("bench export results.parquet", "bench export - --what leaderboard --format latex"),
     "list": ("bench list attacks pgd-linf", "bench list plans --json"),

@@ -9,6 +9,7 @@ import typer
 
 from bench.cli import completing, options
 from bench.cli.console import counted, escape, results, stderr, stdout
+from bench.cli.opened import opened
 from bench.domain.errors import UsageError
 from bench.report.forms import PROSE, Format, What, format_of
 
@@ -66,23 +67,22 @@ def write(
     from bench.progress import training_progress
     from bench.report.export import export
     from bench.report.files import replacing
-    from bench.store.store import Store
 
     on_stdout = file == STDOUT
     chosen = form or (Format.CSV if on_stdout else format_of(file))
     wanted = what or (What.LEADERBOARD if chosen in PROSE else What.RESULTS)
     if on_stdout and chosen is Format.PARQUET:
         raise UsageError("Parquet is no text, and is not written to stdout; name a file.")
-    store = Store(db, create=False)
-    if store.path is not None and Path(file).resolve() == store.path.resolve():
-        raise UsageError(f"{file} is the store itself; name another file.")
-    with training_progress(stderr, f"[bold]{wanted}[/]", quiet) as watch:
-        if on_stdout:
-            with results() as stream:
-                export(store, stream.buffer, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
-            return
-        with replacing(Path(file)) as sink:
-            rows = export(store, sink, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
+    with opened(db) as store:
+        if store.path is not None and Path(file).resolve() == store.path.resolve():
+            raise UsageError(f"{file} is the store itself; name another file.")
+        with training_progress(stderr, f"[bold]{wanted}[/]", quiet) as watch:
+            if on_stdout:
+                with results() as stream:
+                    export(store, stream.buffer, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
+                return
+            with replacing(Path(file)) as sink:
+                rows = export(store, sink, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
     stdout.print(f"{escape(file)} holds {counted(rows, 'row')} ({wanted}).", highlight=False, soft_wrap=True)
 
 

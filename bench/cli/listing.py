@@ -12,6 +12,7 @@ from rich.table import Table
 from bench.cli import completing, options, panels
 from bench.cli.console import escape, print_json, stdout
 from bench.cli.models import list_models
+from bench.cli.opened import opened
 from bench.domain.errors import UsageError
 from bench.domain.threat import format_epsilon
 
@@ -173,10 +174,9 @@ def _list_studies(as_json: bool) -> None:
 def _list_plans(db: str, tags: Sequence[str], as_json: bool) -> None:
     from bench.report.summary import read
     from bench.report.tagging import tagged
-    from bench.store.store import Store
 
-    store = Store(db, create=False)
-    results = tagged([read(store, plan) for plan in store.plans()], tags)
+    with opened(db) as store:
+        results = tagged([read(store, plan) for plan in store.plans()], tags)
     if as_json:
         print_json([result.document() for result in results])
         return

@@ -55,9 +55,7 @@ def merge(
     if as_json:
         print_json({"db": store.location, "merged": [merged.document() for merged in found]})
     else:
-        stdout.print(
-            f"[dim]next:[/] bench report{'' if db == options.DEFAULT_DATABASE else f' --db {escape(store.location)}'}"
-        )
+        stdout.print(f"[dim]next:[/] {escape(store.hint('report').strip('`'))}", soft_wrap=True)
     if not all(merged.agrees for merged in found):
         raise typer.Exit(1)
 

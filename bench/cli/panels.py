@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,13 @@ def show_result(result: Result, evaluation: Evaluation, location: str) -> None:
     if not result.complete:
         lines.append(Text(f"incomplete: {result.n} of {plan.samples} samples; run the command again", style="red"))
     lines.append(Text(_work_done(evaluation), style="dim"))
-    database = "" if location == "results.db" else f" --db {location}"
+    database = [] if location == "results.db" else ["--db", location]
     lines.append(
         Text.assemble(
             ("next: ", "dim"),
-            f"bench report{database}",
+            shlex.join(["bench", "report", *database]),
             ("   or   ", "dim"),
-            f"bench show {plan.digest[:12]}{database}",
+            shlex.join(["bench", "show", plan.digest[:12], *database]),
         )
     )
     title = (

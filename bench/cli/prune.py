@@ -10,6 +10,7 @@ import typer
 
 from bench.cli import options
 from bench.cli.console import counted, escape, print_json, stderr, stdout
+from bench.cli.opened import opened, skipped
 from bench.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,31 +60,30 @@ def prune(
     from bench.report.shown import shown
     from bench.store.pruning import prune as delete
     from bench.store.pruning import survey
-    from bench.store.store import Store
 
     if as_json and not (yes or dry_run):
         raise UsageError("--json does not ask; add --yes to delete, or --dry-run to see what would be deleted.")
     known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
-    store = Store(db, create=False, artifacts=artifacts)
-    found = survey(store, shown(store, known.values()), unnamed=unnamed)
-    if not as_json:
-        _show(found, store)
-    deletes = bool(found.delete) and not dry_run
-    if deletes and (held := store.claims.held()):
-        raise UsageError(
-            f"{counted(len(held), 'shard')} of this store {'is' if len(held) == 1 else 'are'} being worked at, and may "
-            f"need any image; see `bench status`, and prune when nobody is."
-        )
-    if deletes and not yes:
-        deletes = _agreed(found)
-    if deletes:
-        with training_progress(stderr, "[bold]pruning[/]", quiet=quiet or as_json) as watch:
-            delete(store, found.delete, watch)
+    with opened(db, artifacts) as store:
+        found = survey(store, shown(store, known.values()), unnamed=unnamed)
+        if not as_json:
+            _show(found, store)
+        deletes = bool(found.delete) and not dry_run
+        if deletes and (held := store.claims.held()):
+            raise UsageError(
+                f"{counted(len(held), 'shard')} of this store {'is' if len(held) == 1 else 'are'} being worked at, and "
+                f"may need any image; see `bench status`, and prune when nobody is."
+            )
+        if deletes and not yes:
+            deletes = _agreed(found)
+        if deletes:
+            with training_progress(stderr, "[bold]pruning[/]", quiet=quiet or as_json) as watch:
+                delete(store, found.delete, watch)
     if as_json:
-        print_json(_document(found, store, deletes))
+        print_json({**_document(found, store, deletes), **skipped(store)})
     elif deletes:
         stdout.print(
-            f"Deleted {_sum(found.delete)}. `bench evaluate` or `bench sweep` with --images crafts images again and "
+            f"Deleted {sum_of(found.delete)}. `bench evaluate` or `bench sweep` with --images crafts images again and "
             f"checks them by their hash; without theirs, `bench merge` elsewhere takes shards only as claims.",
             highlight=False,
             soft_wrap=True,
@@ -100,18 +100,18 @@ def register(app: typer.Typer) -> None:
 def _agreed(found: Pruning) -> bool:
     """Whether the person who asked wants it; `UsageError` where nobody answers."""
     try:
-        return typer.confirm(f"Delete {_sum(found.delete)}?")
+        return typer.confirm(f"Delete {sum_of(found.delete)}?")
     except typer.Abort:
         raise UsageError("Nobody answered, and nothing was deleted; add --yes to delete without a question.") from None
 
 
 def _show(found: Pruning, store: Store) -> None:
     total = [*found.delete, *found.unnamed, *(kept for files in found.keep.values() for kept in files)]
-    lines = [f"{_sum(total)} of crafted images in {store.artifacts}:"]
-    lines += [f"  kept     {_sum(files)}, {reason}" for reason, files in found.keep.items()]
+    lines = [f"{sum_of(total)} of crafted images in {store.artifacts}:"]
+    lines += [f"  kept     {sum_of(files)}, {reason}" for reason, files in found.keep.items()]
     if found.unnamed:
-        lines.append(f"  left     {_sum(found.unnamed)} that no plan of this store names")
-    lines.append(f"  delete   {_sum(found.delete)} that no shown number needs")
+        lines.append(f"  left     {sum_of(found.unnamed)} that no plan of this store names")
+    lines.append(f"  delete   {sum_of(found.delete)} that no shown number needs")
     for line in lines:
         stdout.print(escape(line), highlight=False, soft_wrap=True)
 
@@ -129,7 +129,7 @@ def _document(found: Pruning, store: Store, deleted: bool) -> dict[str, Any]:
     }
 
 
-def _sum(files: Sequence[Kept]) -> str:
+def sum_of(files: Sequence[Kept]) -> str:
     """So many files, and their size: '3 files (1.2 MB)'."""
     size = sum(kept.size for kept in files)
     power = min(len(UNITS) - 1, max(0, (len(str(size)) - 1) // 3))

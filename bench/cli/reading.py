@@ -9,6 +9,7 @@ import typer
 
 from bench.cli import completing, crafted, options, panels, watching
 from bench.cli.console import escape, print_json, stdout
+from bench.cli.opened import opened, skipped
 from bench.domain.errors import UsageError
 
 
@@ -24,11 +25,10 @@ def show(
 ) -> None:
     """Show a plan: what it fixes, what it found, what it cost."""
     from bench.report.summary import read
-    from bench.store.store import Store
 
-    store = Store(db, create=False)
-    found = store.find(plan)
-    result = read(store, found)
+    with opened(db) as store:
+        found = store.find(plan)
+        result = read(store, found)
     if as_json:
         print_json({**result.document(), "document": found.document(), "environments": list(result.environments)})
         return
@@ -86,19 +86,18 @@ def report(
 ) -> None:
     """Render the leaderboards as one self-contained HTML page."""
     from bench.api.report import drawing
-    from bench.store.store import Store
 
     if until_idle is not None and not watch:
         raise UsageError("--until-idle says when to stop watching; add --watch.")
-    store = Store(db, create=False, artifacts=artifacts)
-    draw = drawing(store, output, protocols or (), published or (), pictures, data_dir, tags or ())
-    if watch:
-        watching.watch(store, draw, until_idle, quiet=quiet or as_json)
-    else:
-        draw(None)
-    crafted.tell_missed(store)
+    with opened(db, artifacts) as store:
+        draw = drawing(store, output, protocols or (), published or (), pictures, data_dir, tags or ())
+        if watch:
+            watching.watch(store, draw, until_idle, quiet=quiet or as_json)
+        else:
+            draw(None)
+        crafted.tell_missed(store)
     if as_json:
-        print_json({"page": str(output)})
+        print_json({"page": str(output), **skipped(store)})
     else:
         stdout.print(f"The page is at {escape(str(output))}; open it in a browser.", soft_wrap=True)
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bench.cli import options
 from bench.cli.console import counted, escape, print_json, stdout
+from bench.cli.opened import opened, skipped
 
 if TYPE_CHECKING:
     from bench.report.underway import Standing
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 def status(db: options.Database = options.DEFAULT_DATABASE, as_json: options.Json = False) -> None:
     """Show who is at work on a store, from any host: workers, shards, rate, time left."""
     from bench.report.underway import standing
-    from bench.store.store import Store
 
-    found = standing(Store(db, create=False))
+    with opened(db) as store:
+        found = standing(store)
     if as_json:
-        print_json(found.document())
+        print_json({**found.document(), **skipped(store)})
     elif not found.workers and not found.plans:
         stdout.print("Nobody is at work on this store; `bench sweep` or `bench evaluate` would be.")
     else:

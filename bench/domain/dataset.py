@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "test"]
 Sampling = Literal["random", "first"]
+LARGEST = 20_000_000
+"""Images of a set that samples can be drawn from: a draw shuffles the numbers of all of them."""
+MOST = 2_000_000
+"""Samples that can be drawn."""
 _PIECE = 64
 """Images of a large set that are in memory at once while it is hashed."""
 
@@ -101,6 +106,7 @@ class Dataset(ABC):
         """
 
 
+@lru_cache(maxsize=16)
 def choose(count: int, size: int, seed: int, sampling: Sampling) -> tuple[int, ...]:
     """Indices of `count` samples out of `size`: a seeded draw without replacement, or the first ones.
 
@@ -111,6 +117,11 @@ def choose(count: int, size: int, seed: int, sampling: Sampling) -> tuple[int, .
     if count > size:
         raise UsageError(
             f"{count} samples were asked for, but the data set holds {size}; use --samples {size} or fewer."
+        )
+    if count > MOST or size > LARGEST:
+        raise UsageError(
+            f"{count:,} samples of {size:,} images are more than can be drawn, {MOST:,} of {LARGEST:,}; give --samples "
+            f"fewer, or a smaller data set."
         )
     if sampling == "first":
         return tuple(range(count))

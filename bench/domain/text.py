@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 
 LINES = ("\n", "\t")
@@ -28,3 +29,8 @@ def without_passwords(text: str) -> str:
         return text
     hidden = re.sub(r"(://[^:@/?\s]*):\S*@", r"\1:***@", text)
     return re.sub(r"([?&][^=&\s]*password[^=&\s]*)=[^&\s'\"]*", r"\1=***", hidden)
+
+
+def command(*words: str) -> str:
+    """A command that a message hints at, quoted as a shell needs it: `bench list plans --db 'my file.db'`."""
+    return f"`{shlex.join(('bench', *words))}`"

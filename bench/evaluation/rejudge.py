@@ -25,6 +25,7 @@ from bench.registry import datasets
 from bench.store.agreement import TOLERANCE, close
 from bench.store.artifacts import LackingError, UnreachableError
 from bench.store.merge import Examined, keeps_images
+from bench.store.reader import UnreadableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,7 +121,10 @@ def _check_clean(plan: Plan, shards: Sequence[Whole], other: Store) -> None:
     untouched = plan.untouched()
     if plan.is_untouched or plan.harness == FIRST_HARNESS:
         return
-    known = other.predictions(untouched)
+    try:
+        known = other.predictions(untouched)
+    except UnreadableError:  # which is left out itself, and says nothing about others
+        return
     for record, outcomes in shards:
         unlike = sum(known.get(outcome.index, outcome.clean) != outcome.clean for outcome in outcomes)
         if unlike:

@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from bench.domain.plan import Plan
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bench.domain.plan import Plan
     from bench.store.claims import WorkerRecord
     from bench.store.records import ShardRecord
     from bench.store.store import Store
@@ -83,7 +82,7 @@ def standing(store: Store, now: datetime | None = None) -> Standing:
     """Who is at work on a store, and on what; `now` is the time in UTC, without a zone, as shards have it."""
     now = now or datetime.now(UTC).replace(tzinfo=None)
     held = Counter(claim.plan for claim in store.claims.held())
-    plans = [Plan.from_document(store.document(digest)) for digest in held]
+    plans = store.under_way(held)
     found = [_underway(plan, held[plan.digest], store.shards(plan), now) for plan in plans]
     return Standing(store.claims.workers(), tuple(found))
 

@@ -6,8 +6,9 @@ import re
 import sqlite3
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -31,6 +32,9 @@ LIBPQ = {
 """What PostgreSQL's own library is told, unless the URL says otherwise: seconds, and milliseconds for the last one."""
 ABANDONED = "idle_in_transaction_session_timeout"
 """What makes the server end a transaction that nobody goes on with, whose locks all others would wait for."""
+
+
+Mode = Literal["rwc", "rw", "ro", "immutable"]
 
 
 class Nowhere(str):
@@ -77,14 +81,19 @@ class Address:
             return cls(url, Path(url.database), written)
         return cls(url, None, without_password(written))
 
-    def engine(self, *, switch: bool = True) -> Engine:
-        """An engine for it; nothing is connected yet. `switch` lets a SQLite file change to a write-ahead log.
+    def engine(self, *, switch: bool = True, mode: Mode = "rwc") -> Engine:
+        """An engine for it; nothing is connected yet. `switch` lets a SQLite file change to a write-ahead log; `mode`
+        is what may be done with a file: make it, write it, read it, or read it where no log can be written beside it.
 
         Raises `StoreError` where the driver is missing.
         """
         is_sqlite = self.url.get_backend_name() == "sqlite"
+        url = self.url
+        if self.path is not None and not url.query:
+            how = {"mode": "ro", "immutable": "1"} if mode == "immutable" else {"mode": mode}
+            url = url.set(database=self.path.absolute().as_uri(), query={**how, "uri": "true"})
         try:
-            engine = create_engine(self.url, **(_sqlite() if is_sqlite else _server(self.url)))
+            engine = create_engine(url, **(_sqlite() if is_sqlite else _server(self.url)))
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             hint = "pip install 'defense-bench[postgres]'" if "psycopg" in self.url.drivername else "install it"
             raise StoreError(
@@ -126,7 +135,12 @@ def _end_what_is_abandoned(connection: Any, _: object) -> None:
     connection.commit()
 
 
+_TOLERANT = partial(str, encoding="utf-8", errors="surrogateescape")
+"""Text that is none, in one row, must not keep all others from being read; it is found where that row is."""
+
+
 def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    connection.text_factory = _TOLERANT
     connection.isolation_level = None  # transactions begin where SQLAlchemy says so, DDL included
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -10,6 +11,9 @@ from itertools import count
 from pathlib import Path
 
 from bench.domain.errors import StoreError
+
+_LOCKED_AWAY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR)
+_WORDS = ("unable to open database file", "readonly database")
 
 
 def copy_database(path: Path, copy: Path, in_use: bool | None = None) -> None:
@@ -23,13 +27,47 @@ def copy_database(path: Path, copy: Path, in_use: bool | None = None) -> None:
         in_use = path.with_name(f"{path.name}-wal").exists()
     mode = "mode=ro" if in_use else "mode=ro&immutable=1"
     try:
-        with (
-            closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as original,
-            closing(sqlite3.connect(copy)) as target,
-        ):
-            original.backup(target)
-    except sqlite3.Error as error:
+        try:
+            _back_up(path, mode, copy)
+        except sqlite3.OperationalError as error:
+            if not is_locked_away(error):
+                raise
+            with tempfile.TemporaryDirectory(prefix="bench-copy-", dir=copy.absolute().parent) as folder:
+                _back_up(copy_files(path, Path(folder)), "mode=rw", copy)
+    except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{path} cannot be read as a results database ({error}); check the file.") from None
+
+
+def copy_files(path: Path, folder: Path) -> Path:
+    """A copy of a database's file in a folder, its log beside it: for a place where SQLite can write nothing, and
+    hardly anybody else does. Raises `OSError`."""
+    for end in ("", "-wal"):
+        found = path.with_name(f"{path.name}{end}")
+        if not end or found.exists():
+            shutil.copyfile(found, folder / found.name)
+    return folder / path.name
+
+
+def has_log(path: Path) -> bool:
+    """Whether something lies in a database's log that is not in its file yet."""
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def is_locked_away(error: BaseException | None) -> bool:
+    """Whether a database's file or its folder cannot be written, or its log cannot be made there."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _LOCKED_AWAY
+    return isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in _WORDS)
+
+
+def _back_up(path: Path, mode: str, copy: Path) -> None:
+    with (
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)) as original,
+        closing(sqlite3.connect(copy)) as target,
+    ):
+        original.backup(target)
 
 
 def back_up(path: Path, schema: str) -> Path:

@@ -54,8 +54,13 @@ class LabelBook:
             query = query.where(LabelRow.plan == digest)
         found: dict[str, tuple[list[str], list[str]]] = {}
         for plan, kind, text in self._sessions.read(lambda session: session.execute(query).all()):
-            found.setdefault(plan, ([], []))[kind != TAG].append(str(text))
+            found.setdefault(plan, ([], []))[kind != TAG].append(_legible(text))
         return {plan: Labels(tuple(sorted(tags)), tuple(notes)) for plan, (tags, notes) in found.items()}
+
+
+def _legible(text: object) -> str:
+    """The text, in which what is no letter stands as its number."""
+    return str(text).encode(errors="backslashreplace").decode()
 
 
 def _add(session: Session, plans: Sequence[Plan], labels: Labels, computed_here: bool) -> None:

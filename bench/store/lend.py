@@ -38,7 +38,12 @@ def lend(location: str) -> Iterator[Lent]:
         raise UsageError(
             f"{without_password(location)} is no file: merge from SQLite files, and give a server's database with --db."
         )
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{str(path)[:80]} can be no database ({reason}); give the file of another store.") from None
+    if not is_there:
         raise UsageError(f"There is no results database at {path}; give the file that another `bench` has written.")
     with tempfile.TemporaryDirectory(prefix="bench-merge-") as folder:
         copy = Path(folder) / path.name

@@ -10,7 +10,8 @@ from bench.domain.errors import UsageError
 from bench.domain.plan import FIRST_HARNESS, Plan
 from bench.domain.victim import ignore
 from bench.store.agreement import contradiction
-from bench.store.foreign import UnfitError, draws_of, read_labels, read_plan, read_shards
+from bench.store.checking import UnfitError
+from bench.store.foreign import draws_of, read_labels, read_plan, read_shards
 from bench.store.merged import Difference, Merged, Refusal
 from bench.store.records import Conflict, Whole
 from bench.store.writing import Filled
@@ -99,7 +100,7 @@ class _Taken:
 def _take(store: Store, other: Lent, digest: str, examine: Examiner, claimed: bool) -> _Taken:
     plan = read_plan(other.store, digest)
     theirs = read_shards(other.store, plan)
-    mine = {whole[0].number: whole for whole in read_shards(store, plan)}
+    mine = {whole[0].number: whole for whole in _here(store, plan)}
     both = [outcome for _, outcomes in (*mine.values(), *theirs) for outcome in outcomes]
     if not mine.keys() & {record.number for record, _ in theirs} and len(draws_of(both)) > 1:
         raise UnfitError("its samples have another number of predictions than those here")
@@ -139,6 +140,18 @@ def _illegible(plan: Plan, other: Lent, reasons: Sequence[str]) -> tuple[Refusal
     """What of a plan's tags and notes was left out; its results were not."""
     which = f"On plan {plan.digest[:12]} of {other.location} is written what was left out"
     return tuple(Refusal(plan.digest, (), f"{which}: {reason}") for reason in reasons)
+
+
+def _here(store: Store, plan: Plan) -> Sequence[Whole]:
+    """The shards of a plan that are here; `UnfitError` where nothing may stand beside what is."""
+    if plan.digest not in store.digests():
+        return ()
+    try:
+        read_plan(store, plan.digest)
+        return read_shards(store, plan)
+    except UnfitError as reason:
+        hint = store.hint("remove", plan.digest[:12])
+        raise UnfitError(f"of what is here already, {reason}; take that out first: {hint}") from None
 
 
 def _is_settled(plan: Plan, mine: Whole | None, theirs: Whole) -> bool:

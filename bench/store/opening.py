@@ -11,10 +11,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from bench.domain.errors import StoreError
+from bench.domain.text import command
 from bench.store.connect import Address
-from bench.store.copying import copy_database
+from bench.store.copying import copy_database, has_log
 from bench.store.mounts import network_type
-from bench.store.versions import OLDER, READABLE, SCHEMA, build, look
+from bench.store.versions import OLDER, READABLE, SCHEMA, LockedAwayError, build, look
 
 
 class AbsentError(StoreError):
@@ -46,9 +47,17 @@ def open_database(location: str | Path, *, create: bool = True) -> Opened:
         if create:
             raise StoreError(on_a_network(address.path, network))
         return _read_copy(address, address.path, on_a_network(address.path, network))
-    engine = address.engine(switch=create)
+    if create and address.path is not None and address.path.exists():
+        _look_first(address)
+    engine = address.engine(switch=create, mode="rwc" if create else "rw")
     try:
-        found = look(engine, address.shown)
+        try:
+            found = look(engine, address.shown)
+        except LockedAwayError:
+            if create or address.path is None:
+                raise
+            engine.dispose()
+            return _read_locked_away(address, address.path)
         if found is None and not create:
             raise AbsentError(_absent(address.shown))
         refusal = outdated(address.shown, found) if found in OLDER else None
@@ -65,17 +74,46 @@ def open_database(location: str | Path, *, create: bool = True) -> Opened:
     return Opened(engine, address, refusal, found or SCHEMA)
 
 
+def _look_first(address: Address) -> None:
+    """Raise `StoreError` for a file of another program, before anything about it is changed."""
+    probe = address.engine(switch=False, mode="rw")
+    try:
+        look(probe, address.shown)
+    finally:
+        probe.dispose()
+
+
+def _read_locked_away(address: Address, path: Path) -> Opened:
+    """A database where nothing can be written: as it lies there, or a temporary copy if its log must be read too."""
+    refusal = f"{path} lies where nothing can be written, so that it can only be read; work with a copy of it."
+    if has_log(path):
+        return _read_copy(address, path, refusal)
+    engine = address.engine(switch=False, mode="immutable")
+    try:
+        found = look(engine, address.shown)
+        if found is None:
+            raise AbsentError(_absent(address.shown))
+    except BaseException:
+        engine.dispose()
+        raise
+    if found in OLDER and found not in READABLE:
+        engine.dispose()
+        return _read_copy(address, path, refusal)
+    return Opened(engine, address, refusal, found)
+
+
 def check_place(path: Path, create: bool) -> str | None:
     """The type of the network file system that a database's file lies on; None on a local one.
 
     Raises `StoreError` where no file can be, and, without `create`, where none is.
     """
     try:
-        path.lstat()
+        path.stat()
     except FileNotFoundError:
         pass
-    except OSError as error:
-        raise StoreError(f"{str(path)[:80]} can be no database ({error.strerror}); name another --db.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{str(path)[:80]} can be no database ({reason}); name another --db.") from None
     if path.is_dir():
         raise StoreError(f"{path} is a folder; --db needs a file, such as {path / 'results.db'}.")
     if path.exists() and not path.is_file():
@@ -98,8 +136,8 @@ def on_a_network(path: Path, network: str) -> str:
 def outdated(shown: str, schema: str | None) -> str:
     """Why a store of an older schema is not written, and what to do."""
     return (
-        f"{shown} has schema {schema!r}, this bench writes {SCHEMA!r}; run `bench upgrade --db {shown}` first, which "
-        f"keeps a copy of a file. Reading it needs no upgrade."
+        f"{shown} has schema {schema!r}, this bench writes {SCHEMA!r}; run {command('upgrade', '--db', shown)} first, "
+        f"which keeps a copy of a file. Reading it needs no upgrade."
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SHOWN = "shown on the page"
 AWAITED = "awaited by unfinished plans"
 CLAIMED = "of shards that were taken as claims, which they may yet prove or refute"
+UNREADABLE = "of plans that cannot be read"
 OLDER = "of an older bench, which nobody can craft again"
 UNNAMED_SECONDS = 24 * 3600.0
 """The age from which a file that no plan names is no running evaluation's."""
@@ -69,7 +70,8 @@ def _named(store: Store) -> tuple[set[str], dict[str, str]]:
     plans = store.plans()
     shards = {plan.digest: {record.number: record for record in store.shards(plan)} for plan in plans}
     named = {record.perturbed_sha256 for records in shards.values() for record in records.values()}
-    needed: dict[str, str] = {}
+    owned = store.belongings() if store.skipped else {}
+    needed = {image: UNREADABLE for digest in store.skipped if digest in owned for image in owned[digest].images}
     for plan in plans:
         mine, crafting = shards[plan.digest], plan.crafting()
         for record in mine.values():

@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row
-
 from bench.domain.facts import Facts
 from bench.domain.outcome import Outcome, ShardResult
-from bench.store.schema import ConflictRow, ShardRow
+from bench.store.schema import ConflictRow
 
 HERE = "a run of this store"
 """The origin of what no other store has brought."""
@@ -56,25 +54,6 @@ class ShardRecord:
             facts=result.facts,
         )
 
-    @classmethod
-    def of_row(cls, row: ShardRow | Row[*tuple[Any, ...]], environment: Mapping[str, Any]) -> ShardRecord:
-        """What a row of the store says."""
-        return cls(
-            number=row.number,
-            perturbed_sha256=row.perturbed_sha256,
-            invalid=row.invalid,
-            remarks=tuple(row.remarks),
-            forwards=row.forwards,
-            backwards=row.backwards,
-            seconds=row.seconds,
-            peak_memory=row.peak_memory,
-            finished=row.finished,
-            environment=environment,
-            facts=None if row.facts is None else Facts.from_document(row.facts),
-            origin=row.origin,
-            claimed=bool(row.claimed),
-        )
-
     def row(self, plan: str, environment: str) -> dict[str, Any]:
         """The row of this shard, under the digests of its plan and of its environment."""
         return {
@@ -116,11 +95,6 @@ class Conflict:
     environment: Mapping[str, Any]
     found: datetime
 
-    @classmethod
-    def of_row(cls, row: ConflictRow) -> Conflict:
-        """What a row of the store says."""
-        return cls(**{each.name: getattr(row, each.name) for each in fields(cls)})
-
     def row(self) -> ConflictRow:
         """The row of this conflict."""
         return ConflictRow(**{each.name: getattr(self, each.name) for each in fields(self)})
@@ -150,7 +124,7 @@ class Stamp:
     plans: int
     shards: int
     newest: int | None
-    finished: datetime | None
+    finished: str | None
     conflicts: int
 
 

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Text, bindparam, cast, func, select
+from sqlalchemy import Text, cast, func, select
 
-from bench.domain.errors import StoreError, UsageError
+from bench.domain.errors import UsageError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
 from bench.store.artifacts import Artifacts, place_of
+from bench.store.checking import cost_of
 from bench.store.claims import Claims
 from bench.store.labels import LabelBook
 from bench.store.opening import open_database
-from bench.store.outcomes import Packed, Shared, pack, unpack, unpack_arrays
+from bench.store.outcomes import Shared, unpack
 from bench.store.places.place import Place
+from bench.store.reader import Reader
 from bench.store.records import Conflict, Cost, ShardRecord, Stamp, Whole
-from bench.store.rowwise import columns_of_plan
-from bench.store.schema import ConflictRow, EnvironmentRow, OutcomesRow, PlanRow, ShardRow
-from bench.store.sessions import Found, Sessions
+from bench.store.removal import Belongings, belongings, remove
+from bench.store.schema import ConflictRow, EnvironmentRow, ShardRow
+from bench.store.sessions import Sessions
 from bench.store.versions import ROWWISE, SCHEMA
 from bench.store.writing import Filled, fill
-
-# Made once: SQLAlchemy would take as long to make it as SQLite to read a small plan.
-_OUTCOMES = (
-    select(*(getattr(OutcomesRow, name) for name in Packed._fields))
-    .join(ShardRow, ShardRow.id == OutcomesRow.shard)
-    .where(ShardRow.plan == bindparam("plan"))
-    .order_by(ShardRow.number)
-)
-_SHARDS = (
-    select(*ShardRow.__table__.columns, cast(EnvironmentRow.document, Text).label("document"))
-    .join(EnvironmentRow, EnvironmentRow.digest == ShardRow.environment)
-    .where(ShardRow.plan == bindparam("plan"))
-    .order_by(ShardRow.number)
-)
-# As text: one broken document must not keep all the others from being read.
-_DOCUMENT, _PLACES = cast(PlanRow.document, Text), cast(PlanRow.places, Text)
 
 
 class Store:
@@ -61,48 +46,70 @@ class Store:
         self.location = opened.address.shown
         self.path = opened.address.path
         self._engine = opened.engine
-        self._has_rows = opened.schema in ROWWISE
         self._sessions = Sessions(opened.engine, self.location, opened.refusal)
         self.claims = Claims(self._sessions)
         self.labels = LabelBook(self._sessions, opened.schema == SCHEMA)
+        self._reader = Reader(self._sessions, rowwise=opened.schema in ROWWISE)
         weakref.finalize(self, self._engine.dispose)
         self.artifacts = Artifacts(place_of(artifacts, self.path))
 
     def plans(self) -> list[Plan]:
         """All plans with at least one finished shard, oldest first, with the places of their files on this machine.
 
-        Raises `StoreError` for a plan that cannot be read.
+        One that cannot be read, or whose shards cannot, is left out and named in `skipped`.
         """
-        query = self._described(PlanRow.digest, _DOCUMENT, _PLACES)
-        return [_plan(digest, document, places) for digest, document, places in self._rows(query)]
+        return self._reader.sound(self._reader.stored())
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """What could not be read so far, and was left out: a sentence by the plan's digest."""
+        return {digest: str(error) for digest, error in self._reader.skipped.items()}
+
+    def pass_over(self, digest: str) -> None:
+        """Say no more of a plan that could not be read: it was taken out, or was told already."""
+        self._reader.skipped.pop(digest, None)
 
     def documents(self) -> dict[str, dict[str, Any]]:
-        """What describes these plans, by digest, as it is stored."""
-        return {digest: _json(digest, text) for digest, text in self._rows(self._described(PlanRow.digest, _DOCUMENT))}
+        """What describes these plans, by digest; of those that can be read."""
+        return {plan.digest: plan.document() for plan in self._reader.described(self._reader.stored())}
 
     def digests(self) -> tuple[str, ...]:
         """The digests under which there are finished shards, described or not, in the order of `plans`."""
-        query = (
-            select(ShardRow.plan)
-            .outerjoin(PlanRow, PlanRow.digest == ShardRow.plan)
-            .group_by(ShardRow.plan, PlanRow.created)
-            .order_by(PlanRow.created, ShardRow.plan)
-        )
-        return tuple(digest for (digest,) in self._rows(query))
+        return tuple(stored.digest for stored in self._reader.stored())
 
-    def document(self, digest: str) -> dict[str, Any]:
-        """What describes one plan; `StoreError` where nothing does, or nothing that can be read."""
-        found = self._rows(select(_DOCUMENT).where(PlanRow.digest == digest))
-        return _json(digest, found[0][0] if found else None)
+    def plan(self, digest: str) -> Plan:
+        """The plan of a digest, with finished shards or without; `UnreadableError` where it is not one of bench's."""
+        return self._reader.plan(digest)
+
+    def under_way(self, digests: Iterable[str]) -> list[Plan]:
+        """Those of these plans that can be read, with finished shards or without; the others are in `skipped`."""
+        return self._reader.under_way(digests)
 
     def find(self, prefix: str) -> Plan:
-        """The one plan whose digest starts with `prefix`; `UsageError` when none or several do."""
-        matches = [plan for plan in self.plans() if plan.digest.startswith(prefix.lower())]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
+        """The one plan whose digest starts with `prefix`; `UsageError` when none or several do, `UnreadableError` where
+        it cannot be read."""
+        matches = [stored for stored in self._reader.stored() if stored.digest.startswith(prefix.lower())]
+        if not matches:
+            hint = self.hint("list", "plans")
+            raise UsageError(f"No plan in {self.location} starts with {prefix!r}; {hint} shows them.")
+        if len(matches) > 1:
             raise UsageError(f"{len(matches)} plans start with {prefix!r}; give more of the digest.")
-        raise UsageError(f"No plan in {self.location} starts with {prefix!r}; `bench list plans` shows them.")
+        for plan in self._reader.sound(matches):
+            return plan
+        raise self._reader.skipped.pop(matches[0].digest)
+
+    def hint(self, *words: str) -> str:
+        """A command on this store, as a message hints at it."""
+        return self._reader.hint(*words)
+
+    def belongings(self) -> dict[str, Belongings]:
+        """What the store holds under each digest, be it described or not, and readable or not."""
+        return self._sessions.read(lambda session: belongings(session.connection()))
+
+    def remove(self, digests: Iterable[str]) -> None:
+        """Take plans out with all their shards, outcomes and conflicts, in one transaction; their images stay."""
+        wanted = list(digests)
+        self._sessions.write(lambda session: remove(session.connection(), wanted))
 
     def pending(self, plan: Plan) -> tuple[Shard, ...]:
         """The plan's shards that are not in the store yet."""
@@ -132,17 +139,16 @@ class Store:
         return self._sessions.write(lambda session: fill(session, plan, offered))
 
     def conflicts(self, plan: Plan | None = None) -> tuple[Conflict, ...]:
-        """How shards (of one plan, or of all) came out otherwise elsewhere than what is kept here, oldest first."""
-        query = select(ConflictRow).order_by(ConflictRow.found, ConflictRow.id)
-        if plan is not None:
-            query = query.where(ConflictRow.plan == plan.digest)
-        return self._sessions.read(
-            lambda session: tuple(Conflict.of_row(row) for row in session.scalars(query)),
-        )
+        """How shards (of one plan, or of all) came out otherwise elsewhere than what is kept here, oldest first.
+
+        Raises `UnreadableError` for those of one plan that cannot be read; among all, these are left out.
+        """
+        return self._reader.conflicts(plan)
 
     def outcomes(self, plan: Plan) -> tuple[Outcome, ...]:
-        """The outcomes of all finished shards, in the plan's order. Raises `StoreError` where they cannot be read."""
-        return self._unpacked(plan, lambda shards: tuple(unpack(shards)))
+        """The outcomes of all finished shards, in the plan's order. Raises `UnreadableError` where they cannot be
+        read."""
+        return tuple(unpack(self._reader.outcomes(plan)[1]))
 
     def predictions(self, plan: Plan) -> dict[int, tuple[int, ...]]:
         """The predicted classes of the perturbed images, one a draw, by sample; what an untouched plan is asked for."""
@@ -152,33 +158,35 @@ class Store:
     def table(self, plan: Plan, shared: Shared | None = None) -> Outcomes:
         """The same outcomes as arrays, read many times faster. Who reads many plans hands the same dictionary `shared`
         for all of them: what they have in common is then in memory once, and cannot be written to."""
-        return self._unpacked(plan, lambda shards: unpack_arrays(shards, shared))
+        return self._reader.outcomes(plan, shared)[0]
 
     def shards(self, plan: Plan) -> tuple[ShardRecord, ...]:
-        """The finished shards in order: cost, remarks, validity, environment."""
-        rows = self._sessions.read(lambda session: session.connection().execute(_SHARDS, {"plan": plan.digest}).all())
-        environments = {text: json.loads(text) for text in {row.document for row in rows}}
-        return tuple(ShardRecord.of_row(row, environments[row.document]) for row in rows)
+        """The finished shards in order: cost, remarks, validity, environment. Raises `UnreadableError` where they
+        cannot be read."""
+        return self._reader.shards(plan)
 
     def costs(self, digest: str) -> tuple[Cost, ...]:
-        """What each finished shard of a plan took; much cheaper than `shards`, which reads all of them."""
-        row, device = ShardRow, EnvironmentRow.document["device"].as_string()
-        columns = (row.number, row.forwards, row.backwards, row.seconds, row.peak_memory, device, row.origin)
+        """What each finished shard of a plan took; much cheaper than `shards`, which reads all of them. What cannot be
+        read is left out."""
+        row = ShardRow
+        columns = (row.number, row.forwards, row.backwards, row.seconds, row.peak_memory, row.origin)
         query = (
-            select(*columns)
+            select(*columns, cast(EnvironmentRow.document, Text))
             .join(EnvironmentRow, EnvironmentRow.digest == row.environment)
             .where(row.plan == digest)
             .order_by(row.number)
         )
-        return tuple(
-            Cost(number, forwards, backwards, seconds, memory, None if origin else ran_on)
-            for number, forwards, backwards, seconds, memory, ran_on, origin in self._rows(query)
-        )
+        return tuple(cost for cost in map(cost_of, self._rows(query)) if cost is not None)
 
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""
         columns = (
-            *(func.count(ShardRow.plan.distinct()), func.count(), func.max(ShardRow.id), func.max(ShardRow.finished)),
+            *(
+                func.count(ShardRow.plan.distinct()),
+                func.count(),
+                func.max(ShardRow.id),
+                cast(func.max(ShardRow.finished), Text),
+            ),
             select(func.count()).select_from(ConflictRow).scalar_subquery(),
         )
         return Stamp(*self._rows(select(*columns))[0])
@@ -191,48 +199,5 @@ class Store:
         ((plans,),) = self._rows(select(func.count(ShardRow.plan.distinct())))
         return f"Store({self.location!r}: {plans} plans)"
 
-    def _unpacked(self, plan: Plan, read: Callable[[list[Packed]], Found]) -> Found:
-        try:
-            return read(self._packed(plan))
-        except (LookupError, TypeError, ValueError) as error:
-            raise StoreError(
-                f"The outcomes of plan {plan.digest[:12]} cannot be read ({error}); restore the database from a copy."
-            ) from None
-
-    def _packed(self, plan: Plan) -> list[Packed]:
-        """The outcomes of a plan shard by shard; of an older store all in one."""
-        if self._has_rows:
-            columns = self._sessions.read(lambda session: columns_of_plan(session.connection(), plan.digest))
-            return [pack(columns)] if columns[0] else []
-        rows = self._sessions.read(lambda session: session.connection().execute(_OUTCOMES, {"plan": plan.digest}).all())
-        return [Packed(*row) for row in rows]
-
     def _rows(self, query: Any) -> Sequence[Any]:
         return self._sessions.read(lambda session: session.execute(query).all())
-
-    @staticmethod
-    def _described(*columns: Any) -> Any:
-        """These columns of all plans with a finished shard, oldest first."""
-        finished = select(ShardRow.plan).distinct()
-        return select(*columns).where(PlanRow.digest.in_(finished)).order_by(PlanRow.created, PlanRow.digest)
-
-
-def _plan(digest: str, text: str | None, places: str | None) -> Plan:
-    try:
-        return Plan.from_document(_json(digest, text)).placed(json.loads(places or "null") or {})
-    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
-        raise _unreadable(digest, error) from None
-
-
-def _json(digest: str, text: str | None) -> dict[str, Any]:
-    try:
-        document = json.loads(text or "null")
-    except ValueError as error:
-        raise _unreadable(digest, error) from None
-    if not isinstance(document, dict):
-        raise _unreadable(digest, "nothing describes it")
-    return document
-
-
-def _unreadable(digest: str, reason: object) -> StoreError:
-    return StoreError(f"Plan {digest[:12]} of the store cannot be read ({reason}); restore the database from a copy.")

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from bench.domain.errors import StoreError
 from bench.store.connect import writing
+from bench.store.copying import is_locked_away
 from bench.store.patience import OPENING, WORKING, patiently
 from bench.store.sessions import said
 
@@ -21,6 +22,10 @@ READABLE = (*ROWWISE, "0005")
 """Older schemas that are read where they lie; nothing is written on their plans."""
 LOCK = 0x62656E6368  # "bench"
 """The advisory lock on PostgreSQL under which a schema is made or changed."""
+
+
+class LockedAwayError(StoreError):
+    """A file that cannot be opened in the ordinary way, which writes a log beside it."""
 
 
 def look(engine: Engine, shown: str) -> str | None:
@@ -38,12 +43,13 @@ def look(engine: Engine, shown: str) -> str | None:
     try:
         found, tables = patiently(once, OPENING)
     except OperationalError as error:
-        raise StoreError(f"The database {shown} cannot be opened: {said(error)}.") from None
+        kind = LockedAwayError if is_locked_away(error.orig) else StoreError
+        raise kind(f"The database {shown} cannot be opened: {said(error)}.") from None
     except DBAPIError as error:
         raise StoreError(
             f"{shown} is not a results database ({said(error)}); name another file with --db. It was left as it is."
         ) from None
-    if found is None and "plans" in tables:
+    if found is None and (tables if engine.dialect.name == "sqlite" else "plans" in tables):
         raise StoreError(f"{shown} holds tables of another program; name another database with --db.")
     if found not in (None, SCHEMA, *OLDER):
         raise StoreError(
@@ -54,11 +60,16 @@ def look(engine: Engine, shown: str) -> str | None:
 
 
 def version(connection: Connection) -> str | None:
-    """The schema that a database says it has."""
+    """The schema that a database says it has. Raises `StoreError` where it says several."""
     if "bench_schema" not in inspect(connection).get_table_names():
         return None
-    found: str | None = connection.execute(text("SELECT version_num FROM bench_schema")).scalar()
-    return found
+    found = connection.execute(text("SELECT version_num FROM bench_schema")).scalars().all()
+    if len(found) > 1:
+        raise StoreError(
+            f"The database says that it has {len(found)} schemas ({', '.join(map(repr, found[:5]))}), so that it is "
+            f"damaged; restore it from a copy, or name another with --db."
+        )
+    return str(found[0]) if found else None
 
 
 def build(engine: Engine, shown: str) -> None:

@@ -16,7 +16,8 @@ from bench.domain.outcome import Outcome
 from bench.domain.plan import Plan
 from bench.store.agreement import contradiction
 from bench.store.dialects import inserting
-from bench.store.outcomes import Packed, pack_outcomes, unpack
+from bench.store.outcomes import pack_outcomes, unpack
+from bench.store.reading import shard_of
 from bench.store.records import Conflict, ShardRecord, Whole, now
 from bench.store.schema import ClaimRow, ConflictRow, EnvironmentRow, OutcomesRow, PlanRow, ShardRow, Table
 
@@ -104,11 +105,8 @@ def add_plan(session: Session, plan: Plan, computed_here: bool, alone: bool = Fa
 
 
 def _stored(session: Session, shard: int) -> Whole:
-    row = session.get_one(ShardRow, shard)
-    environment = session.get_one(EnvironmentRow, row.environment).document
-    found = session.get_one(OutcomesRow, shard)
-    packed = Packed(*(getattr(found, name) for name in Packed._fields))
-    return ShardRecord.of_row(row, environment), [*unpack([packed])]
+    record, packed = shard_of(session.connection(), shard)
+    return record, [*unpack([packed])]
 
 
 def _keep(session: Session, conflict: Conflict) -> None:

@@ -82,7 +82,7 @@ def test_a_plan_whose_shards_are_only_claimed_is_described_and_not_listed(store:
     plan = plan_of()
     store.claims.take(plan, [0], "me", LONG)
     assert store.plans() == []
-    assert store.document(plan.digest) == plan.document()
+    assert store.plan(plan.digest) == plan
 
 
 def test_workers_are_listed_with_what_they_last_said_until_they_leave(store: Store) -> None:

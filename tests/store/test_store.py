@@ -167,10 +167,15 @@ def test_a_plan_that_cannot_be_read_is_named(file_store: Store) -> None:
     file_store.close()
     with sqlite3.connect(file_store.location) as connection:
         connection.execute("UPDATE plans SET document = '{' WHERE digest = ?", (plan_of().digest,))
-    with pytest.raises(StoreError, match=f"Plan {plan_of().digest[:12]} of the store cannot be read"):
-        file_store.plans()
+    assert file_store.plans() == [plan_of(seed=1)]
+    ((digest, sentence),) = file_store.skipped.items()
+    assert digest == plan_of().digest
+    assert f"Plan {digest[:12]} of {file_store.location} is left out, for it cannot be read" in sentence
+    assert f"`bench remove {digest[:12]} --db {file_store.location}`" in sentence
+    with pytest.raises(StoreError, match="is left out"):
+        file_store.find(digest[:9])
     assert set(file_store.digests()) == {plan_of().digest, plan_of(seed=1).digest}
-    assert file_store.document(plan_of(seed=1).digest) == plan_of(seed=1).document()
+    assert file_store.plan(plan_of(seed=1).digest) == plan_of(seed=1)
 
 
 def test_a_stamp_is_another_one_whenever_a_shard_or_a_conflict_has_landed(store: Store) -> None:

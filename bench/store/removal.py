@@ -1,0 +1,135 @@
+"""Takes plans out of a store, unreadable ones too: what belongs to them, what others have of them, and how."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, delete, select
+
+from bench.domain.errors import UsageError
+from bench.domain.plan import Plan
+from bench.store.schema import ClaimRow, ConflictRow, LabelRow, OutcomesRow, PlanRow, ShardRow
+
+if TYPE_CHECKING:
+    from bench.store.artifacts import Kept
+    from bench.store.store import Store
+
+
+@dataclass(frozen=True)
+class Belongings:
+    """What a store holds under a digest: so many `shards`, and the hashes of the images that they judged."""
+
+    shards: int
+    images: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What taking a plan out would do; `plan` is None where it cannot be shown, for the `reason` given.
+
+    `images` are files that only the plans that are to go name; `kept` are those of its images that others name, or wait
+    for. `labels` counts the tags and notes on it. `judging` are the plans that judge its images,
+    `relying` those whose clean predictions it holds.
+    """
+
+    digest: str
+    plan: Plan | None
+    reason: str
+    shards: int
+    labels: int
+    images: tuple[Kept, ...]
+    kept: tuple[Kept, ...]
+    judging: tuple[Plan, ...]
+    relying: tuple[Plan, ...]
+
+
+def survey(store: Store, prefixes: Sequence[str]) -> list[Removal]:
+    """What taking out the plans whose digests start so would do; nothing is changed.
+
+    Raises `UsageError` where none or several start so, or somebody is at work on one of them.
+    """
+    owned = store.belongings()
+    gone = list(dict.fromkeys(_named(store, owned, prefix) for prefix in prefixes))
+    held = Counter(claim.plan for claim in store.claims.held())
+    busy = [digest for digest in gone if held[digest]]
+    if busy:
+        raise UsageError(
+            f"Somebody is at work on plan {busy[0][:12]}; see {store.hint('status')}, and remove it when nobody is."
+        )
+    known = {plan.digest: plan for plan in store.plans()}
+    others = [plan for digest, plan in known.items() if digest not in gone]
+    needed = {image for digest, owns in owned.items() if digest not in gone for image in owns.images}
+    for plan in others:
+        crafting = plan.crafting()
+        if crafting is not None and crafting.digest in gone and owned[plan.digest].shards < _shards(plan):
+            needed |= owned[crafting.digest].images
+    files = {kept.sha256: kept for kept in store.artifacts.kept()}
+    return [_removal(store, digest, owned[digest], known.get(digest), others, needed, files) for digest in gone]
+
+
+def belongings(connection: Connection) -> dict[str, Belongings]:
+    """What the tables hold under each digest."""
+    found: dict[str, list[Any]] = {str(digest): [] for (digest,) in connection.execute(select(PlanRow.digest))}
+    for plan in connection.execute(select(ConflictRow.plan)).scalars():
+        found.setdefault(str(plan), [])
+    for plan, image in connection.execute(select(ShardRow.plan, ShardRow.perturbed_sha256)):
+        found.setdefault(str(plan), []).append(image)
+    return {
+        digest: Belongings(len(images), frozenset(image for image in images if isinstance(image, str)))
+        for digest, images in found.items()
+    }
+
+
+def remove(connection: Connection, digests: Collection[str]) -> None:
+    """Delete everything that the tables hold under these digests, within the transaction that the connection is in."""
+    for column in (ClaimRow.plan, LabelRow.plan, ConflictRow.plan, ShardRow.plan, PlanRow.digest):
+        raw = set(connection.execute(select(column).distinct()).scalars())
+        for each in raw:
+            if str(each) not in digests:  # an edited digest need not be text
+                continue
+            mine = column.is_(None) if each is None else column == each
+            if column is ShardRow.plan:
+                connection.execute(delete(OutcomesRow).where(OutcomesRow.shard.in_(select(ShardRow.id).where(mine))))
+            connection.execute(delete(column.class_).where(mine))
+
+
+def _named(store: Store, owned: Collection[str], prefix: str) -> str:
+    matches = [digest for digest in owned if digest.startswith(prefix.lower())]
+    if not prefix or not matches:
+        raise UsageError(
+            f"No plan in {store.location} starts with {prefix!r}; {store.hint('list', 'plans')} shows them."
+        )
+    if len(matches) > 1 and prefix not in matches:
+        raise UsageError(f"{len(matches)} plans start with {prefix!r}; give more of the digest.")
+    return prefix if prefix in matches else matches[0]
+
+
+def _removal(
+    store: Store,
+    digest: str,
+    owns: Belongings,
+    plan: Plan | None,
+    others: Sequence[Plan],
+    needed: Collection[str],
+    files: dict[str, Kept],
+) -> Removal:
+    written = store.labels.of(digest)
+    mine = [files[image] for image in sorted(owns.images) if image in files]
+    return Removal(
+        digest=digest,
+        plan=plan,
+        reason=store.skipped.get(digest, "no shard of it is finished"),
+        shards=owns.shards,
+        labels=sum(map(len, (written.tags, written.notes))),
+        images=tuple(kept for kept in mine if kept.sha256 not in needed),
+        kept=tuple(kept for kept in mine if kept.sha256 in needed),
+        judging=tuple(other for other in others if (other.crafting() or other).digest == digest),
+        relying=tuple(other for other in others if other.untouched().digest == digest),
+    )
+
+
+def _shards(plan: Plan) -> int:
+    return -(-plan.samples // plan.shard_size)
