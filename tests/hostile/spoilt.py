@@ -9,16 +9,10 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-import typer.testing
-from typer.testing import CliRunner
-
 from bench.cli import panels
-from bench.cli.app import build
 from bench.cli.listing import _plan_cells
 from bench.report.choice import choose_boards
 from bench.report.export import export
@@ -26,6 +20,7 @@ from bench.report.forms import Format, What
 from bench.report.summary import read
 from bench.report.tables import tabulate
 from bench.store.store import Store
+from tests.cli.command import bench
 from tests.report.made import add, honest, small_plan
 
 BAD, GOOD = small_plan("tmdc"), small_plan("jem")
@@ -79,17 +74,11 @@ def ways(store: Store) -> dict[str, Callable[[], object]]:
     }
 
 
-@cache
-def _command(app: Any) -> Any:
-    return typer.main.get_command(app)
-
-
 def ask(*words: str) -> tuple[int, str]:
-    """The exit code of `bench` with these words, and what it said; a traceback is raised."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typer.testing, "_get_command", _command)
-        result = CliRunner().invoke(build(), list(words), catch_exceptions=False)
-    return result.exit_code, " ".join((result.stdout + result.stderr).split())
+    """The exit code of `bench` with these words, and what it said; a traceback fails the test."""
+    code, out, err = bench(*words)
+    assert "Traceback" not in err, err
+    return code, " ".join((out + err).split())
 
 
 def flipped(content: bytes, seed: int) -> bytes:
