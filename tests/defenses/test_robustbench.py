@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import socket
@@ -24,7 +25,13 @@ from defenses.parts import zoo
 from defenses.robustbench import RobustBench
 from tests.report.made import add, make_plan
 
-MISSING = [name for name in ("robustbench", "timm", "torchvision") if importlib.util.find_spec(name) is None]
+
+def is_installed(name: str) -> bool:
+    """Whether a distribution of this name is; torchattacks brings a module of RobustBench's name."""
+    return any(importlib.metadata.distributions(name=name))
+
+
+MISSING = [name for name in ("robustbench", "timm", "torchvision") if not is_installed(name)]
 installed = pytest.mark.skipif(bool(MISSING), reason=f"needs the extra 'robustbench': {', '.join(MISSING)} missing")
 SMALL = "Wong2020Fast"
 """A PreAct ResNet-18, one of the smallest models of the zoo."""
