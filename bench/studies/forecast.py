@@ -17,7 +17,7 @@ from bench.loading.environment import resolve_device
 from bench.protocols.reader import WHITE_BOX
 from bench.protocols.studies import Study, StudyTraining
 from bench.store.store import Store
-from bench.studies.trainings import request_of
+from bench.studies.trainings import given, request_of
 from bench.training.apart import attempt_apart
 from bench.training.trial import TriedTraining
 
@@ -89,7 +89,7 @@ def forecast_trainings(
         if tried is not None and tried.weights is not None:
             weights[training.name] = tried.weights
     asked = {
-        each.name: _crafted(training, study, each.images, data_dir)
+        each.name: _crafted(training, study, each.images, weights, data_dir)
         for each, training in zip(found, trainings, strict=True)
         if each.images and training.adversarial is not None
     }
@@ -133,7 +133,9 @@ def _begun(
     return TrainingForecast(training.name, training.defense, tried)
 
 
-def _crafted(training: StudyTraining, study: Study, images: int, data_dir: Path | None) -> Request:
+def _crafted(
+    training: StudyTraining, study: Study, images: int, weights: Mapping[str, Path], data_dir: Path | None
+) -> Request:
     """The crafting of a training's images as a plan, of as many test images where there are so many."""
     made = training.adversarial
     assert made is not None
@@ -141,6 +143,7 @@ def _crafted(training: StudyTraining, study: Study, images: int, data_dir: Path 
         defense=made.source,
         attack=made.attack,
         protocol=study.protocol,
+        defense_settings=given(made.source_params, weights),
         attack_settings=made.params,
         dataset=study.dataset,
         data_dir=data_dir,

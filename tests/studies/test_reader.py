@@ -13,6 +13,7 @@ from bench.domain.errors import UsageError
 from bench.protocols.studies import Adversarial, TrainedWeights, builtin_studies, find_study, heading, read
 from bench.registry import attacks, datasets, defenses
 from bench.studies.cells import requests
+from bench.studies.forecast import _crafted
 from bench.studies.trainings import place, request_of
 from tests.studies.written import TEXT, written
 
@@ -145,6 +146,42 @@ def test_a_data_set_may_have_fewer_samples_and_a_scale_fewer_still(tmp_path: Pat
     path = written(tmp_path, TEXT.replace("[[train]]", "samples = 50\non.digits = { samples = 40 }\n\n[[train]]", 1))
     found = [read(path, dataset, scale).samples for dataset in (HALVES, "digits") for scale in ("full", "quick")]
     assert found == [50, 16, 40, 16]
+
+
+PIXELS = {"resnet": Path("resnet.safetensors"), "denoiser": Path("denoiser.safetensors")}
+
+
+def test_rows_sources_and_trainings_are_given_trained_weights() -> None:
+    found = find_study("tmdc-pixels", "cifar10")
+    asked = {(row, column): request for row, column, request in requests(found, PIXELS)}
+    crafted = asked["TMDC", "PGD-40"]
+    assert (crafted.source, crafted.source_settings) == ("resnet", {"weights": "resnet.safetensors"})
+    assert crafted.defense_settings["base"] == "denoiser.safetensors"
+    assert asked["TMDC", "clean"].source is None
+    assert asked["ResNet-50", "PGD-40, adaptive-linf"].source == "self"
+    assert asked["ResNet-50", "PGD-40, adaptive-linf"].source_settings == {}
+    training = next(each for each in found.trainings if each.name == "tmdc-pgd")
+    assert training.needs() == ("denoiser", "resnet")
+    made = request_of(training, found, Path("run"), PIXELS, "cpu", None)
+    assert made.defense_settings == {"base": "denoiser.safetensors"}
+    assert made.adversarial.source_settings == {"weights": "resnet.safetensors"}
+    priced = _crafted(training, found, 100, PIXELS, None)
+    assert (priced.defense, priced.defense_settings) == ("resnet", {"weights": "resnet.safetensors"})
+
+
+def test_where_a_training_is_left_out_so_is_the_setting_that_asks_for_its_weights() -> None:
+    many = {
+        dataset: next(each for each in find_study("generated-data", dataset, "quick").trainings if each.name == "many")
+        for dataset in ("digits", "cifar10")
+    }
+    assert "denoiser" not in many["digits"].recipe
+    assert many["cifar10"].needs() == ("denoiser",)
+
+
+def test_a_source_s_settings_need_a_source(tmp_path: Path) -> None:
+    text = TEXT.replace('source = "self"\nepsilon = "0.1"', 'source_params = { scale = 2.0 }\nepsilon = "0.1"')
+    with pytest.raises(UsageError, match="column 1 has source_params but no source; name the source as well"):
+        read(written(tmp_path, text), "digits")
 
 
 def test_trainings_may_need_earlier_ones(tmp_path: Path) -> None:

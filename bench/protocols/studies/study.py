@@ -41,7 +41,7 @@ class StudyTraining:
     def needs(self) -> tuple[str, ...]:
         """The names of the earlier trainings whose weights it is given."""
         made = self.adversarial
-        settings = [self.params, self.recipe, *([made.params, made.source_params] if made is not None else [])]
+        settings = [self.params, self.recipe, {} if made is None else made.source_params]
         held = [value for each in settings for value in each.values()]
         return tuple(dict.fromkeys(value.training.name for value in held if isinstance(value, TrainedWeights)))
 
