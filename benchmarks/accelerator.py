@@ -31,6 +31,7 @@ from bench import Batch, Network, ThreatModel, Victim
 from bench.datasets.cifar10 import TASK
 from bench.loading.determinism import exact
 from bench.registry import attacks, defenses
+from contests.device import SEED, ceilings, rng_on, timed
 from contests.full_size import SMALL, TRUE, stable_diffusion, wide_resnet
 from contests.libraries import Plain
 from contests.loops import Elimination, diffusion_classifier
@@ -39,45 +40,9 @@ from contests.work import counted
 from contests.written import FORMAT, write
 from defenses.parts.diffusion_classification import DiffusionClassification
 
-SEED = 5
 STAGES = Elimination((50, 500), (5, 1))
 BUDGETS = tuple(Fraction(2**power, 255 * 64) for power in range(12))
 SEARCHES = ("staged", "race")
-
-
-def timed(device: str, work: Callable[[], Any]) -> tuple[float, int, Any]:
-    """Seconds until all of it is done, the peak of memory in bytes, and what it gives."""
-    synchronize, cuda = _synchronizer(device), device.startswith("cuda")
-    if cuda:
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-    synchronize()
-    started = time.perf_counter()
-    found = work()
-    synchronize()
-    return time.perf_counter() - started, int(torch.cuda.max_memory_allocated()) if cuda else 0, found
-
-
-def _synchronizer(device: str) -> Callable[[], Any]:
-    return torch.cuda.synchronize if device.startswith("cuda") else lambda: None
-
-
-def ceilings(device: str, side: int) -> dict[str, float]:
-    """TFLOP/s of a matrix product in half and in single precision, and TB/s of a copy, counting both directions."""
-    found = {}
-    for name, dtype in (("half", torch.float16), ("single", torch.float32)):
-        left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-        seconds = _median(device, lambda left=left, right=right: left @ right)
-        found[name] = 2 * side**3 / seconds / 1e12
-    source = torch.randn(side * side * 4, device=device)
-    target = torch.empty_like(source)
-    seconds = _median(device, lambda: target.copy_(source))
-    return {**found, "copy": 2 * source.numel() * 4 / seconds / 1e12}
-
-
-def _median(device: str, work: Callable[[], Any]) -> float:
-    laps = sorted(timed(device, work)[0] for _ in range(12))
-    return laps[len(laps) // 2]
 
 
 def diffusion(
@@ -85,7 +50,6 @@ def diffusion(
 ) -> list[dict[str, Any]]:
     """Every search and the released loop on the same images and noise."""
     device, rows = str(images.device), []
-    model: DiffusionClassification | None = None
     for search in SEARCHES:
         made = defenses.make("diffusion-classifier", {"weights": str(folder), "search": search})
         started = time.perf_counter()
@@ -93,22 +57,21 @@ def diffusion(
             made = made.resolve(TASK).on(TASK, lambda: device)
             loaded = made.load(TASK, device)
         assert isinstance(loaded, DiffusionClassification)
-        model, loading = loaded, time.perf_counter() - started
+        loading = time.perf_counter() - started
         chunks = loaded._chunks  # what the device was found to hold
         told(f"{search}: loaded in {loading:.1f} s, {chunks}")
         network = loaded.denoiser.network
         with exact(device), torch.no_grad():
             _warm(loaded, images[:1], chunks.plain)
             with counted([network]) as work:
-                seconds, memory, logits = timed(device, lambda loaded=loaded: loaded(images, _rng(device)))
+                seconds, memory, logits = timed(device, lambda loaded=loaded: loaded(images, rng_on(device)))
         rows.append(_row(search, len(images), seconds, memory, work.rows, logits.argmax(1).tolist()))
         rows[-1]["chunk"] = chunks.plain
         rows[-1]["loading"] = round(loading, 1)
         keep({"searches": rows})
         told(str(rows[-1]))
-    assert model is not None
-    rows.append(_released(model, images))
-    flop = _flop(model, images)
+    rows.append(_released(loaded, images))
+    flop = _flop(loaded, images)
     for row in rows:
         row["tflops"] = round(flop * row["rows"] / row["seconds"] / 1e12, 1)
         row["flop_a_row"] = flop
@@ -121,10 +84,6 @@ def _warm(model: DiffusionClassification, image: Tensor, rows: int) -> None:
     codes = model.denoiser.encode(image).expand(rows, -1, -1, -1)
     steps = torch.zeros(rows, dtype=torch.int64, device=image.device)
     model.denoiser.errors(codes, torch.zeros_like(codes), steps, steps, "l1")
-
-
-def _rng(device: str) -> torch.Generator:
-    return torch.Generator(device).manual_seed(SEED)
 
 
 @torch.no_grad()
@@ -140,7 +99,7 @@ def _released(model: DiffusionClassification, images: Tensor) -> dict[str, Any]:
 
     def work() -> list[int]:
         codes = denoiser.encode(images)
-        noise = torch.randn(len(grid), *codes.shape[1:], generator=_rng(device), device=device).to(codes)
+        noise = torch.randn(len(grid), *codes.shape[1:], generator=rng_on(device), device=device).to(codes)
         return [diffusion_classifier(predict, signal, code, noise, grid, STAGES, len(TASK.classes)) for code in codes]
 
     with counted([denoiser.network]) as done:
@@ -179,22 +138,22 @@ def autoattack(
 
     device = str(images.device)
     with torch.no_grad():
-        labels = network(images, _rng(device)).argmax(1)
+        labels = network(images, rng_on(device)).argmax(1)
     batch = Batch(tuple(range(len(images))), images, labels)
     threat = ThreatModel("linf", _halving(network, batch))
     told(f"AutoAttack at {threat} on {len(images)} samples")
 
     def ours() -> Tensor:
-        victim = Victim(network, _rng(device))
+        victim = Victim(network, rng_on(device))
         return (
             attacks.make("aa-linf", {"n_iter": steps, "n_queries": queries})
-            .perturb(victim, batch, threat, _rng(device))
+            .perturb(victim, batch, threat, rng_on(device))
             .images
         )
 
     def library() -> Tensor:
         with isolated():
-            model, seed = Plain(network).to(device).eval(), seed_from(_rng(device))
+            model, seed = Plain(network).to(device).eval(), seed_from(rng_on(device))
             adversary = pyautoattack.AutoAttack(model, norm="Linf", eps=threat.radius, seed=seed, device=device)
             for part in (adversary.apgd, adversary.apgd_targeted):
                 set_steps(part, steps)
@@ -207,7 +166,7 @@ def autoattack(
         with exact(device):
             seconds, memory, found = timed(device, side)
         with torch.no_grad():
-            robust = network(found, _rng(device)).argmax(1) == labels
+            robust = network(found, rng_on(device)).argmax(1) == labels
         sides[name] = {"seconds": round(seconds, 2), "memory": memory, "robust": int(robust.sum())}
         sides[name]["verdicts"] = robust.long().tolist()
         told(f"{name}: {sides[name]}")
@@ -225,11 +184,11 @@ def _halving(network: Network, batch: Batch) -> Fraction:
     """The smallest of the budgets at which PGD misleads at least half of the samples."""
     device = str(batch.images.device)
     for budget in BUDGETS:
-        victim, threat = Victim(network, _rng(device)), ThreatModel("linf", budget)
+        victim, threat = Victim(network, rng_on(device)), ThreatModel("linf", budget)
         attack = attacks.make("pgd-linf", {"steps": 20})
-        images = attack.perturb(victim, batch, threat, _rng(device)).images
+        images = attack.perturb(victim, batch, threat, rng_on(device)).images
         with torch.no_grad():
-            robust = network(images, _rng(device)).argmax(1) == batch.labels
+            robust = network(images, rng_on(device)).argmax(1) == batch.labels
         if int(robust.sum()) <= len(robust) // 2:
             return budget
     return BUDGETS[-1]
