@@ -94,10 +94,24 @@ def configure(plugin: type[T], settings: Mapping[str, Any], name: str) -> T:
     `PluginError` where the plugin fails in any other way.
     """
     with blame(name):
+        given = _converted(plugin, settings, name)
+        missing = [key for key in _without_default(plugin) if key not in given]
+        if missing:
+            raise UsageError(
+                f"{name} needs a value of its setting {missing[0]}, which has no default; give a defense "
+                f"-D {missing[0]}=VALUE, an attack -A {missing[0]}=VALUE, a data set -S {missing[0]}=VALUE."
+            )
         try:
-            return plugin(**_converted(plugin, settings, name))
+            return plugin(**given)
         except (TypeError, ValueError) as error:
             raise UsageError(f"{name} does not accept these settings: {error}.") from None
+
+
+def _without_default(plugin: type) -> list[str]:
+    """The settings that somebody must give."""
+    fields = dataclasses.fields(plugin) if dataclasses.is_dataclass(plugin) else ()
+    missing = dataclasses.MISSING
+    return [each.name for each in fields if each.init and each.default is each.default_factory is missing]
 
 
 def override(instance: T, settings: Mapping[str, Any], name: str) -> T:

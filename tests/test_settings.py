@@ -61,6 +61,18 @@ def test_a_setting_that_does_not_fit_says_what_would(pair: str, hint: str) -> No
         configure(Example, parse_pairs([pair]), "example")
 
 
+@dataclass(frozen=True)
+class Demanding:
+    model: str
+    steps: int = 1
+
+
+def test_a_setting_without_a_default_that_is_not_given_is_named() -> None:
+    assert configure(Demanding, {"model": "m"}, "demanding") == Demanding("m")
+    with pytest.raises(UsageError, match=r"demanding needs a value of its setting model, .* a defense -D model=VALUE"):
+        configure(Demanding, {"steps": 2}, "demanding")
+
+
 def test_a_setting_given_twice_is_refused() -> None:
     with pytest.raises(UsageError, match="twice"):
         parse_pairs(["a=1", "a=2"])
