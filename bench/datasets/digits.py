@@ -43,6 +43,7 @@ class Digits(Dataset):
         "flow": "0.05",
         "corruption": "3",
     }
+    shard_size: ClassVar[int] = 512
 
     def load(self, split: Split, folder: Path | None) -> ImageSet:
         """The images of a split; they are embedded, so `folder` is not looked at."""

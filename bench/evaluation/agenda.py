@@ -34,12 +34,14 @@ class Trip:
 
 @dataclass
 class _Entry:
-    """A plan of the call: where it stands in it, and which of its shards are left."""
+    """A plan of the call: where it stands in it, which of its shards are left, and when its first job began, be it one
+    that crafts images for it."""
 
     evaluation: Evaluation
     positions: list[int]
     left: set[int]
     since: float | None = None
+    is_begun: bool = False
 
 
 @dataclass
@@ -102,10 +104,12 @@ class Agenda:
             if plan.digest not in self._crafting or plan.digest in self._told:
                 return None
             self._told.add(plan.digest)
+            for digest, _ in (first for key, (first, *_) in self._waits.items() if key[0] == plan.digest):
+                self._entries[digest].since = self._entries[digest].since or time.monotonic()
             return "crafting", len(plan.shards()), sum(trip.plan.digest == plan.digest for trip in self.trips)
-        if entry.since is not None:
+        if entry.is_begun:
             return None
-        entry.since = time.monotonic()
+        entry.is_begun, entry.since = True, entry.since or time.monotonic()
         needed = {index for digest, index in self._waits if digest == plan.digest}
         return "judging", len(plan.shards()), len(entry.left | needed)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.domain.errors import BenchError, PluginError, error_of
 from bench.domain.plan import HARNESS, UNTOUCHED, Plan
 from bench.finding import name_of
-from bench.protocols.protocol import SETTINGS, SHARED, settings_of
+from bench.protocols.protocol import SETTINGS, SHARED, fixed_in
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -44,7 +44,7 @@ def _otherwise(request: Request, plan: Plan) -> str | None:
     wanted: dict[str, Any] = {name: getattr(request, name) for name in SETTINGS}
     wanted = {name: getattr(protocol, name) if value is None else value for name, value in wanted.items()}
     for name, value in wanted.items():
-        if name in settings_of(plan) and getattr(plan, name) != value:
+        if name in fixed_in(plan, wanted["shard_size"]) and getattr(plan, name) != value:
             return f"{name} is {getattr(plan, name)} instead of {value}"
     for role in ("defense", "attack", "dataset"):
         name = name_of(getattr(request, role))[0]

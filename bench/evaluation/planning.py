@@ -89,7 +89,7 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
         samples=samples,
         sampling=sampling,
         sample_seed=sample_seed,
-        shard_size=_positive("shard size", request.shard_size, protocol.shard_size),
+        shard_size=_shard_size(request, recipe, samples),
         seed=checked_seed("seed", protocol.seed if request.seed is None else request.seed),
         draws=draws,
         precision=precision_of(subject.spec),
@@ -172,6 +172,18 @@ def _passes(request: Request, attack: Attack | None) -> int | None:
     if wanted is None or attack is None or isinstance(attack, Certifier):
         return None
     return _positive("number of passes", wanted, wanted)
+
+
+def _shard_size(request: Request, dataset: Dataset, samples: int) -> int:
+    """The one that was asked for, the protocol's, or the data set's: then at most half of the samples, for two
+    processes, unless that is less than the usual size."""
+    wanted = request.protocol.shard_size if request.shard_size is None else request.shard_size
+    if wanted is not None:
+        return _positive("shard size", wanted, wanted)
+    with blame(request.dataset):
+        if type(dataset.shard_size) is not int or dataset.shard_size < 1:
+            raise PluginError(f"its shard_size must be a whole number of at least 1; found {dataset.shard_size!r}.")
+    return min(dataset.shard_size, max(Dataset.shard_size, -(-samples // 2)))
 
 
 def _check_fixed_noise(request: Request, source: Spec | None, draws: int) -> None:

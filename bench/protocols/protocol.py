@@ -41,7 +41,8 @@ class Protocol:
     """All that is equal in every row of a leaderboard.
 
     `source` None means white box. `epsilon` is for attacks in linf and l2; None, and every other norm, means the data
-    set's customary budget in the attack's norm. `fixed_noise` and `passes` are a plan's.
+    set's customary budget in the attack's norm. `shard_size` None leaves it to the data set, and any is the protocol's.
+    `fixed_noise` and `passes` are a plan's.
     """
 
     name: str
@@ -50,12 +51,12 @@ class Protocol:
     samples: int
     sample_seed: int
     sampling: Sampling
-    shard_size: int
     seed: int
     draws: int
     source: str | None
     epsilon: Fraction | None
     attacks: tuple[ProtocolAttack, ...]
+    shard_size: int | None = None
     fixed_noise: bool = False
     passes: int | None = None
 
@@ -68,7 +69,7 @@ def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool
     Attack settings that the protocol does not list may have any value.
     """
     return (
-        all(getattr(plan, setting) == getattr(protocol, setting) for setting in settings_of(plan))
+        all(getattr(plan, setting) == getattr(protocol, setting) for setting in fixed_in(plan, protocol.shard_size))
         and (plan.is_untouched or _same_source(protocol, plan))
         and any(
             attack.fixes(plan.attack) and budget(protocol, attack, plan.threat.norm, customary) == plan.threat.epsilon
@@ -77,9 +78,11 @@ def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool
     )
 
 
-def settings_of(plan: Plan) -> tuple[str, ...]:
-    """Which settings a plan has: where nobody attacks there are no passes to limit."""
-    return JUDGED if plan.is_untouched or plan.knowledge == "certified" else SETTINGS
+def fixed_in(plan: Plan, shard_size: int | None) -> tuple[str, ...]:
+    """Which settings of a plan are somebody's decision: where nobody attacks there are no passes to limit, and where
+    `shard_size` is None the data set's is taken."""
+    settings = JUDGED if plan.is_untouched or plan.knowledge == "certified" else SETTINGS
+    return tuple(each for each in settings if each != "shard_size" or shard_size is not None)
 
 
 def _same_source(protocol: Protocol, plan: Plan) -> bool:

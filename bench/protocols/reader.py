@@ -14,7 +14,7 @@ from bench.protocols.protocol import Protocol, ProtocolAttack
 
 TEXTS = ("name", "version", "description", "sampling", "source")
 # The smallest value that each whole number may have.
-NUMBERS = {"samples": 1, "sample_seed": 0, "shard_size": 1, "seed": 0, "draws": 1}
+NUMBERS = {"samples": 1, "sample_seed": 0, "seed": 0, "draws": 1}
 REQUIRED = (*TEXTS, *NUMBERS, "attacks")
 WHITE_BOX = "self"
 DEFAULT = "transfer-1024"
@@ -24,12 +24,12 @@ STRONGEST = "adaptive-1024"
 def read(path: Path) -> Protocol:
     """The protocol in a TOML file.
 
-    Every key but `epsilon`, `fixed_noise` and `passes` must be there; an attack has a `name` and may have an `epsilon`
-    and `params`. `source` is a defense's name, or "self" for white box. Raises `UsageError` for a file that is missing
-    or no TOML, and for missing, unknown or unfit keys.
+    Every key but `epsilon`, `shard_size`, `fixed_noise` and `passes` must be there; an attack has a `name` and may have
+    an `epsilon` and `params`. `source` is a defense's name, or "self" for white box. Raises `UsageError` for a file
+    that is missing or no TOML, and for missing, unknown or unfit keys.
     """
     table = Fields.read(path, "protocol")
-    table.check((*REQUIRED, "epsilon", "fixed_noise", "passes"), REQUIRED, "protocol")
+    table.check((*REQUIRED, "epsilon", "shard_size", "fixed_noise", "passes"), REQUIRED, "protocol")
     texts = {key: table.text(key) for key in TEXTS}
     if texts["sampling"] not in get_args(Sampling):
         raise UsageError(f"{path}: sampling must be 'random' or 'first'; found {texts['sampling']!r}.")
@@ -42,6 +42,7 @@ def read(path: Path) -> Protocol:
         epsilon=table.epsilon(),
         attacks=tuple(_attack(each) for each in table.tables("attacks", "attack", needed=True)),
         fixed_noise=table.flag("fixed_noise"),
+        shard_size=table.number("shard_size", 1) if "shard_size" in table else None,
         passes=table.number("passes", 1) if "passes" in table else None,
         **{key: table.number(key, least) for key, least in NUMBERS.items()},
     )

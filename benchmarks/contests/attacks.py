@@ -15,7 +15,7 @@ from torch import Tensor
 
 from attacks.autoattack.library import isolated
 from bench import Batch, ThreatModel, Victim
-from bench.registry import attacks
+from bench.registry import attacks, datasets
 from contests.contest import ROBUST, Answer, Bout, Contest, Demand, Side
 from contests.libraries import (
     Attack,
@@ -98,13 +98,12 @@ def _beside(
 
 
 def _at_its_best(subject: Callable[[], Subject], settings: dict[str, Any], epsilon: str, samples: int) -> Bout:
-    """AutoAttack shard by shard, and the library's in one call at the batch that suits it best."""
+    """AutoAttack shard by shard as its data set has it, and the library's at the batch that suits it best."""
     attacked, threat = subject(), ThreatModel("linf", Fraction(epsilon))
     attack = pyautoattack(batch_size=attacked.best_batch(samples))
     other = theirs(attacked, "pyautoattack", attack, threat, attacked.shards(samples, samples), seeded=True)
-    return Bout(
-        ours(attacked, "aa-linf", settings, threat, attacked.shards(samples)), other, (attacked.network.module,)
-    )
+    shards = attacked.shards(samples, datasets.find(attacked.images.task.dataset).shard_size)
+    return Bout(ours(attacked, "aa-linf", settings, threat, shards), other, (attacked.network.module,))
 
 
 PGD = partial(_beside, "pgd-linf")
@@ -120,11 +119,11 @@ CONTESTS = (
     ),
     Contest(
         name="aa-linf-best-batch",
-        ours="aa-linf, shards of 128",
+        ours="aa-linf, shards of 512",
         peer="pyautoattack, its best batch",
         demand=ALMOST,
         make=partial(_at_its_best, digits, {}, "0.05"),
-        samples=256,
+        samples=512,
         packages=("pyautoattack",),
     ),
     Contest(

@@ -14,11 +14,11 @@ from torch import Tensor
 from bench import Batch, Network, Task, ThreatModel
 from bench.datasets.cifar10 import Cifar10
 from bench.datasets.digits import Digits
-from bench.domain.dataset import ImageSet
+from bench.domain.dataset import Dataset, ImageSet
 from bench.registry import defenses
 
-SHARD = 128
-"""Samples a shard, as every protocol has it."""
+SHARD = Dataset.shard_size
+"""Samples a shard of most data sets."""
 SIZES = (32, 64, 128, 256, 512, 1024)
 
 
