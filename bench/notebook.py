@@ -12,6 +12,7 @@ from bench.report.choice import choose_boards, distinct
 from bench.report.flat import RESULT_COLUMNS, board_columns, result_row
 from bench.report.formats import budget, percent, span
 from bench.report.leaderboards import Leaderboard
+from bench.report.skipped import tell_skipped
 from bench.report.summary import Result, read
 from bench.report.tables import tabulate, title
 from bench.store import store
@@ -45,6 +46,7 @@ class Store(store.Store):
         `leaderboards` says what its columns are. Raises `UsageError` where there is none, or several.
         """
         boards = choose_boards(self, protocol, dataset)
+        tell_skipped(self)
         if len(boards) == 1:
             return _frame(boards[0])
         names = "; ".join(distinct(map(title, boards), " "))
@@ -60,12 +62,15 @@ class Store(store.Store):
         in doubt. `frame.attrs["caption"]` says what the figures are of.
         """
         boards = choose_boards(self)
+        tell_skipped(self)
         return {name: _frame(board) for name, board in zip(distinct(map(title, boards), " "), boards, strict=True)}
 
     def results(self) -> pandas.DataFrame:
         """A row a plan: what it fixes, its accuracies with the ends of their intervals, its evidence, its cost."""
         pandas = needs_pandas()
-        frame = pandas.DataFrame([result_row(read(self, plan)) for plan in self.plans()], columns=list(RESULT_COLUMNS))
+        rows = [result_row(read(self, plan)) for plan in self.plans()]
+        tell_skipped(self)
+        frame = pandas.DataFrame(rows, columns=list(RESULT_COLUMNS))
         numbers = {name: kind for name, kind in RESULT_COLUMNS.items() if kind is not str}
         return frame.astype(numbers).assign(finished=pandas.to_datetime(frame["finished"]))
 
@@ -92,7 +97,8 @@ class Store(store.Store):
         head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
         rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(found))}</tr>" for found in shown)
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if plans else ""
-        return f"<div><p><b>{escape(self.location)}</b>: {text}</p>{table}</div>"
+        left_out = "".join(f"<p>Left out: {escape(sentence)}</p>" for sentence in self.skipped.values())
+        return f"<div><p><b>{escape(self.location)}</b>: {text}</p>{table}{left_out}</div>"
 
 
 def frame_of(found: store.Store, plan: Plan) -> pandas.DataFrame:

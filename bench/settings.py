@@ -19,6 +19,8 @@ from bench.domain.threat import exact
 T = TypeVar("T")
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+LARGEST = 2**63
+"""Whole numbers are at most so large, as in every library that a setting reaches."""
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", Fraction: "a number such as 8/255"}
 
 
@@ -205,9 +207,11 @@ def _convert(value: Any, wanted: Any, label: str) -> Any:
             found = exact(str(value)) if wanted is Fraction else wanted(value)
             if found != found:
                 raise ValueError
-            return found
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise UsageError(f"{label} must be {_WORDS.get(wanted, wanted.__name__)}; got {value!r}.") from None
+        if wanted is int and abs(found) > LARGEST:
+            raise UsageError(f"{label} must be at most 2^63; got a number of {len(str(abs(found)))} digits.")
+        return found
     return value
 
 

@@ -13,6 +13,7 @@ from bench.protocols import find_protocol
 from bench.report.comparison import Comparison, likelihood, signed
 from bench.report.comparison import compare as compared
 from bench.report.formats import percent
+from bench.report.skipped import tell_skipped
 from bench.store.store import Store
 
 
@@ -75,7 +76,9 @@ def compare(
     whether that is more than chance. `output` is a page to write as well. Raises `UsageError` for fewer than two."""
     store = Store(db, create=False, artifacts=artifacts)
     folder, page = (None if each is None else Path(each) for each in (data_dir, output))
-    return compared_in(store, references, protocols, attacks, page, seed, folder)
+    found = compared_in(store, references, protocols, attacks, page, seed, folder)
+    tell_skipped(store)
+    return found
 
 
 def compared_in(

@@ -10,6 +10,7 @@ from bench.protocols import builtin_protocols, read
 from bench.registry import defenses
 from bench.report.files import refuse_stdout
 from bench.report.page import render
+from bench.report.skipped import tell_skipped
 from bench.store.store import Store
 
 PAGE = Path("reports/index.html")
@@ -35,7 +36,9 @@ def report(
     """
     store = Store(db, create=False, artifacts=artifacts)
     folder = None if data_dir is None else Path(data_dir)
-    return drawing(store, Path(output), protocols, published, pictures, folder, tags)(refresh)
+    page = drawing(store, Path(output), protocols, published, pictures, folder, tags)(refresh)
+    tell_skipped(store)
+    return page
 
 
 def drawing(

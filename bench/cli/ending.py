@@ -31,6 +31,8 @@ CRASHED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 HELP = {"--help", "-h"}
+LONG = 60
+"""Letters of a value that are repeated to whoever gave it."""
 
 
 class Interrupted(BenchError):  # noqa: N818 it is no error
@@ -42,7 +44,7 @@ class Interrupted(BenchError):  # noqa: N818 it is no error
 
 def ended(call: Callable[[], object], words: Sequence[str]) -> int:
     """The exit code of a call with these words."""
-    if HELP & {*words}:
+    if HELP & {*words} or not words:
         return _ended(partial(_helping, call))
     if "--json" not in words:
         return _ended(call)
@@ -51,9 +53,14 @@ def ended(call: Callable[[], object], words: Sequence[str]) -> int:
 
 
 def _helping(call: Callable[[], object]) -> object:
-    """Help is written by typer, which has no word for a stdout that is full."""
+    """Help is written by typer, which has no word for a full stdout, and ends the program where nobody reads."""
     with results():
-        return call()
+        try:
+            return call()
+        except SystemExit as end:
+            if isinstance(end.__context__, BrokenPipeError):
+                raise end.__context__ from None
+            raise
 
 
 def _ended(call: Callable[[], object], as_json: bool = False) -> int:
@@ -93,11 +100,20 @@ def _misused(error: Exception, as_json: bool) -> int:
         _say(escape(error.format_message()))  # type: ignore[attr-defined]  # asked for by the caller
         return USAGE
     sentence = " ".join(error.format_message().replace("Value error, ", "").split())  # type: ignore[attr-defined]
+    sentence = sentence.rstrip(".") + _found(error) if _found(error) else sentence
     if sentence[-1:] not in ".?!":
         sentence += "."
     if context is not None:
         sentence += f" See `{context.command_path} --help`."
     return _told(sentence, "usage", USAGE, as_json)
+
+
+def _found(error: Exception) -> str:
+    """What was given instead of what an option takes, where the parser's checks say only what it takes."""
+    checks = getattr(error.__cause__, "errors", None)
+    given = checks()[0].get("input") if callable(checks) else None
+    text = str(given)
+    return "" if given is None else f"; got {text if len(text) <= LONG else f'{text[:LONG]}...'}."
 
 
 def _crashed(error: Exception, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +61,7 @@ def write(
             autocompletion=completing.datasets,
         ),
     ] = None,
+    tags: options.OnlyTagged = None,
     db: options.Database = options.DEFAULT_DATABASE,
     quiet: options.Quiet = False,
 ) -> None:
@@ -76,13 +78,14 @@ def write(
     with opened(db) as store:
         if store.path is not None and Path(file).resolve() == store.path.resolve():
             raise UsageError(f"{file} is the store itself; name another file.")
+        write_to = partial(export, store, what=wanted, form=chosen, protocol=protocol, dataset=dataset, tags=tags or ())
         with training_progress(stderr, f"[bold]{wanted}[/]", quiet) as watch:
             if on_stdout:
                 with results() as stream:
-                    export(store, stream.buffer, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
+                    write_to(stream.buffer, watch=watch)
                 return
             with replacing(Path(file)) as sink:
-                rows = export(store, sink, wanted, chosen, protocol=protocol, dataset=dataset, watch=watch)
+                rows = write_to(sink, watch=watch)
     stdout.print(f"{escape(file)} holds {counted(rows, 'row')} ({wanted}).", highlight=False, soft_wrap=True)
 
 

@@ -21,6 +21,10 @@ HARNESS = "2"
 """How this bench crafts and judges. Plans of bench 0.1, whose documents do not say it, are of harness "1"."""
 
 
+MOST_DRAWS = 10_000
+"""A sample is judged at most so often."""
+
+
 @dataclass(frozen=True)
 class Spec:
     """A plugin as data: the reference it was found under, all its settings spelled out, its version, and the SHA-256

@@ -13,7 +13,7 @@ from bench.domain.blame import blame
 from bench.domain.dataset import Dataset, Sampling, Task, choose
 from bench.domain.defense import Defense
 from bench.domain.errors import PluginError, UsageError
-from bench.domain.plan import UNTOUCHED, Plan, Spec, precision_of
+from bench.domain.plan import MOST_DRAWS, UNTOUCHED, Plan, Spec, precision_of
 from bench.domain.threat import UNTOUCHED as UNTOUCHED_NORM
 from bench.domain.threat import ThreatModel
 from bench.loading.environment import resolve_device
@@ -27,6 +27,8 @@ SELF = "self"
 
 
 MOST_SEEDS = 1000
+LARGEST = 2**53
+"""Whole numbers of a plan are at most so large, which every format of a file keeps exactly."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,8 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
     source = _source(request, attack, subject, device)
     fixed_noise = protocol.fixed_noise if request.fixed_noise is None else request.fixed_noise
     draws = _positive("draws", request.draws, protocol.draws)
+    if draws > MOST_DRAWS:
+        raise UsageError(f"A sample is judged at most {MOST_DRAWS:,} times; got {draws:,} draws.")
     if fixed_noise:
         _check_fixed_noise(request, source, draws)
     return Plan(
@@ -220,6 +224,8 @@ def _protocol_entry(protocol: Protocol, attack: str) -> ProtocolAttack:
 
 def _positive(label: str, wanted: int | None, default: int) -> int:
     value = default if wanted is None else wanted
+    if value > LARGEST:
+        raise UsageError(f"The {label} must be at most 2^53; got a number of {len(str(value))} digits.")
     if value < 1:
         raise UsageError(f"The {label} must be at least 1; got {value}.")
     return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bench.domain.errors import UsageError
@@ -18,17 +18,21 @@ if TYPE_CHECKING:
     from bench.store.store import Store
 
 
-def choose_boards(store: Store, protocol: str | None = None, dataset: str | None = None) -> tuple[Leaderboard, ...]:
-    """The store's leaderboards, of one protocol (a name or a .toml file) and one data set where these are given.
+def choose_boards(
+    store: Store, protocol: str | None = None, dataset: str | None = None, tags: Sequence[str] = ()
+) -> tuple[Leaderboard, ...]:
+    """The store's leaderboards, of one protocol (a name or a .toml file) and one data set where these are given, and
+    of plans that carry all of the tags.
 
     Raises `UsageError` where there is none.
     """
     wanted = find_protocol(protocol) if protocol else None
     known = {**builtin_protocols(), **({wanted.name: wanted} if wanted else {})}
-    boards = leaderboards(store, known.values())
+    boards = leaderboards(store, known.values(), tags=tags)
     chosen = _chosen(boards, wanted, dataset)
     if wanted and not chosen:
-        chosen = _chosen(leaderboards(store, [wanted]), wanted, dataset)  # else it would only repeat a fuller one
+        alone = leaderboards(store, [wanted], tags=tags)  # beside others it would only repeat a fuller one
+        chosen = _chosen(alone, wanted, dataset)
     if chosen:
         return chosen
     if not boards:
@@ -56,14 +60,16 @@ def distinct(names: Iterable[str], joint: str = "-") -> tuple[str, ...]:
     return tuple(found)
 
 
-def choose_plans(store: Store, protocol: str | None = None, dataset: str | None = None) -> list[Plan]:
-    """The store's plans; where a protocol or a data set is given, those on its leaderboards, every seed of them.
+def choose_plans(
+    store: Store, protocol: str | None = None, dataset: str | None = None, tags: Sequence[str] = ()
+) -> list[Plan]:
+    """The store's plans; where a protocol, a data set or tags are given, those on its leaderboards, every seed of them.
 
     Raises `UsageError` where there is none.
     """
     plans = store.plans()
-    if protocol is None and dataset is None and plans:
+    if protocol is None and dataset is None and not tags and plans:
         return plans
-    boards = choose_boards(store, protocol, dataset)
+    boards = choose_boards(store, protocol, dataset, tags)
     shown = {seedless(result.plan) for board in boards for row in board.rows for result in row.everything}
     return [plan for plan in plans if seedless(plan) in shown]

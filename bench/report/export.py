@@ -37,21 +37,22 @@ def export(
     *,
     protocol: str | None = None,
     dataset: str | None = None,
+    tags: Sequence[str] = (),
     watch: Watch = ignore,
 ) -> int:
     """Write what a store holds to a file opened for writing, and say how many rows; equal stores give equal bytes.
 
-    `protocol` (a name or a .toml file) and `dataset` leave out everything else. Raises `UsageError` where nothing is
-    left, and for results or outcomes as prose.
+    `protocol` (a name or a .toml file), `dataset` and `tags` leave out everything else. Raises `UsageError` where
+    nothing is left, and for results or outcomes as prose.
     """
     if form in PROSE and what is not What.LEADERBOARD:
         raise UsageError(f"{what.capitalize()} have no table for a reader; write them as csv, json or parquet.")
     if what is What.LEADERBOARD:
-        chosen = choose_boards(store, protocol, dataset)
+        chosen = choose_boards(store, protocol, dataset, tags)
         boards = [tabulate(*pair) for pair in zip(chosen, distinct(map(slug, titles(chosen))), strict=True)]
         _write_boards(boards, sink, form)
         return sum(len(board.rows) for board in boards)
-    plans = choose_plans(store, protocol, dataset)
+    plans = choose_plans(store, protocol, dataset, tags)
     batches = _results(store, plans, watch) if what is What.RESULTS else _outcomes(store, plans, watch)
     return {Format.CSV: _csv, Format.JSON: _json, Format.PARQUET: _parquet}[form](_gathered(batches), sink)
 

@@ -79,8 +79,8 @@ def render(
 
     `published` figures stand below the leaderboards, those of the store's data sets alone. `data_dir` is where the
     data sets lie whose images the `pictures` show. With `refresh` a browser reads the page again after so many
-    seconds, and it says who is at work. With `tags` only plans that carry all of them are shown. Missing folders are
-    made.
+    seconds, and it says who is at work. With `tags` only plans that carry all of them are shown. What of the store
+    cannot be read is named on the page. Missing folders are made.
     Raises `BenchError` where the file cannot be written.
     """
     entries = read_entries(store)
@@ -88,7 +88,8 @@ def render(
     ranked = attack_boards(store, tagged(entries, tags))
     shown = references(published, (board.example.dataset.name for board in boards))
     draw = album_maker(store, data_dir, entries) if pictures else None
-    page = compose(boards, title, shown, draw, refresh, ranked, standing(store) if refresh else None)
+    working = standing(store) if refresh else None
+    page = compose(boards, title, shown, draw, refresh, ranked, working, tuple(store.skipped.values()))
     with replacing(output, "The page", "name another file with --output") as file:
         file.write(page.encode())
     return output
@@ -102,8 +103,12 @@ def compose(
     refresh: int | None = None,
     ranked: tuple[AttackBoard, ...] = (),
     working: Standing | None = None,
+    left_out: Sequence[str] = (),
 ) -> str:
-    """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped."""
+    """The page's text. Names, settings and remarks come from plugins, so every one of them is escaped.
+
+    `left_out` are the sentences of plans that cannot be read.
+    """
     style, script = markup.joined("page.css", "figures.css"), markup.joined("tools.js", "page.js")
     results = [result for board in boards for row in board.rows for result in row.everything]
     return (
@@ -116,6 +121,7 @@ def compose(
             title=title,
             refresh=refresh,
             working=working,
+            left_out=left_out,
             style=style,
             style_hash=markup.policy_hash(style),
             script=script,

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from bench.domain.dataset import LARGEST, MOST, Sampling
 from bench.domain.facts import Facts
-from bench.domain.plan import FIRST_HARNESS, HARNESS, ROLES, Plan
+from bench.domain.plan import FIRST_HARNESS, HARNESS, MOST_DRAWS, ROLES, Plan
 from bench.store.forms import UNREADABLE, is_length, is_text, is_whole, misfit, parsed
 from bench.store.records import Conflict, Cost, ShardRecord
 
@@ -142,6 +142,8 @@ def _plan_fault(plan: Plan) -> str | None:
         return "it judges untouched images and names an attack"
     if plan.samples > min(plan.size, MOST) or plan.size > LARGEST:
         return "it is of more samples than there are images, or than can be drawn"
+    if plan.draws > MOST_DRAWS:
+        return "it judges a sample more often than bench does"
     return None
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from bench.domain.plan import Plan
 from bench.store.dialects import clock, inserting
+from bench.store.forms import misfit
 from bench.store.schema import ClaimRow, ShardRow, WorkerRow
 from bench.store.sessions import Sessions
 from bench.store.writing import add_plan
@@ -107,7 +108,7 @@ class Claims:
         self._sessions.write(lambda session: session.execute(query))
 
     def held(self) -> tuple[Claim, ...]:
-        """The leases that have not run out, by plan and shard."""
+        """The leases that have not run out, by plan and shard; what holds something else than a lease does is none."""
         query = (
             select(ClaimRow, (ClaimRow.expires - clock()).label("left"))
             .where(_holds())
@@ -115,12 +116,13 @@ class Claims:
         )
         if self._sessions.refusal:  # an older schema, where nobody is at work, or a copy
             return ()
-        return self._sessions.read(
-            lambda session: tuple(
+        found = self._sessions.read(
+            lambda session: [
                 Claim(row.plan, row.shard, row.worker, row.taken, row.expires, left)
                 for row, left in session.execute(query)
-            )
+            ]
         )
+        return tuple(claim for claim in found if misfit(claim) is None)
 
     def note(self, worker: str, doing: str = "", done: int = 0, host: str | None = None) -> None:
         """Say that a worker lives, what it is doing, and how many shards it has finished; `host` is this one."""
@@ -147,7 +149,8 @@ class Claims:
         self._sessions.write(work)
 
     def workers(self) -> tuple[WorkerRecord, ...]:
-        """What the workers of any host last said, by name; one that died is silent for longer than the others."""
+        """What the workers of any host last said, by name; one that died is silent for longer than the others. A row
+        that holds something else is nobody's."""
         query = (
             select(WorkerRow, (clock() - WorkerRow.seen).label("silent"))
             .where(WorkerRow.seen >= clock() - FORGOTTEN)
@@ -155,12 +158,13 @@ class Claims:
         )
         if self._sessions.refusal:
             return ()
-        return self._sessions.read(
-            lambda session: tuple(
+        found = self._sessions.read(
+            lambda session: [
                 WorkerRecord(row.name, row.host, row.started, row.seen, max(0.0, silent), row.doing, row.done)
                 for row, silent in session.execute(query)
-            )
+            ]
         )
+        return tuple(worker for worker in found if misfit(worker) is None)
 
 
 def _holds() -> ColumnElement[bool]:

@@ -121,8 +121,9 @@ def test_a_full_stdout_is_one_sentence(words: str, monkeypatch: pytest.MonkeyPat
     assert errors.getvalue().startswith("Error Stdout cannot be written (No space left on device)")
 
 
-def test_a_closed_pipe_ends_without_a_word_and_as_shells_say_it() -> None:
-    program = f"{sys.executable} -m bench list attacks | true; echo ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("words", ["list attacks", "--help", "evaluate --help", ""])
+def test_a_closed_pipe_ends_without_a_word_and_as_shells_say_it(words: str) -> None:
+    program = f"{sys.executable} -m bench {words} | true; echo ${{PIPESTATUS[0]}}"
     run = subprocess.run(["bash", "-c", program], capture_output=True, text=True, check=True)
     assert (run.stdout, run.stderr) == ("141\n", "")
 

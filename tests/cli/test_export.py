@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.domain.labels import Labels
 from bench.store.store import Store
 from tests.cli.command import bench
 from tests.report.made import add, small_plan
@@ -37,6 +38,15 @@ def test_a_file_is_written_and_told_of(file: str, words: list[str], said: str) -
     assert code == 0
     assert f"{file} holds {said}" in out
     assert Path(file).stat().st_size > 0
+
+
+def test_only_plans_with_a_tag_are_written(filled: Store) -> None:
+    assert bench("export", "-", "--tag", "nightly")[0] == 2
+    filled.labels.add([small_plan("tmdc", "aa-l2")], Labels.of(["nightly"]))
+    for what, rows in (("results", 1), ("outcomes", 8), ("leaderboard", 1)):
+        code, out, _ = bench("export", "tagged.csv", "--tag", "nightly", "--what", what)
+        assert (code, f"holds {rows} row" in out) == (0, True)
+        assert "aa-linf" not in Path("tagged.csv").read_text()
 
 
 def test_an_older_file_is_replaced() -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 from bench.store.store import Store
 from tests.cli.command import bench
@@ -29,3 +32,22 @@ def test_no_store_is_one_sentence() -> None:
     code, _, err = bench("status")
     assert code == 1
     assert "There is no results database at results.db" in err
+
+
+@pytest.mark.parametrize("odd", [b"\xff", "x", -1, 1e300], ids=repr)
+@pytest.mark.parametrize(
+    "place",
+    [*(("workers", each) for each in ("name", "host", "doing", "done", "started", "seen")), ("claims", "worker")],
+    ids=".".join,
+)
+def test_rows_that_no_worker_wrote_are_passed_over(place: tuple[str, str], odd: object) -> None:
+    store, plan = Store(Path("results.db")), make_plan(samples=32, shard_size=4)
+    add(store, plan, [True] * 32, [True] * 32, shards=range(6))
+    store.claims.note("one", "aa-linf on tmdc", 6, host="node")
+    store.claims.take(plan, [6, 7], "one", 60)
+    store.close()
+    with sqlite3.connect("results.db") as connection:
+        connection.execute(f"UPDATE {place[0]} SET {place[1]} = ?", (odd,))
+    connection.close()
+    assert bench("status")[0] == 0
+    assert json.loads(bench("status", "--json")[1]).keys() >= {"workers", "plans"}

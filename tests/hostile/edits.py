@@ -107,7 +107,7 @@ DOCUMENTS: list[tuple[tuple[str, ...], Any]] = [
     *((("samples",), value) for value in (0, -1, 1.5, True, "8", None, HUGE, 10**400, [], {})),
     *((("size",), value) for value in (0, 7, HUGE, 10**30, "1024", None)),
     *((("shard_size",), value) for value in (0, -4, HUGE**3, 2.0, "4")),
-    *((("draws",), value) for value in (0, -1, 1e9, "many")),
+    *((("draws",), value) for value in (0, -1, 1e9, 10_001, "many")),
     *((("seed",), value) for value in (-1, 2**70, "x", 1e300)),
     *((("sample_seed",), value) for value in (-1, 2**40, None)),
     *((("sampling",), value) for value in ("odd", 1, None, ["random"])),

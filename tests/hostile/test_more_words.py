@@ -74,7 +74,7 @@ def _check(words: tuple[str, ...], culprit: str, codes: set[int]) -> None:
 @pytest.mark.parametrize(("words", "option"), OPTIONS, ids=lambda each: ascii(each)[-50:])
 def test_an_option_with_a_value_that_is_none_is_named(words: tuple[str, ...], option: str) -> None:
     said = {"--samples": "ample", "--shard-size": "hard", "--sample-seed": "seed", "--seed": "seed", "--seeds": "seed"}
-    said |= {"--draws": "draws", "--epsilon": "", "--images": "image", "--steps": "step"}
+    said |= {"--draws": "draws", "--passes": "passes", "--epsilon": "", "--images": "image", "--steps": "step"}
     _check(words, said.get(option, option), {2})
 
 

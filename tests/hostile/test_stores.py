@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
+import bench
 from bench.domain.errors import BenchError
 from bench.evaluation.rejudge import Rejudge
 from bench.store import opening
@@ -106,6 +107,18 @@ def test_every_verb_that_reads_names_what_it_leaves_out(words: tuple[str, ...]) 
     if words[0] in ("status", "prune") or words[-2:] == ("--no-pictures", "--json"):
         ((skipped,),) = (json.loads(said.partition("Left out")[0])["skipped"],)
         assert skipped["plan"] == BAD.digest
+
+
+def test_the_page_and_python_name_it_too() -> None:
+    change(Path("results.db"), EDITS[0])
+    sentence = f"Left out: Plan {BAD.digest[:12]} of results.db"
+    with pytest.warns(UserWarning, match=sentence):
+        page = bench.report("page.html", pictures=False)
+    assert f"Left out: <bdi>Plan {BAD.digest[:12]} of results.db" in page.read_text()
+    notebook = bench.Store("results.db")
+    assert sentence in notebook._repr_html_()
+    with pytest.warns(UserWarning, match=sentence):
+        assert len(notebook.results()) == 2
 
 
 @pytest.mark.parametrize("words", VERBS[::4], ids=" ".join)
