@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from bench.domain.errors import DataError
 
@@ -14,12 +17,29 @@ _LOCAL = ContextVar("local", default=False)
 
 @contextmanager
 def local_only() -> Iterator[None]:
-    """A scope in which no host is asked for a data set: what is not here is not to be had."""
+    """A scope in which no host is asked for a data set: what is not here is not to be had.
+
+    That holds for data sets of others too: where Python code of this thread looks for a host, it meets a `DataError`.
+    """
+    _guard()
     before = _LOCAL.set(True)
     try:
         yield
     finally:
         _LOCAL.reset(before)
+
+
+@cache
+def _guard() -> None:
+    """Watch, from now on, whether a host is looked for where none is to be asked."""
+
+    def refuse(event: str, words: tuple[Any, ...]) -> None:
+        if event in ("socket.getaddrinfo", "socket.connect") and _LOCAL.get():
+            host = words[0] if event == "socket.getaddrinfo" else words[1]
+            if not isinstance(host, str) or event == "socket.getaddrinfo":  # else it is a socket's file on this machine
+                raise DataError(f"It asks {host} for images, and no host is asked for them here; name their folder.")
+
+    sys.addaudithook(refuse)
 
 
 def hub_file(title: str, repository: str, file: str) -> Path:

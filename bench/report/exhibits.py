@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.datasets.hub import local_only
-from bench.domain.errors import DataError
+from bench.domain.blame import blame
+from bench.domain.errors import DataError, PluginError
 from bench.registry import datasets
 from bench.report.rows import identity
 
@@ -136,8 +137,11 @@ class Gallery:
                 f"The data set {plan.dataset.name} is not registered here, and reading a store runs no code that "
                 f"it names; install the package that has it."
             )
-        with local_only():
-            return datasets.make(plan.dataset.name, plan.dataset.params).load("test", self._place(plan))
+        try:
+            with local_only(), blame(plan.dataset.name):
+                return datasets.make(plan.dataset.name, plan.dataset.params).load("test", self._place(plan))
+        except PluginError as error:
+            raise DataError(str(error)) from error
 
 
 def _given(found: ImageSet | DataError) -> ImageSet:

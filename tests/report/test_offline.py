@@ -129,3 +129,19 @@ def test_the_folder_of_the_data_is_remembered_and_no_part_of_the_plan(tmp_path: 
     plans = [make_plan(replace(request, data_dir=folder)) for folder in folders]
     assert [plan.places["dataset"] for plan in plans] == [{"folder": str(folder)} for folder in folders]
     assert plans[0].digest == plans[1].digest
+
+
+def test_a_data_set_of_somebody_else_finds_no_host_either() -> None:
+    def looks() -> None:
+        socket.getaddrinfo("localhost", 80)
+
+    def calls() -> None:
+        with socket.socket() as link:
+            link.connect(("127.0.0.1", 9))
+
+    for ask in (looks, calls):
+        with local_only(), pytest.raises(DataError, match="no host is asked"):
+            ask()
+    socket.getaddrinfo("localhost", 80)
+    mine, yours = socket.socketpair()
+    mine.close(), yours.close()
