@@ -15,7 +15,7 @@ import pytest
 from bench.evaluation.planning import Request
 from bench.protocols import find_protocol
 from bench.store.store import Store
-from tests import warm
+from tests import long, warm
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,6 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Tests of a GPU have it one after the other; None leaves the number to the cores."""
     return 0 if config.getoption("markexpr") == "gpu" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that are known to take long bear the mark by which they are left out or chosen."""
+    long.mark(items)
 
 
 def pytest_collection_finish() -> None:

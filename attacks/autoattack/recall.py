@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,18 +40,18 @@ class Recall:
         import torch
 
         hashes = self._hashed(images)
-        places = [self._places.get(each, -1) for each in hashes]
-        new = [row for row, place in enumerate(places) if place < 0]
+        places = torch.tensor(list(map(self._places.get, hashes, repeat(-1))))
+        new = (places < 0).nonzero()[:, 0]
         if self._logits is None or len(new) == len(places):
             logits = self._model(images)
             self._keep(hashes, logits)
             return logits
-        recalled = self._logits[torch.tensor(places, device=images.device)]  # of new ones the last place's, for now
-        if new:
-            rows = torch.tensor(new, device=images.device)
+        recalled = self._logits[places.to(images.device)]  # of new ones the last place's, for now
+        if len(new):
+            rows = new.to(images.device)
             asked = self._model(images[rows])
             recalled[rows] = asked
-            self._keep([hashes[row] for row in new], asked)
+            self._keep([hashes[row] for row in new.tolist()], asked)
         return recalled
 
     def _hashed(self, images: Tensor) -> list[int]:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,8 @@ class Published:
     signal: Tensor
     encode: Callable[[Tensor], Tensor]
     grid: tuple[int, ...]
-    networks: tuple[nn.Module, ...]
+    networks: tuple[Any, ...]
+    embeddings: Tensor = field(default_factory=lambda: torch.empty(0))
 
 
 def predict_in_pixels(network: nn.Module) -> Predict:
@@ -113,13 +114,35 @@ def on_digits(settings: dict[str, Any], how: Elimination, samples: int) -> Bout:
     return bout(model, published, how, Digits().load("test", None).read(range(samples)).images)
 
 
-def on_stable_diffusion(settings: dict[str, Any], how: Elimination, samples: int) -> Bout:
-    """A Stable Diffusion of a few thousand random weights, in diffusers' layout; digits enlarged twice, in grey."""
-    folder = stable_diffusion()
+def on_stable_diffusion(settings: dict[str, Any], how: Elimination, learnt: bool, samples: int) -> Bout:
+    """A Stable Diffusion of a few thousand weights, random ones or `learnt`, in diffusers' layout; digits enlarged
+    twice, in grey."""
+    folder = learnt_stable_diffusion() if learnt else stable_diffusion()
     model = _classifier({"weights": str(folder), **settings}, COLOURS)
-    digits = Digits().load("test", None).read(range(samples)).images
-    images = functional.interpolate(digits, scale_factor=2).expand(-1, 3, -1, -1).contiguous()
-    return bout(model, _published(folder), how, images)
+    return bout(model, _published(folder), how, _enlarged(Digits().load("test", None).read(range(samples)).images))
+
+
+def _enlarged(digits: Tensor) -> Tensor:
+    return functional.interpolate(digits, scale_factor=2).expand(-1, 3, -1, -1).contiguous()
+
+
+@cache
+def learnt_stable_diffusion() -> Path:
+    """The same with a network that has seen digits of every class for a few steps, each class under a name."""
+    from contests.learnt import learn, rescale
+
+    folder = Path(shutil.copytree(stable_diffusion(), stable_diffusion().with_name("learnt")))
+    data = Digits().load("train", None)
+    batch = data.read(range(len(data)))
+    images = _enlarged(batch.images)
+    with torch.no_grad():
+        rescale(folder / "vae", _published(folder).encode(images))
+        published = _published(folder)
+        codes = published.encode(images)
+    network = published.networks[0]
+    learn(network, codes, published.embeddings[batch.labels], published.signal, SEED)
+    network.save_pretrained(folder / "unet")
+    return folder
 
 
 @cache
@@ -161,7 +184,7 @@ def _published(folder: Path) -> Published:
         return codes
 
     signal = DDPMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod
-    return Published(predict, signal, encode, tuple(range(1, 1000, 2)), (network,))
+    return Published(predict, signal, encode, tuple(range(1, 1000, 2)), (network,), embeddings)
 
 
 def _contest(name: str, search: str, peer: str, how: Elimination, demand: Demand) -> Contest:
@@ -169,12 +192,15 @@ def _contest(name: str, search: str, peer: str, how: Elimination, demand: Demand
     return Contest(name, f"diffusion-classifier, search={search}", peer, demand, make, 256)
 
 
-def _on_stable_diffusion(name: str, settings: dict[str, Any], peer: str, how: Elimination, demand: Demand) -> Contest:
-    told = ", ".join(f"{key}={value}" for key, value in settings.items())
-    make = partial(on_stable_diffusion, settings, how)
+def _on_stable_diffusion(
+    name: str, settings: dict[str, Any], peer: str, how: Elimination, demand: Demand, learnt: bool = False
+) -> Contest:
+    told = ", ".join((*(["learnt"] if learnt else []), *(f"{key}={value}" for key, value in settings.items())))
+    make = partial(on_stable_diffusion, settings, how, learnt)
     return Contest(name, f"tiny Stable Diffusion, {told}", f"released loop, {peer}", demand, make, 4)
 
 
+EVERY = "every class at 500 timesteps"
 CONTESTS = (
     _contest("dc-staged", "staged", "released loop, 6 and 30 timesteps", PIXELS, CLASS),
     _contest("dc-full", "full", "released loop, every class at 30 timesteps", WHOLE, CLASS),
@@ -183,8 +209,8 @@ CONTESTS = (
     _on_stable_diffusion("sd-staged", {"search": "staged"}, STAGED, LATENTS, CLASS),
     _on_stable_diffusion("sd-staged-32", {"search": "staged", "rows": BATCH}, STAGED, LATENTS, CLASS),
     # random weights hardly tell the classes apart, and the stages often rule out the grid's own class
-    _on_stable_diffusion("sd-race", {"search": "race"}, "every class at 500 timesteps", ALL_LATENTS, RACING),
-    _on_stable_diffusion(
-        "sd-race-32", {"search": "race", "rows": BATCH}, "every class at 500 timesteps", ALL_LATENTS, RACING
-    ),
+    _on_stable_diffusion("sd-race", {"search": "race"}, EVERY, ALL_LATENTS, RACING),
+    _on_stable_diffusion("sd-race-32", {"search": "race", "rows": BATCH}, EVERY, ALL_LATENTS, RACING),
+    _on_stable_diffusion("sd-race-learnt", {"search": "race"}, STAGED, LATENTS, RACING, learnt=True),
+    _on_stable_diffusion("sd-race-learnt-full", {"search": "race"}, EVERY, ALL_LATENTS, RACING, learnt=True),
 )
