@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from bench.api.checked import of_type
 from bench.api.result import CELL, TABLE, Result
 from bench.api.work import DATABASE
 from bench.protocols import find_protocol
@@ -91,6 +92,8 @@ def compared_in(
     data_dir: Path | None = None,
 ) -> Compared:
     """As `compare`, in a store that is open."""
+    for each in references:
+        of_type("What is compared", each, Result, str)
     named = [each.plan.digest if isinstance(each, Result) else each for each in references]
     chosen = None if protocols is None else [find_protocol(name) for name in protocols]
     found = compared(store, named, protocols=chosen, attacks=attacks, seed=seed)

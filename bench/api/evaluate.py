@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from bench.api.checked import of_type, whole
 from bench.api.references import attack_of, dataset_of, defense_of
 from bench.api.result import Result, Results
 from bench.api.work import DATABASE, Work
@@ -64,14 +65,14 @@ def evaluate(
         request,
         source=source,
         epsilon=_exact(epsilon),
-        samples=samples,
-        sampling=sampling,
-        sample_seed=sample_seed,
-        seed=seed,
-        draws=draws,
-        shard_size=shard_size,
-        passes=passes,
-        fixed_noise=fixed_noise,
+        samples=whole("samples", samples),
+        sampling=_sampling(sampling),
+        sample_seed=whole("sample_seed", sample_seed),
+        seed=whole("seed", seed),
+        draws=whole("draws", draws),
+        shard_size=whole("shard_size", shard_size),
+        passes=whole("passes", passes),
+        fixed_noise=of_type("fixed_noise", fixed_noise, bool),
         defense_settings={**request.defense_settings, **(defense_settings or {})},
         attack_settings={**request.attack_settings, **(attack_settings or {})},
         dataset_settings={**request.dataset_settings, **(dataset_settings or {})},
@@ -105,9 +106,9 @@ def sweep(
     asked = [_request(defense, attack, dataset, None, classes, protocol, where) for attack in met for defense in chosen]
     rows = _names([(each.defense, each.defense_settings) for each in asked])
     columns = _names([(each.attack, each.attack_settings) for each in asked])
-    budget = _exact(epsilon)
+    budget, count = _exact(epsilon), whole("samples", samples)
     cells = [
-        (row, column, replace(each, source=source, epsilon=budget, samples=samples))
+        (row, column, replace(each, source=source, epsilon=budget, samples=count))
         for row, column, each in zip(rows, columns, asked, strict=True)
     ]
     store = where.store()
@@ -123,6 +124,13 @@ def sweep(
         if store.shards(cell.evaluation.plan):
             found[cell.defense, cell.attack] = Result(cell.evaluation, store, (cell.defense, cell.attack))
     return Results([found[row, column] for row, column, _ in cells if (row, column) in found], problems)
+
+
+def _sampling(wanted: Any) -> Sampling | None:
+    if wanted not in (None, *get_args(Sampling)):
+        raise UsageError(f"sampling must be {' or '.join(map(repr, get_args(Sampling)))}; got {wanted!r}.")
+    found: Sampling | None = wanted
+    return found
 
 
 def _request(
@@ -151,7 +159,8 @@ def _request(
 
 def _memory(db: str | Path) -> Path:
     """Where objects are kept: beside a file's store, in the working folder for a server's."""
-    place = Path("results.memory") if "://" in str(db) else Path(db).with_suffix(".memory")
+    beside = "://" not in str(db) and Path(db).name
+    place = Path(db).with_suffix(".memory") if beside else Path("results.memory")
     return place.expanduser()
 
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.domain.errors import BenchError
+from bench.api.checked import of_type, whole
+from bench.domain.errors import BenchError, UsageError
 from bench.domain.labels import Labels
 from bench.domain.plan import Plan
 from bench.evaluation.archive import Archive
@@ -43,7 +44,16 @@ class Work:
     note: str | None = None
 
     def __post_init__(self) -> None:
-        _ = self.labels  # what cannot be written is told before anything is computed
+        """Whatever cannot be is told before anything is computed."""
+        whole("workers", self.workers, 1)
+        whole("replay", self.replay, 0)
+        for name in ("device", "executor"):
+            of_type(name, getattr(self, name), str)
+        of_type("shard_timeout", self.shard_timeout, int, float)
+        if not isinstance(self.tags, str | Sequence):
+            raise UsageError(f"tags must be a list of words; got {self.tags!r}.")
+        of_type("note", self.note, str)
+        _ = self.labels
 
     @property
     def labels(self) -> Labels:

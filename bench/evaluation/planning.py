@@ -12,7 +12,7 @@ from bench.domain.attack import Attack, Certifier, Knowledge
 from bench.domain.blame import blame
 from bench.domain.dataset import Dataset, Sampling, Task, choose
 from bench.domain.defense import Defense
-from bench.domain.errors import PluginError, UsageError
+from bench.domain.errors import PluginError, UsageError, WeightsError
 from bench.domain.plan import MOST_DRAWS, UNTOUCHED, Plan, Spec, precision_of
 from bench.domain.threat import UNTOUCHED as UNTOUCHED_NORM
 from bench.domain.threat import ThreatModel
@@ -166,7 +166,12 @@ def _source(request: Request, attack: Attack | None, judged: _Subject, device: D
                 f"the defense that it sees with --source."
             )
         return None
-    source = _Subject(name, request.source_settings, judged.task, device)
+    try:
+        source = _Subject(name, request.source_settings, judged.task, device)
+    except WeightsError as error:
+        raise WeightsError(
+            f"The images are to be crafted on {name}. {error} Or craft them on the judged defense itself (source self)."
+        ) from None
     return None if source.is_same(judged) else source.spec
 
 
