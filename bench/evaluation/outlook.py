@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from bench.domain.plan import Plan, Shard
+from bench.domain.plan import UNTOUCHED, Plan, Shard
 from bench.evaluation.agenda import Agenda
 from bench.evaluation.precedent import Precedents, kind_of
+
+TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What plans have in common that differ in their samples and seeds alone: the defense that is asked, and all else
+    that says what it costs (the attack and its budget, and who crafts)."""
+
+    defense: str
+    rest: str
 
 
 @dataclass(frozen=True)
 class Lot:
-    """Samples that are left of plans of one kind, and the defense that they wait for."""
+    """Samples that are left of plans of one kind."""
 
-    kind: str
-    defense: str
+    kind: Kind
     samples: int
 
 
-def remaining_seconds(lots: Sequence[Lot], rates: Mapping[str, float], defenses: Mapping[str, str]) -> float | None:
+def remaining_seconds(lots: Sequence[Lot], rates: Mapping[Kind, float]) -> float | None:
     """Seconds of one worker until all lots are done, at the `rates` in seconds a sample that are known by kind.
 
-    A kind of which nothing is known takes as long as the mean of those of its defense (`defenses` by kind), or of all;
-    None where nothing is known at all.
+    A kind of which nothing is known takes as long as the same rest on other defenses, by how much slower than these
+    its defense is at what is known of both; else as the mean of its defense, or of all. None where nothing is known.
     """
     if not rates or not lots:
         return None if lots else 0.0
-    of_defense: dict[str, list[float]] = {}
-    for kind, rate in rates.items():
-        of_defense.setdefault(defenses[kind], []).append(rate)
-    usual = fmean(rates.values())
-    means = {defense: fmean(found) for defense, found in of_defense.items()}
-    return sum(lot.samples * rates.get(lot.kind, means.get(lot.defense, usual)) for lot in lots)
+    return sum(lot.samples * (rates[lot.kind] if lot.kind in rates else _likely(lot.kind, rates)) for lot in lots)
+
+
+def _likely(wanted: Kind, rates: Mapping[Kind, float]) -> float:
+    own = {kind.rest: rate for kind, rate in rates.items() if kind.defense == wanted.defense}
+    found = []
+    for peer in {kind.defense for kind in rates if kind.rest == wanted.rest}:
+        shared = [(own[kind.rest], rate) for kind, rate in rates.items() if kind.defense == peer and kind.rest in own]
+        slower = sum(mine for mine, _ in shared) / max(TINY, sum(its for _, its in shared)) if shared else 1.0
+        found.append(slower * rates[Kind(peer, wanted.rest)])
+    return fmean(found or own.values() or rates.values())
 
 
 @dataclass
@@ -43,10 +58,9 @@ class Outlook:
 
     agenda: Agenda
     precedents: Precedents
-    _kinds: dict[str, str] = field(default_factory=dict)
-    _defenses: dict[str, str] = field(default_factory=dict)
-    _stored: dict[str, float | None] = field(default_factory=dict)
-    _taken: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _kinds: dict[str, Kind] = field(default_factory=dict)
+    _stored: dict[Kind, float | None] = field(default_factory=dict)
+    _taken: dict[Kind, tuple[int, float]] = field(default_factory=dict)
 
     def learn(self, plan: Plan, shard: Shard, seconds: float) -> None:
         """A shard has ended after so many seconds of work."""
@@ -57,24 +71,17 @@ class Outlook:
         """Seconds until the last shard is finished by so many workers; None where that cannot be told yet."""
         left = self.agenda.left()
         shards = sum(count for _, count in left)
-        lots = [
-            Lot(self._kind(plan), self._defense(plan), min(count * plan.shard_size, plan.samples))
-            for plan, count in left
-        ]
+        lots = [Lot(self._kind(plan), min(count * plan.shard_size, plan.samples)) for plan, count in left]
         for plan, _ in left:
             if self._kind(plan) not in self._stored:
                 found = self.precedents.of(plan)
                 self._stored[self._kind(plan)] = None if found is None else found.seconds
         rates = {kind: rate for kind, rate in self._stored.items() if rate is not None}
         rates |= {kind: seconds / samples for kind, (samples, seconds) in self._taken.items()}
-        work = remaining_seconds(lots, rates, self._defenses)
+        work = remaining_seconds(lots, rates)
         return None if work is None else work / max(1, min(workers, shards))
 
-    def _kind(self, plan: Plan) -> str:
+    def _kind(self, plan: Plan) -> Kind:
         if plan.digest not in self._kinds:
-            self._kinds[plan.digest] = kind_of(plan)
-            self._defenses[self._kinds[plan.digest]] = self._defense(plan)
+            self._kinds[plan.digest] = Kind(str(plan.defense.document()), kind_of(replace(plan, defense=UNTOUCHED)))
         return self._kinds[plan.digest]
-
-    def _defense(self, plan: Plan) -> str:
-        return str(plan.defense.document())

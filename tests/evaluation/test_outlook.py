@@ -11,7 +11,7 @@ from bench.evaluation.agenda import Agenda
 from bench.evaluation.archive import Archive
 from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.outlook import Lot, Outlook, remaining_seconds
+from bench.evaluation.outlook import Kind, Lot, Outlook, remaining_seconds
 from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.precedent import Precedents
 from bench.evaluation.run import Site
@@ -23,18 +23,24 @@ from tests.report.made import make_plan as made
 SMALL = {"samples": 12, "shard_size": 4}
 
 
-def test_every_kind_takes_what_is_known_of_it_and_others_the_mean_of_their_defense_or_of_all() -> None:
-    defenses = {"slow aa": "slow", "slow pgd": "slow", "quick aa": "quick"}
-    rates = {"slow aa": 10.0, "slow pgd": 2.0, "quick aa": 0.1}
-    lots = [
-        Lot("slow aa", "slow", 3),
-        Lot("slow square", "slow", 5),
-        Lot("quick aa", "quick", 10),
-        Lot("new", "new", 1),
-    ]
-    assert remaining_seconds(lots, rates, defenses) == pytest.approx(3 * 10 + 5 * 6 + 10 * 0.1 + 12.1 / 3)
-    assert remaining_seconds(lots, {}, {}) is None
-    assert remaining_seconds([], {}, {}) == 0
+def test_every_kind_takes_what_is_known_of_it_and_others_what_their_defense_and_attack_suggest() -> None:
+    rates = {
+        Kind("slow", "aa"): 10.0,
+        Kind("slow", "pgd"): 2.0,
+        Kind("quick", "aa"): 0.1,
+        Kind("quick", "adaptive"): 7.0,
+        Kind("odd", "square"): 3.0,
+    }
+    assert remaining_seconds([Lot(Kind("slow", "aa"), 3)], rates) == pytest.approx(3 * 10)
+    # a hundred times slower where both are known
+    assert remaining_seconds([Lot(Kind("slow", "adaptive"), 2)], rates) == pytest.approx(2 * 700)
+    # nothing is known of both, so the attack's word counts
+    assert remaining_seconds([Lot(Kind("odd", "adaptive"), 1)], rates) == pytest.approx(7)
+    # nobody knows the attack, so the defense's counts; or nothing does
+    assert remaining_seconds([Lot(Kind("slow", "new"), 5)], rates) == pytest.approx(5 * 6)
+    assert remaining_seconds([Lot(Kind("new", "new"), 1)], rates) == pytest.approx(22.1 / 5)
+    assert remaining_seconds([Lot(Kind("new", "new"), 1)], {}) is None
+    assert remaining_seconds([], {}) == 0
 
 
 def test_the_store_s_word_counts_until_a_shard_of_the_kind_has_ended(store: Store) -> None:
