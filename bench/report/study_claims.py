@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["holds", "does not hold", "cannot be told", "not measured"]
 NOUGHT = Interval(0.0, 0.0)
+FEW = 10
+"""With fewer samples that differ, the bootstrap's interval of a difference is too short to prove equality."""
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "cannot be told", "not measured")
 
 
@@ -178,7 +180,7 @@ def _tested(claim: Claim, first: NDArray[np.float64], second: NDArray[np.float64
         interval, variance = bootstrap_difference(first, second, 0), float(differences.var())
         are_whole = np.isin(differences, (-1.0, 0.0, 1.0)).all()  # a mean's are not, and of them signs say nothing
         p = mcnemar(above, below) if are_whole else paired_mean(differences)
-        if claim.relation == "equal":  # resampling what never differed would give an interval of no width
+        if claim.relation == "equal" and above + below < FEW:  # resampling these would give an interval of no width
             interval = _hull(interval, _discordance(above, below, n))
     else:
         right = round(float(first.sum()))  # of a random defense the mean over draws, which varies less than a draw
@@ -190,7 +192,7 @@ def _tested(claim: Claim, first: NDArray[np.float64], second: NDArray[np.float64
 
 def _discordance(above: int, below: int, n: int) -> Interval:
     """Between what a mean difference lies by the exact intervals of how many samples differ either way, each by at most
-    1; for few of them, where the bootstrap's is too short."""
+    1."""
     return Interval(-clopper_pearson_interval(below, n).high, clopper_pearson_interval(above, n).high)
 
 

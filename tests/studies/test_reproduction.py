@@ -91,6 +91,8 @@ def test_a_claim_is_decided_by_the_samples(claim: Claim, second: int, verdict: s
     other = rate[claim.other] if isinstance(claim.other, tuple) else claim.other
     assert found.difference == pytest.approx(rate[claim.cell] - other)
     assert found.interval.low <= found.difference <= found.interval.high
+    if isinstance(claim.other, tuple) and found.p < 0.01:  # what a test shows its interval shows too
+        assert not found.interval.low <= 0 <= found.interval.high
     assert (found.samples is not None) == (verdict == "cannot be told" and found.difference != 0)
 
 
