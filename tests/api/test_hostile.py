@@ -13,7 +13,7 @@ import bench
 from bench.domain.errors import BenchError, StoreError, UsageError, WeightsError
 
 NET = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
-IMAGES, LABELS = torch.rand(8, 1, 8, 8), torch.arange(8)
+IMAGES, LABELS = torch.full((8, 1, 8, 8), 0.5), torch.arange(8)
 
 
 @pytest.fixture(autouse=True)
