@@ -17,8 +17,8 @@ def test_every_test_on_the_list_exists() -> None:
         assert f"def {function}(" in (root / module).read_text(encoding="utf-8"), f"{name} is on the list, and no test"
 
 
-def test_a_listed_test_is_marked_and_others_are_not(request: pytest.FixtureRequest) -> None:
-    marked = {item.nodeid for item in request.session.items if item.get_closest_marker("long")}
+def test_listed_tests_are_marked_and_this_one_is_not(request: pytest.FixtureRequest) -> None:
     listed = set(long.LIST.read_text(encoding="utf-8").splitlines())
-    assert all(long.name_of(each) in listed for each in marked)
+    found = [item for item in request.session.items if long.name_of(item.nodeid) in listed]
+    assert all(item.get_closest_marker("long") for item in found)
     assert request.node.get_closest_marker("long") is None

@@ -20,6 +20,8 @@ from bench.registry import defenses
 from tests.defenses.tiny import stable_diffusion
 from tests.rehearsal.ground import TEST, cifar10, report, run, to_cache, without_network
 
+pytestmark = pytest.mark.long  # for what all of them begin with
+
 PRECISIONS = ("float32", "float16", "bfloat16")
 SEARCH = ("-D", "timesteps=2")
 FEW = ("--samples", "2", "--workers", "1", "--replay", "1", "--device", "cpu")
