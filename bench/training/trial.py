@@ -77,7 +77,8 @@ class _Untouched:
 @dataclass
 class _Timing:
     """A watch that counts the operations of the steps between a training's first two reports, times those after them,
-    and ends it after so many seconds. Where the unit of the reports changes it begins anew."""
+    and ends it after so many seconds. Where the unit of the reports changes it begins anew. Of a training that reports
+    once, the operations until then count."""
 
     seconds: float
     _began: float = field(default_factory=time.perf_counter)
@@ -88,14 +89,17 @@ class _Timing:
     _counter: Counter | None = None
     _ended: bool = False
 
+    def __post_init__(self) -> None:
+        self._count()
+
     def __call__(self, done: float, total: float, note: str = "") -> None:
         now, (since, before) = time.perf_counter(), self._first
         if total <= 0 or self._ended:
             return
         if total != self._total or done < before:
-            self.close()
-            self._total, self._first, self._rate, self._counter = total, (now, done), None, Counter()
-            self._counter.__enter__()  # type: ignore[no-untyped-call]
+            self._flop = self.close() / done if done > 0 else 0.0
+            self._total, self._first, self._rate = total, (now, done), None
+            self._count()
         elif self._counter is not None:
             self._flop = self.close() / max(1.0, done - before)
             self._first = time.perf_counter(), done
@@ -110,6 +114,10 @@ class _Timing:
         steps, rate = self._total or 1.0, self._rate
         took = time.perf_counter() - self._began
         return TriedTraining(steps, took if rate is None else rate * steps, self._flop * steps, 0, 0, None)
+
+    def _count(self) -> None:
+        self._counter = Counter()
+        self._counter.__enter__()  # type: ignore[no-untyped-call]
 
     def close(self) -> float:
         """Stop counting; the operations that were counted."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+import torch
 
 from bench import EndTraining, ThreatModel, UsageError
 from bench.training.crafting import Perturbing
@@ -71,3 +72,11 @@ def test_the_rate_is_that_of_the_last_stage_and_the_end_comes_once(monkeypatch: 
     assert found.steps == 200
     assert found.seconds == pytest.approx(200 / 2, rel=0.5)  # the clock ticks with every look
     assert replace(found, flop=0.0).weights is None
+
+
+def test_of_a_training_that_reports_once_the_operations_until_then_count() -> None:
+    timing = _Timing(3.0)
+    torch.ones(2, 3) @ torch.ones(3, 5)
+    timing(1, 1)
+    assert timing.found().flop == 2 * 2 * 3 * 5
+    timing.close()
