@@ -56,6 +56,9 @@ def test_crafted_images_are_made_once_for_every_defense(
     )
     second = evaluate(noisy, store, Memory(), lambda: "cpu", workers=1)
     source = evaluate(make_plan(request_of_halves), store, Memory(), never)
+    crafting = transfer.crafting()
+    assert crafting is not None
+    assert first.seconds >= sum(shard.seconds for shard in store.shards(crafting))
     assert (first.crafted, first.computed) == (3, 3)
     assert (second.crafted, second.computed) == (0, 3)
     assert source.computed == 0

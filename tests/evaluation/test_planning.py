@@ -15,9 +15,10 @@ from bench import BenchError, Classifier, Plan, PluginError, UsageError
 from bench.datasets.digits import TASK
 from bench.evaluation.planning import Request, make_plan, seeded_requests
 from bench.loading.classifiers import load_defense
-from bench.protocols import Protocol, ProtocolAttack, find_protocol
+from bench.protocols import Protocol, ProtocolAttack, covers, find_protocol
 from defenses.parts.checkpoints import PACKAGED
 from tests.defenses.tiny import stable_diffusion
+from tests.plugins import Halves
 
 DIGITS = PACKAGED / "digits"
 
@@ -53,6 +54,32 @@ def test_the_default_protocol_is_white_box_for_its_own_source_and_transfer_for_t
     assert other.crafting() == row
     assert white_box.source is None
     assert (row.samples, row.sample_seed) == (1024, 2024)
+
+
+@pytest.mark.parametrize(
+    ("samples", "asked", "size"), [(1024, None, 512), (512, None, 256), (300, None, 150), (40, None, 128), (1024, 7, 7)]
+)
+def test_digits_are_cut_into_two_large_shards_where_nobody_says_otherwise(
+    samples: int, asked: int | None, size: int
+) -> None:
+    protocol = find_protocol("transfer-1024")
+    plan = make_plan(Request("resnet", "pgd-linf", protocol, samples=samples, shard_size=asked))
+    assert plan.shard_size == size
+    assert covers(replace(protocol, samples=samples), plan, {})
+    own = replace(protocol, shard_size=64)
+    assert make_plan(Request("resnet", "pgd-linf", own, samples=samples, shard_size=asked)).shard_size == (asked or 64)
+    assert not covers(replace(own, samples=samples), plan, {})
+
+
+@pytest.mark.parametrize("size", [0, -5, "many", 2.5, True, None])
+def test_a_data_set_s_shards_have_a_size(
+    size: object, request_of_halves: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Halves, "shard_size", size)
+    left_open = replace(request_of_halves, protocol=replace(request_of_halves.protocol, shard_size=None))
+    assert make_plan(replace(left_open, shard_size=5)).shard_size == 5
+    with pytest.raises(PluginError, match=f"its shard_size must be a whole number of at least 1; found {size!r}"):
+        make_plan(left_open)
 
 
 def test_weights_are_part_of_the_plan() -> None:
