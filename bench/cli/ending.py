@@ -100,7 +100,9 @@ def _misused(error: Exception, as_json: bool) -> int:
         _say(escape(error.format_message()))  # type: ignore[attr-defined]  # asked for by the caller
         return USAGE
     sentence = " ".join(error.format_message().replace("Value error, ", "").split())  # type: ignore[attr-defined]
-    sentence = sentence.rstrip(".") + _found(error) if _found(error) else sentence
+    given = _found(error)
+    if given and given not in sentence:
+        sentence = f"{sentence.rstrip('.')}; got {given}."
     if sentence[-1:] not in ".?!":
         sentence += "."
     if context is not None:
@@ -113,7 +115,7 @@ def _found(error: Exception) -> str:
     checks = getattr(error.__cause__, "errors", None)
     given = checks()[0].get("input") if callable(checks) else None
     text = str(given)
-    return "" if given is None else f"; got {text if len(text) <= LONG else f'{text[:LONG]}...'}."
+    return "" if given is None else text if len(text) <= LONG else f"{text[:LONG]}..."
 
 
 def _crashed(error: Exception, as_json: bool) -> int:

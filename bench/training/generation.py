@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 PICTURE, CARD = "samples.png", "card.json"
 PIECE = 4096
 """Images that are drawn at once."""
+MOST = 100_000_000
+"""Images of one call; published sets have up to 50 million."""
+MOST_STEPS = 100_000
 MOST_REAL = 10_000
 """Real images, from the first, that generated ones are compared with."""
 _BATCH = 256
@@ -76,6 +79,10 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
         raise UsageError(f"{request.defense} cannot draw images: it is not a bench.Generative.")
     if request.images < 1:
         raise UsageError(f"At least one image is needed; got {request.images}.")
+    if request.images > MOST:
+        raise UsageError(f"One call draws at most {MOST:,} images; got {request.images:,}.")
+    if request.steps > MOST_STEPS:
+        raise UsageError(f"An image is drawn in at most {MOST_STEPS:,} steps; got {request.steps:,}.")
     if request.steps < 1:
         raise UsageError(f"Drawing takes at least one step; got {request.steps}.")
     check(request.pixels)

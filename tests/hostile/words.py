@@ -29,8 +29,8 @@ SWEPT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "--seeds": (SWEEP, ("0", "x")),
     "--epsilon": (SWEEP, ("", "nan", "1e999999999")),
     "--shards": (("verify", "abc"), ("0", "-1", "x")),
-    "--images": (("generate", "diffusion-classifier"), ("0", "-1", "x", "1e3")),
-    "--steps": (("generate", "diffusion-classifier"), ("0", "-1", "x")),
+    "--images": (("generate", "diffusion-classifier"), ("0", "-1", "x", "1e3", "100000001")),
+    "--steps": (("generate", "diffusion-classifier"), ("0", "-1", "x", "100001")),
     "--evaluate": (("train", "resnet"), ("-1", "x")),
     "--until-idle": (("report", "--watch"), ("-1", "x", "nan")),
 }
