@@ -109,6 +109,12 @@ class Dataset(ABC):
         """
 
 
+def shard_size_of(usual: int, samples: int) -> int:
+    """Samples a shard where nobody decides, of a data set whose shards are `usual`: at most half of the samples, for
+    two processes, unless that is less than most data sets have."""
+    return min(usual, max(Dataset.shard_size, -(-samples // 2)))
+
+
 @lru_cache(maxsize=16)
 def choose(count: int, size: int, seed: int, sampling: Sampling) -> tuple[int, ...]:
     """Indices of `count` samples out of `size`: a seeded draw without replacement, or the first ones.

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 from bench.domain.attack import Attack, Certifier, Knowledge
 from bench.domain.blame import blame
-from bench.domain.dataset import Dataset, Sampling, Task, choose
+from bench.domain.dataset import Dataset, Sampling, Task, choose, shard_size_of
 from bench.domain.defense import Defense
 from bench.domain.errors import PluginError, UsageError, WeightsError
 from bench.domain.plan import MOST_DRAWS, UNTOUCHED, Plan, Spec, precision_of
@@ -184,15 +184,14 @@ def _passes(request: Request, attack: Attack | None) -> int | None:
 
 
 def _shard_size(request: Request, dataset: Dataset, samples: int) -> int:
-    """The one that was asked for, the protocol's, or the data set's: then at most half of the samples, for two
-    processes, unless that is less than the usual size."""
+    """The one that was asked for, the protocol's, or the data set's."""
     wanted = request.protocol.shard_size if request.shard_size is None else request.shard_size
     if wanted is not None:
         return _positive("shard size", wanted, wanted)
     with blame(request.dataset):
         if type(dataset.shard_size) is not int or dataset.shard_size < 1:
             raise PluginError(f"its shard_size must be a whole number of at least 1; found {dataset.shard_size!r}.")
-    return min(dataset.shard_size, max(Dataset.shard_size, -(-samples // 2)))
+    return shard_size_of(dataset.shard_size, samples)
 
 
 def _check_fixed_noise(request: Request, source: Spec | None, draws: int) -> None:

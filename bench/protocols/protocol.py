@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from bench.domain.dataset import Dataset, shard_size_of
 from bench.domain.threat import UNTOUCHED
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Protocol:
     """All that is equal in every row of a leaderboard.
 
     `source` None means white box. `epsilon` is for attacks in linf and l2; None, and every other norm, means the data
-    set's customary budget in the attack's norm. `shard_size` None leaves it to the data set, and any is the protocol's.
-    `fixed_noise` and `passes` are a plan's.
+    set's customary budget in the attack's norm. `shard_size` None leaves it to the data set. `fixed_noise` and `passes`
+    are a plan's.
     """
 
     name: str
@@ -61,15 +62,17 @@ class Protocol:
     passes: int | None = None
 
 
-def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str]) -> bool:
+def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str], shard_size: int = Dataset.shard_size) -> bool:
     """Whether a plan is exactly one of the protocol's.
 
-    `customary` is the budgets of the plan's data set (`Dataset.budgets`). Under a transfer protocol the row of the
-    source itself is its white-box plan; untouched images, where it asks for them as the attack 'none', have no source.
-    Attack settings that the protocol does not list may have any value.
+    `customary` and `shard_size` are those of the plan's data set. A protocol that leaves the shards' size to
+    the data set covers that size and the usual one, and no other, which would be another chance. Under a transfer
+    protocol the row of the source itself is its white-box plan; untouched images, where it asks for them as the attack
+    'none', have no source. Attack settings that the protocol does not list may have any value.
     """
     return (
         all(getattr(plan, setting) == getattr(protocol, setting) for setting in fixed_in(plan, protocol.shard_size))
+        and (protocol.shard_size is not None or plan.shard_size in _left_open(shard_size, plan.samples))
         and (plan.is_untouched or _same_source(protocol, plan))
         and any(
             attack.fixes(plan.attack) and budget(protocol, attack, plan.threat.norm, customary) == plan.threat.epsilon
@@ -83,6 +86,10 @@ def fixed_in(plan: Plan, shard_size: int | None) -> tuple[str, ...]:
     `shard_size` is None the data set's is taken."""
     settings = JUDGED if plan.is_untouched or plan.knowledge == "certified" else SETTINGS
     return tuple(each for each in settings if each != "shard_size" or shard_size is not None)
+
+
+def _left_open(shard_size: int, samples: int) -> tuple[int, int]:
+    return Dataset.shard_size, shard_size_of(shard_size, samples)
 
 
 def _same_source(protocol: Protocol, plan: Plan) -> bool:

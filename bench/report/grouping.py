@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bench.domain.dataset import Dataset
 from bench.domain.errors import BenchError
 from bench.domain.plan import HARNESS, Plan, Spec
 from bench.protocols import Protocol, builtin_protocols, covers
@@ -59,7 +60,7 @@ def _is_own(protocol: Protocol | None) -> bool:
 
 def _groups(entries: Sequence[Entry], known: Sequence[Protocol]) -> list[Group]:
     """The candidates for leaderboards: a protocol's in the order of the protocols, then those of other settings."""
-    budgets = {name: _budgets(name) for name in {entry.result.plan.dataset.name for entry in entries}}
+    customs = {name: _customs(name) for name in {entry.result.plan.dataset.name for entry in entries}}
     own: dict[Hashable, Group] = {}
     listed: list[dict[Hashable, Group]] = [{} for _ in known]
     families = _families(entry for entry in entries if not entry.result.plan.is_untouched)
@@ -68,7 +69,7 @@ def _groups(entries: Sequence[Entry], known: Sequence[Protocol]) -> list[Group]:
         for protocol, groups in zip(known, listed, strict=True):
             for entry in family:
                 plan = entry.result.plan
-                if covers(protocol, plan, budgets[plan.dataset.name]):
+                if covers(protocol, plan, *customs[plan.dataset.name]):
                     covered = True
                     source = plan.defense if plan.source is None and protocol.source else plan.source
                     key = (_setting(plan), identity(source))
@@ -140,7 +141,9 @@ def _attach(groups: Sequence[Group], entries: Sequence[Entry], known: Sequence[P
                     taken = True
         if not taken:
             entry = _usual(family)
-            protocol = next((each for each in known if covers(each, entry.result.plan, {})), None)
+            plan = entry.result.plan
+            customs = _customs(plan.dataset.name)
+            protocol = next((each for each in known if covers(each, plan, *customs)), None)
             group = left.setdefault(_setting(entry.result.plan), Group(protocol, None, []))
             group.untouched.append(entry)
     return list(left.values())
@@ -171,11 +174,13 @@ def _spelled_out(protocol: Protocol) -> Protocol:
     return replace(protocol, attacks=tuple(spelled))
 
 
-def _budgets(dataset: str) -> Mapping[str, str]:
-    """What is customary on a data set that is registered; one that is a file or a module is not run for it."""
+def _customs(dataset: str) -> tuple[Mapping[str, str], int]:
+    """The budgets and the shards' size that are customary on a data set that is registered; one that is a file or a
+    module is not run for it."""
     if not datasets.holds(dataset.partition(":")[0]):
-        return {}
+        return {}, Dataset.shard_size
     try:
-        return datasets.find(dataset).budgets
+        found = datasets.find(dataset)
+        return found.budgets, found.shard_size
     except BenchError:
-        return {}  # its plugin is not installed here, so nothing is customary
+        return {}, Dataset.shard_size  # its plugin is not installed here, so nothing is customary

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bench import BenchError, Classifier, Plan, PluginError, UsageError
-from bench.datasets.digits import TASK
+from bench.datasets.digits import TASK, Digits
 from bench.evaluation.planning import Request, make_plan, seeded_requests
 from bench.loading.classifiers import load_defense
 from bench.protocols import Protocol, ProtocolAttack, covers, find_protocol
@@ -65,7 +65,9 @@ def test_digits_are_cut_into_two_large_shards_where_nobody_says_otherwise(
     protocol = find_protocol("transfer-1024")
     plan = make_plan(Request("resnet", "pgd-linf", protocol, samples=samples, shard_size=asked))
     assert plan.shard_size == size
-    assert covers(replace(protocol, samples=samples), plan, {})
+    whole = replace(protocol, samples=samples)
+    assert covers(whole, plan, {}, Digits.shard_size) == (asked is None)  # another size is another chance
+    assert covers(whole, replace(plan, shard_size=128), {}, Digits.shard_size)  # as older benches had it
     own = replace(protocol, shard_size=64)
     assert make_plan(Request("resnet", "pgd-linf", own, samples=samples, shard_size=asked)).shard_size == (asked or 64)
     assert not covers(replace(own, samples=samples), plan, {})
