@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from bench.domain.plan import Plan
+    from bench.evaluation.run import Evaluation
     from bench.report.summary import Result
 
 PREFIX = "BENCH_"
+LONG = 20.0
+"""Seconds of a run that are worth a word on how they could have been fewer."""
 NO_OPTIONS = ("BENCH_DEBUG", "BENCH_RAY_PORT")
 """What means something beside the options: tracebacks, and a port in examples/cluster."""
 
@@ -64,6 +67,22 @@ def idle_workers(workers: int | None, plans: Sequence[Plan]) -> list[str]:
     if workers is None or not plans or workers <= shards:
         return []
     return [f"--workers {workers} is more than there are shards; {counted(shards, 'worker')} can have work."]
+
+
+def idle_cores(evaluations: Sequence[Evaluation], workers: int | None, cores: int | None = None) -> list[str]:
+    """A sentence where a run was long, and too few large shards left cores of a CPU without work."""
+    from bench.domain.dataset import Dataset
+
+    plans = [each.plan for each in evaluations if each.computed and each.seconds > LONG]
+    shards = sum(len(plan.shards()) for plan in plans)
+    smaller = sum(-(-plan.samples // Dataset.shard_size) for plan in plans)
+    there = cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    if workers is not None or not plans or shards >= there or smaller <= shards:
+        return []
+    return [
+        f"On a CPU {counted(shards, 'shard')} keep {shards} of {there} cores busy; --shard-size {Dataset.shard_size} "
+        f"makes {smaller} shards, under the same protocol."
+    ]
 
 
 def idle_noise(results: Iterable[Result], draws: int | None, fixed_noise: bool | None) -> list[str]:

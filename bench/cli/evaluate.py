@@ -205,6 +205,7 @@ def evaluate(
         panels.show_seeds(found)
     if not quiet:
         advice.tell(advice.idle_noise(filter(None, results), draws, fixed_noise))
+        advice.tell([] if shard_size or device.startswith("cuda") else advice.idle_cores(evaluations, workers))
     if not as_json:
         crafted.tell_absent(plans, store)
     if crafted.failed(remade):
