@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from bench.cli.advice import tell, unknown_variables
+from bench.cli.completing import as_bash_splits
 from bench.cli.console import stdout, tolerant
 from bench.cli.ending import Interrupted, ended
 from bench.cli.examples import below
@@ -128,4 +129,5 @@ def build() -> typer.Typer:
 def main() -> None:
     """The console script."""
     tolerant()
-    build()()
+    with as_bash_splits():
+        build()()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -14,6 +15,31 @@ from typing import Any
 SLOW = frozenset({"torch", "torchvision", "timm", "diffusers", "transformers", "peft", "pyautoattack"})
 """What takes seconds to import; a plugin that needs it to be named offers no settings."""
 Words = Callable[[Any, str], list[str]]
+
+
+@contextlib.contextmanager
+def as_bash_splits() -> Iterator[None]:
+    """A scope in which the parser is given `search=race` in one word, of which bash makes three, and bash the part of
+    it that it replaces."""
+    if os.environ.get("_BENCH_COMPLETE") != "complete_bash":
+        yield
+        return
+    words, current = os.environ.get("COMP_WORDS", "").split("\n"), int(os.environ.get("COMP_CWORD") or 0)
+    joined: list[str] = []
+    for place, word in enumerate(words[: current + 1]):
+        if joined and (word == "=" or words[place - 1] == "="):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    os.environ.update(COMP_WORDS="\n".join(joined), COMP_CWORD=str(len(joined) - 1))
+    key, equals, _ = joined[-1].partition("=")
+    offered = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(offered):
+            yield
+    finally:
+        for line in offered.getvalue().splitlines():
+            print(line.removeprefix(f"{key}=") if equals else line)
 
 
 def _offered(words: Words) -> Words:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.app import build
+from bench.cli.completing import as_bash_splits
 from bench.store.beginnings import digests
 from bench.store.store import Store
 from tests.report.made import add, small_plan
@@ -74,6 +75,28 @@ def test_names_are_completed(
     found = offered(*words.split(), monkeypatch=monkeypatch, capsys=capsys)
     assert {*some} <= {*found}
     assert not {*others} & {*found}
+
+
+@pytest.mark.parametrize(
+    ("words", "replaced"),
+    [
+        ("evaluate --defense tmdc -D search = r", {"race"}),
+        ("evaluate --defense tmdc -D search =", {"race", "staged", "full"}),
+        ("evaluate --defense tmdc -D search = race -D loss = l", {"l1", "l2"}),
+        ("evaluate --defense = tmdc -D search = st", {"staged"}),
+        ("evaluate --defense = jem --attack = pgd-l", {"pgd-linf", "pgd-l2"}),
+        ("evaluate --defense tmdc -D sea", {"search="}),
+    ],
+)
+def test_bash_is_told_what_follows_the_equals_sign_which_it_makes_a_word(
+    words: str, replaced: set[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_BENCH_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "\n".join(["bench", *words.split()]))
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split())))
+    with pytest.raises(SystemExit), as_bash_splits():
+        build()([])
+    assert {*capsys.readouterr().out.split()} == replaced
 
 
 @pytest.mark.parametrize(
