@@ -10,8 +10,6 @@ from bench.domain.plan import UNTOUCHED, Plan, Shard
 from bench.evaluation.agenda import Agenda
 from bench.evaluation.precedent import Precedents, kind_of
 
-TINY = 1e-9
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -38,17 +36,21 @@ def remaining_seconds(lots: Sequence[Lot], rates: Mapping[Kind, float]) -> float
     """
     if not rates or not lots:
         return None if lots else 0.0
-    return sum(lot.samples * (rates[lot.kind] if lot.kind in rates else _likely(lot.kind, rates)) for lot in lots)
+    known: dict[str, dict[str, float]] = {}
+    for kind, rate in rates.items():
+        known.setdefault(kind.defense, {})[kind.rest] = rate
+    return sum(lot.samples * (rates[lot.kind] if lot.kind in rates else _likely(lot.kind, known)) for lot in lots)
 
 
-def _likely(wanted: Kind, rates: Mapping[Kind, float]) -> float:
-    own = {kind.rest: rate for kind, rate in rates.items() if kind.defense == wanted.defense}
-    found = []
-    for peer in {kind.defense for kind in rates if kind.rest == wanted.rest}:
-        shared = [(own[kind.rest], rate) for kind, rate in rates.items() if kind.defense == peer and kind.rest in own]
-        slower = sum(mine for mine, _ in shared) / max(TINY, sum(its for _, its in shared)) if shared else 1.0
-        found.append(slower * rates[Kind(peer, wanted.rest)])
-    return fmean(found or own.values() or rates.values())
+def _likely(wanted: Kind, known: Mapping[str, Mapping[str, float]]) -> float:
+    """A rate that nobody has measured, from those by defense and rest."""
+    own, found = known.get(wanted.defense, {}), []
+    for others in known.values():
+        if wanted.rest in others:
+            shared = own.keys() & others.keys()
+            theirs = sum(others[rest] for rest in shared)
+            found.append(others[wanted.rest] * (sum(own[rest] for rest in shared) / theirs if theirs else 1.0))
+    return fmean(found or own.values() or (rate for each in known.values() for rate in each.values()))
 
 
 @dataclass
