@@ -20,8 +20,6 @@ from bench.registry import defenses
 from tests.defenses.tiny import stable_diffusion
 from tests.rehearsal.ground import TEST, cifar10, report, run, to_cache, without_network
 
-pytestmark = pytest.mark.long  # for what all of them begin with
-
 PRECISIONS = ("float32", "float16", "bfloat16")
 SEARCH = ("-D", "timesteps=2")
 FEW = ("--samples", "2", "--workers", "1", "--replay", "1", "--device", "cpu")
@@ -143,6 +141,7 @@ def logits(defense: Defense) -> torch.Tensor:
         return defense.load(TASK, "cpu")(batch.images, torch.Generator().manual_seed(1))
 
 
+@pytest.mark.long  # for the trainings that they begin with
 def test_every_loader_of_stable_diffusion_and_its_low_rank_weights_is_one_defense(
     ground: Ground, tmp_path: Path
 ) -> None:
@@ -169,6 +168,7 @@ def test_every_loader_of_the_network_and_of_the_images_is_one_plan(ground: Groun
     assert all(torch.equal(answer, answers[0]) for answer in answers)
 
 
+@pytest.mark.long  # for the trainings that they begin with
 def test_diffusers_reads_the_trained_low_rank_weights_and_what_it_writes_is_read(
     ground: Ground, tmp_path: Path
 ) -> None:
