@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 LARGEST = 2**63
-"""Whole numbers are at most so large, as in every library that a setting reaches."""
+"""Whole numbers are below this one, as in every library and database that they reach."""
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", Fraction: "a number such as 8/255"}
 
 
@@ -209,8 +209,8 @@ def _convert(value: Any, wanted: Any, label: str) -> Any:
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
             raise UsageError(f"{label} must be {_WORDS.get(wanted, wanted.__name__)}; got {value!r}.") from None
-        if wanted is int and abs(found) > LARGEST:
-            raise UsageError(f"{label} must be at most 2^63; got a number of {len(str(abs(found)))} digits.")
+        if wanted is int and abs(found) >= LARGEST:
+            raise UsageError(f"{label} must be below 2^63; got a number of {len(str(abs(found)))} digits.")
         return found
     return value
 

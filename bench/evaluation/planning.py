@@ -20,6 +20,7 @@ from bench.loading.environment import resolve_device
 from bench.loading.images import fingerprint, open_images
 from bench.protocols import Protocol, ProtocolAttack, budget
 from bench.registry import attacks, datasets, defenses
+from bench.settings import LARGEST
 
 Device = Callable[[], str]
 SELF = "self"
@@ -27,8 +28,6 @@ SELF = "self"
 
 
 MOST_SEEDS = 1000
-LARGEST = 2**53
-"""Whole numbers of a plan are at most so large, which every format of a file keeps exactly."""
 
 
 @dataclass(frozen=True)
@@ -228,8 +227,8 @@ def _protocol_entry(protocol: Protocol, attack: str) -> ProtocolAttack:
 
 def _positive(label: str, wanted: int | None, default: int) -> int:
     value = default if wanted is None else wanted
-    if value > LARGEST:
-        raise UsageError(f"The {label} must be at most 2^53; got a number of {len(str(value))} digits.")
+    if value >= LARGEST:
+        raise UsageError(f"The {label} must be below 2^63; got a number of {len(str(value))} digits.")
     if value < 1:
         raise UsageError(f"The {label} must be at least 1; got {value}.")
     return value
