@@ -34,10 +34,12 @@ def _guard() -> None:
     """Watch, from now on, whether a host is looked for where none is to be asked."""
 
     def refuse(event: str, words: tuple[Any, ...]) -> None:
-        if event in ("socket.getaddrinfo", "socket.connect") and _LOCAL.get():
-            host = words[0] if event == "socket.getaddrinfo" else words[1]
-            if not isinstance(host, str) or event == "socket.getaddrinfo":  # else it is a socket's file on this machine
-                raise DataError(f"It asks {host} for images, and no host is asked for them here; name their folder.")
+        if event not in ("socket.getaddrinfo", "socket.connect") or not _LOCAL.get():
+            return
+        host = words[0] if event == "socket.getaddrinfo" else words[1]
+        if event == "socket.connect" and isinstance(host, str | bytes):
+            return  # a socket's file on this machine
+        raise DataError(f"It asks {host} for images, and no host is asked for them here; name their folder.")
 
     sys.addaudithook(refuse)
 
