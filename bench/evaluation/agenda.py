@@ -41,7 +41,6 @@ class _Entry:
     positions: list[int]
     left: set[int]
     since: float | None = None
-    is_begun: bool = False
 
 
 @dataclass
@@ -100,16 +99,14 @@ class Agenda:
     def begun(self, plan: Plan) -> tuple[str, int, int] | None:
         """What is to be told of a plan at its first shard: what for, how many shards it has and how many are run."""
         entry = self._entries.get(plan.digest)
-        if entry is None:
-            if plan.digest not in self._crafting or plan.digest in self._told:
-                return None
-            self._told.add(plan.digest)
-            for digest, _ in (first for key, (first, *_) in self._waits.items() if key[0] == plan.digest):
-                self._entries[digest].since = self._entries[digest].since or time.monotonic()
-            return "crafting", len(plan.shards()), sum(trip.plan.digest == plan.digest for trip in self.trips)
-        if entry.is_begun:
+        if plan.digest in self._told or (entry is None and plan.digest not in self._crafting):
             return None
-        entry.is_begun, entry.since = True, entry.since or time.monotonic()
+        self._told.add(plan.digest)
+        waiting = {first for (digest, _), ((first, _), *_) in self._waits.items() if digest == plan.digest}
+        for begun in [entry] if entry else [self._entries[digest] for digest in waiting]:
+            begun.since = begun.since or time.monotonic()
+        if entry is None:
+            return "crafting", len(plan.shards()), sum(trip.plan.digest == plan.digest for trip in self.trips)
         needed = {index for digest, index in self._waits if digest == plan.digest}
         return "judging", len(plan.shards()), len(entry.left | needed)
 
