@@ -69,19 +69,20 @@ def idle_workers(workers: int | None, plans: Sequence[Plan]) -> list[str]:
     return [f"--workers {workers} is more than there are shards; {counted(shards, 'worker')} can have work."]
 
 
-def idle_cores(evaluations: Sequence[Evaluation], workers: int | None, cores: int | None = None) -> list[str]:
+def idle_cores(evaluations: Sequence[Evaluation]) -> list[str]:
     """A sentence where a run was long, and too few large shards left cores of a CPU without work."""
     from bench.domain.dataset import Dataset
+    from bench.executors.devices import default_workers
 
     plans = [each.plan for each in evaluations if each.computed and each.seconds > LONG]
     shards = sum(len(plan.shards()) for plan in plans)
     smaller = sum(-(-plan.samples // Dataset.shard_size) for plan in plans)
-    there = cores or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if workers is not None or not plans or shards >= there or smaller <= shards:
+    busy = default_workers("cpu", smaller)
+    if not plans or busy <= shards:
         return []
     return [
-        f"On a CPU {counted(shards, 'shard')} keep {shards} of {there} cores busy; --shard-size {Dataset.shard_size} "
-        f"makes {smaller} shards, under the same protocol."
+        f"On a CPU {counted(shards, 'shard')} keep {counted(shards, 'core')} busy; --shard-size {Dataset.shard_size} "
+        f"would keep {busy}, under the same protocol."
     ]
 
 

@@ -205,7 +205,9 @@ def evaluate(
         panels.show_seeds(found)
     if not quiet:
         advice.tell(advice.idle_noise(filter(None, results), draws, fixed_noise))
-        advice.tell([] if shard_size or device.startswith("cuda") else advice.idle_cores(evaluations, workers))
+        machines = [str(facts.get("device")) for result in filter(None, results) for facts in result.environments]
+        on_cpu = all(machine.startswith("CPU") for machine in machines)
+        advice.tell([] if shard_size or workers or not on_cpu else advice.idle_cores(evaluations))
     if not as_json:
         crafted.tell_absent(plans, store)
     if crafted.failed(remade):

@@ -144,7 +144,7 @@ def _attach(groups: Sequence[Group], entries: Sequence[Entry], known: Sequence[P
             plan = entry.result.plan
             customs = _customs(plan.dataset.name)
             protocol = next((each for each in known if covers(each, plan, *customs)), None)
-            group = left.setdefault(_setting(entry.result.plan), Group(protocol, None, []))
+            group = left.setdefault(_setting(plan), Group(protocol, None, []))
             group.untouched.append(entry)
     return list(left.values())
 

@@ -113,14 +113,13 @@ def test_a_sweep_takes_its_budgets_and_seeds_from_the_environment(monkeypatch: p
     assert (code, "'x' is not a number" in err) == (2, True)
 
 
-def test_of_large_shards_that_leave_cores_idle_the_smaller_ones_are_named() -> None:
+def test_of_large_shards_that_leave_cores_idle_the_smaller_ones_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     large = replace(small_plan("vit"), samples=1024, size=1024, shard_size=512)
     long = Evaluation(large, computed=2, seconds=60.0)
-    assert advice.idle_cores([long], None, 8) == [
-        "On a CPU 2 shards keep 2 of 8 cores busy; --shard-size 128 makes 8 shards, under the same protocol."
-    ]
-    assert advice.idle_cores([long], None, 2) == []
-    assert advice.idle_cores([long], 2, 8) == []
-    assert advice.idle_cores([replace(long, seconds=1.0)], None, 8) == []
-    assert advice.idle_cores([replace(long, computed=0)], None, 8) == []
-    assert advice.idle_cores([replace(long, plan=replace(large, shard_size=128))], None, 16) == []
+    cores = {2: [], 6: ["On a CPU 2 shards keep 2 cores busy; --shard-size 128 would keep 6, under the same protocol."]}
+    for count, said in cores.items():
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process, count=count: set(range(count)), raising=False)
+        assert advice.idle_cores([long]) == said
+    assert advice.idle_cores([replace(long, seconds=1.0)]) == []
+    assert advice.idle_cores([replace(long, computed=0)]) == []
+    assert advice.idle_cores([replace(long, plan=replace(large, shard_size=128))]) == []
