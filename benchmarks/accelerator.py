@@ -2,11 +2,12 @@
 
 python benchmarks/accelerator.py --output benchmarks/results/accelerator.json
 
-Weights are random, for what a pass costs does not hang on them; but a race among classes that nobody can tell apart
-goes on to its end, so what it saves is measured elsewhere (race.py), and here what one row costs in it. The released
-loop is the peer: class by class, 32 rows a call, in the same half precision. Rates stand beside the device's own:
-a matrix product and a copy, measured in the same run. AutoAttack's budget is the one at which the net, whose own
-predictions are the labels, falls for about half of the samples; `--steps` and `--queries` shorten it on both sides.
+Weights are random, for what a pass costs does not hang on them; but when a race is over does, so what it saves is
+measured elsewhere (race.py), and here what one row costs in it. The released loop is the peer: class by class, 32 rows
+a call, in the same half precision. A race sees `--images`, the stages and the loop, whose rows an image take seconds,
+the first `--few` of them. Rates stand beside the device's own: a matrix product and a copy, measured in the same run.
+AutoAttack's budget is the one at which the net, whose own predictions are the labels, falls for about half of the
+samples; `--steps` and `--queries` shorten it on both sides.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,7 @@ from bench.registry import attacks, defenses
 from contests.device import SEED, ceilings, rng_on, timed
 from contests.full_size import SMALL, TRUE, stable_diffusion, wide_resnet
 from contests.libraries import Plain
-from contests.loops import Elimination, diffusion_classifier
+from contests.loops import BATCH, Elimination, diffusion_classifier
 from contests.machine import described, machine
 from contests.work import counted
 from contests.written import FORMAT, write
@@ -46,9 +48,9 @@ SEARCHES = ("staged", "race")
 
 
 def diffusion(
-    folder: Path, images: Tensor, told: Callable[[str], None], keep: Callable[[dict[str, Any]], None]
+    folder: Path, images: Tensor, few: int, told: Callable[[str], None], keep: Callable[[dict[str, Any]], None]
 ) -> list[dict[str, Any]]:
-    """Every search and the released loop on the same images and noise."""
+    """A race on all images, the stages and the released loop on a few of them, under the same noise."""
     device, rows = str(images.device), []
     for search in SEARCHES:
         made = defenses.make("diffusion-classifier", {"weights": str(folder), "search": search})
@@ -60,17 +62,16 @@ def diffusion(
         loading = time.perf_counter() - started
         chunks = loaded._chunks  # what the device was found to hold
         told(f"{search}: loaded in {loading:.1f} s, {chunks}")
-        network = loaded.denoiser.network
+        shown = images if search == "race" else images[:few]
         with exact(device), torch.no_grad():
             _warm(loaded, images[:1], chunks.plain)
-            with counted([network]) as work:
-                seconds, memory, logits = timed(device, lambda loaded=loaded: loaded(images, rng_on(device)))
-        rows.append(_row(search, len(images), seconds, memory, work.rows, logits.argmax(1).tolist()))
-        rows[-1]["chunk"] = chunks.plain
-        rows[-1]["loading"] = round(loading, 1)
+            with counted([loaded.denoiser.network]) as work:
+                seconds, memory, logits = timed(device, partial(loaded, shown, rng_on(device)))
+        row = _row(search, len(shown), seconds, memory, work.rows, logits.argmax(1).tolist())
+        rows.append(row | {"chunk": chunks.plain, "loading": round(loading, 1)})
         keep({"searches": rows})
         told(str(rows[-1]))
-    rows.append(_released(loaded, images))
+    rows.append(_released(loaded, images[:few]))
     flop = _flop(loaded, images)
     for row in rows:
         row["tflops"] = round(flop * row["rows"] / row["seconds"] / 1e12, 1)
@@ -104,7 +105,7 @@ def _released(model: DiffusionClassification, images: Tensor) -> dict[str, Any]:
 
     with counted([denoiser.network]) as done:
         seconds, memory, verdicts = timed(device, work)
-    return _row("released loop", len(images), seconds, memory, done.rows, verdicts)
+    return _row("released loop", len(images), seconds, memory, done.rows, verdicts) | {"chunk": BATCH}
 
 
 def _flop(model: DiffusionClassification, images: Tensor) -> float:
@@ -211,7 +212,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--size", choices=["true", "small"], default="true")
-    parser.add_argument("--images", type=int, default=2, help="images that are classified")
+    parser.add_argument("--images", type=int, default=64, help="images that a race classifies")
+    parser.add_argument("--few", type=int, default=4, help="of these, how many the stages and the released loop do")
     parser.add_argument("--samples", type=int, default=32, help="samples that AutoAttack attacks")
     parser.add_argument("--steps", type=int, default=100, help="of APGD and FAB")
     parser.add_argument("--queries", type=int, default=5000, help="of Square")
@@ -237,7 +239,7 @@ def main(words: Sequence[str] | None = None) -> int:
         dtype = torch.float16 if wanted.device.startswith("cuda") else torch.float32
         with tempfile.TemporaryDirectory() as folder:
             path = stable_diffusion(Path(folder) / "model", size, wanted.device, dtype)
-            diffusion(path, images[: wanted.images], told, keep)
+            diffusion(path, images[: wanted.images], wanted.few, told, keep)
     if "autoattack" in wanted.only:
         chosen = images[: wanted.samples]
         network = wide_resnet(size, chosen)
