@@ -17,8 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,12 @@ from rich.table import Table
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from attacks.autoattack.library import isolated, seed_from, set_steps
-from bench import Batch, Network, ThreatModel, Victim
 from bench.datasets.cifar10 import TASK
 from bench.loading.determinism import exact
-from bench.registry import attacks, defenses
+from bench.registry import defenses
+from contests.attacked_device import autoattack
 from contests.device import SEED, ceilings, rng_on, timed
 from contests.full_size import SMALL, TRUE, stable_diffusion, wide_resnet
-from contests.libraries import Plain
 from contests.loops import BATCH, Elimination, diffusion_classifier
 from contests.machine import described, machine
 from contests.work import counted
@@ -43,7 +41,6 @@ from contests.written import FORMAT, write
 from defenses.parts.diffusion_classification import DiffusionClassification
 
 STAGES = Elimination((50, 500), (5, 1))
-BUDGETS = tuple(Fraction(2**power, 255 * 64) for power in range(12))
 SEARCHES = ("staged", "race")
 
 
@@ -71,6 +68,7 @@ def diffusion(
         rows.append(row | {"chunk": chunks.plain, "loading": round(loading, 1)})
         keep({"searches": rows})
         told(str(rows[-1]))
+    keep({"calls": _calls(loaded, images[:1], chunks.plain)})
     rows.append(_released(loaded, images[:few]))
     flop = _flop(loaded, images)
     for row in rows:
@@ -85,6 +83,18 @@ def _warm(model: DiffusionClassification, image: Tensor, rows: int) -> None:
     codes = model.denoiser.encode(image).expand(rows, -1, -1, -1)
     steps = torch.zeros(rows, dtype=torch.int64, device=image.device)
     model.denoiser.errors(codes, torch.zeros_like(codes), steps, steps, "l1")
+
+
+@torch.no_grad()
+def _calls(model: DiffusionClassification, image: Tensor, most: int) -> list[dict[str, Any]]:
+    """What calls of 8 rows and more cost, each the median of three."""
+    device, found = str(image.device), []
+    for rows in (2**power for power in range(3, most.bit_length())):
+        work = partial(_warm, model, image, rows)
+        work()
+        seconds, memory, _ = sorted((timed(device, work) for _ in range(3)), key=itemgetter(0))[1]
+        found.append({"rows": rows, "rows_a_second": round(rows / seconds, 1), "memory": memory})
+    return found
 
 
 @torch.no_grad()
@@ -129,70 +139,6 @@ def _row(name: str, images: int, seconds: float, memory: int, rows: int, verdict
         "memory": memory,
         "verdicts": verdicts,
     }
-
-
-def autoattack(
-    network: Network, images: Tensor, steps: int, queries: int, told: Callable[[str], None]
-) -> dict[str, Any]:
-    """AutoAttack's standard version, ours and the library's own, on the same samples from the same seed."""
-    import pyautoattack
-
-    device = str(images.device)
-    with torch.no_grad():
-        labels = network(images, rng_on(device)).argmax(1)
-    batch = Batch(tuple(range(len(images))), images, labels)
-    threat = ThreatModel("linf", _halving(network, batch))
-    told(f"AutoAttack at {threat} on {len(images)} samples")
-
-    def ours() -> Tensor:
-        victim = Victim(network, rng_on(device))
-        return (
-            attacks.make("aa-linf", {"n_iter": steps, "n_queries": queries})
-            .perturb(victim, batch, threat, rng_on(device))
-            .images
-        )
-
-    def library() -> Tensor:
-        with isolated():
-            model, seed = Plain(network).to(device).eval(), seed_from(rng_on(device))
-            adversary = pyautoattack.AutoAttack(model, norm="Linf", eps=threat.radius, seed=seed, device=device)
-            for part in (adversary.apgd, adversary.apgd_targeted):
-                set_steps(part, steps)
-            adversary.fab.n_iter, adversary.square.n_queries = steps, queries
-            found: Tensor = adversary.run_standard_evaluation(images, labels, batch_size=len(images))[0]
-            return found
-
-    sides = {}
-    for name, side in (("ours", ours), ("library", library)):
-        with exact(device):
-            seconds, memory, found = timed(device, side)
-        with torch.no_grad():
-            robust = network(found, rng_on(device)).argmax(1) == labels
-        sides[name] = {"seconds": round(seconds, 2), "memory": memory, "robust": int(robust.sum())}
-        sides[name]["verdicts"] = robust.long().tolist()
-        told(f"{name}: {sides[name]}")
-    return {
-        "samples": len(images),
-        "steps": steps,
-        "queries": queries,
-        "epsilon": str(threat.epsilon),
-        "equal": sum(a == b for a, b in zip(*(side["verdicts"] for side in sides.values()), strict=True)),
-        **sides,
-    }
-
-
-def _halving(network: Network, batch: Batch) -> Fraction:
-    """The smallest of the budgets at which PGD misleads at least half of the samples."""
-    device = str(batch.images.device)
-    for budget in BUDGETS:
-        victim, threat = Victim(network, rng_on(device)), ThreatModel("linf", budget)
-        attack = attacks.make("pgd-linf", {"steps": 20})
-        images = attack.perturb(victim, batch, threat, rng_on(device)).images
-        with torch.no_grad():
-            robust = network(images, rng_on(device)).argmax(1) == batch.labels
-        if int(robust.sum()) <= len(robust) // 2:
-            return budget
-    return BUDGETS[-1]
 
 
 def shown(found: dict[str, Any]) -> Table:

@@ -83,13 +83,19 @@ ACCELERATOR = """
 
 Stable Diffusion 2.0's network has 866 million parameters and takes {flop} TFLOP a row; weights are random here, for
 what a row costs does not hang on them. So that a race is over early says nothing: its rows are counted above, on a
-denoiser that has learnt, and what a row costs in it is measured here, its small last looks included. A race sees
-{images} images of CIFAR-10's size, the stages and the released loop the first {few} of them, as many as the time
-allowed; of these, {alike} get one class from all three. A call has at most as many rows as `a call` says. The device's
-own matrix product in half precision runs at {half} TFLOP/s, which the share is of. The harness asks for kernels that
-repeat themselves, the released loop runs on torch's defaults.
+denoiser that has learnt, and what a row costs in it is measured here, its small last looks included. All see images of
+CIFAR-10's size, as many as the time allowed; of the {few} that all three saw, {alike} get one class from them. A call
+has at most as many rows as `a call` says. The device's own matrix product in half precision runs at {half} TFLOP/s,
+which the share is of. The harness asks for kernels that repeat themselves, the released loop runs on torch's defaults.
 
 {table}
+
+What calls of so many rows cost. From 64 on the device is full, and more rows take memory alone; so a call has 128 at
+most where nobody says otherwise (`-D rows=`).
+
+{calls}
+
+{note}
 
 AutoAttack on a WideResNet-28-10 of random weights, {samples} samples, {steps} steps of APGD and FAB and {queries}
 queries of Square, in single precision: ours {ours} s, pyautoattack called directly {library} s, and {equal} of
@@ -130,11 +136,15 @@ def _accelerated(found: Mapping[str, Any]) -> str:
         )
         for row in found["searches"]
     ]
-    verdicts = list(zip(*(row["verdicts"] for row in found["searches"]), strict=False))  # of the images of all
+    verdicts = list(zip(*(row["verdicts"] for row in found["searches"] if row["verdicts"]), strict=False))
+    calls = [
+        (str(row["rows"]), f"{row['rows_a_second']:.0f}", f"{row['memory'] / 2**30:.1f}") for row in found["calls"]
+    ]
     attack = found["autoattack"]
     return ACCELERATOR.format(
         flop=f"{found['searches'][0]['flop_a_row'] / 1e12:.2f}",
-        images=max(row["images"] for row in found["searches"]),
+        calls=_table(("rows a call", "rows a second", "GiB"), calls),
+        note=found["note"],
         few=len(verdicts),
         alike=sum(len(set(each)) == 1 for each in verdicts),
         half=f"{found['ceilings']['half']:.0f}",

@@ -21,8 +21,10 @@ def test_every_search_and_the_released_loop_are_measured(tmp_path: Path) -> None
     output = tmp_path / "found.json"
     few = ("--images", "1", "--samples", "1", "--output", str(output))
     assert accelerator.main(["--size", "small", "--device", "cpu", "--only", "diffusion", *few]) == 0
-    rows = {row["name"]: row for row in read(output)["searches"]}
+    found = read(output)
+    rows = {row["name"]: row for row in found["searches"]}
     assert rows.keys() == {"staged", "race", "released loop"}
     assert rows["staged"]["rows"] == rows["released loop"]["rows"] == 2750
     assert rows["staged"]["verdicts"] == rows["released loop"]["verdicts"]
     assert rows["race"]["rows"] <= 5000
+    assert [row["rows"] for row in found["calls"]] == [8, 16, 32, 64, 128, 256, 512]
