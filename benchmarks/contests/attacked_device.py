@@ -50,7 +50,7 @@ def autoattack(
             found: Tensor = adversary.run_standard_evaluation(images, labels, batch_size=len(images))[0]
             return found
 
-    sides = {}
+    sides: dict[str, dict[str, Any]] = {}
     for name, side in (("ours", ours), ("library", library)):
         with exact(device):
             seconds, memory, found = timed(device, side)

@@ -1,4 +1,4 @@
-"""A torchvision that was built for another torch, kept from the libraries that would fail over it."""
+"""What libraries import beside what is wanted of them: a torchvision that would fail, networks that take a second."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from types import ModuleType
+
+NETWORKS = ("diffusers.models.autoencoders", "diffusers.models.transformers", "diffusers.models.unets")
+"""Packages of diffusers that import all of their networks as soon as one of them is wanted."""
 
 
 @contextmanager
@@ -23,6 +28,33 @@ def unfit_torchvision() -> Iterator[None]:
         yield
     finally:
         sys.modules.pop("torchvision", None)
+
+
+@contextmanager
+def single_networks() -> Iterator[None]:
+    """A scope to import modules of `NETWORKS` in, which are read alone: that spares every process a second.
+
+    A bare package of the same place stands in for each that nobody has imported yet. Whoever imports such a package
+    afterwards gets the real one, with the very modules that were read here.
+    """
+    standing_in = {name: found for name in NETWORKS if name not in sys.modules and (found := _bare(name))}
+    sys.modules.update(standing_in)
+    try:
+        yield
+    finally:
+        for name, package in standing_in.items():
+            if sys.modules.get(name) is package:
+                del sys.modules[name]
+
+
+def _bare(name: str) -> ModuleType | None:
+    """A package without its own code; None where there is none of this name."""
+    spec = find_spec(name)
+    if spec is None or spec.submodule_search_locations is None:
+        return None
+    package = ModuleType(name)
+    package.__path__, package.__spec__ = list(spec.submodule_search_locations), spec
+    return package
 
 
 def _imports(name: str) -> bool:

@@ -15,14 +15,14 @@ from torch import Generator, Tensor, nn
 from bench import Task, UsageError, WeightsError
 from defenses.parts.checkpoints import MODELS
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
-from defenses.parts.hidden import unfit_torchvision
+from defenses.parts.hidden import single_networks, unfit_torchvision
 from defenses.parts.hub_models import checked, quiet
 from defenses.parts.lora import merge
 from defenses.parts.narrow import narrowly, type_of
 from defenses.parts.randomness import ambient
 from defenses.parts.resize import resize
 
-with unfit_torchvision():
+with unfit_torchvision(), single_networks():
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer

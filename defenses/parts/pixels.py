@@ -14,13 +14,13 @@ from torch import Generator, Tensor, nn
 from bench import Task, WeightsError
 from defenses.parts.checkpoints import configuration, fill, read, save
 from defenses.parts.denoiser import Denoiser, as_noise, prediction_of, schedule_of
-from defenses.parts.hidden import unfit_torchvision
+from defenses.parts.hidden import single_networks, unfit_torchvision
 from defenses.parts.layout import schedule_file
 from defenses.parts.lora import merge
 from defenses.parts.narrow import narrowly, type_of, wide
 from defenses.parts.randomness import ambient
 
-with unfit_torchvision():
+with unfit_torchvision(), single_networks():
     from diffusers.models.unets.unet_2d import UNet2DModel
 
 SCHEDULE = {
