@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one, first_seen, random_start, steepest
-from attacks.losses import margin
+from attacks.parts.ascent import at_least_one, first_seen, random_start, steepest
+from attacks.parts.losses import margin
 from bench import Attack, Perturbed
 
 if TYPE_CHECKING:

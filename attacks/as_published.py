@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import ascend, at_least_one, exact_step, random_start
 from attacks.gradient import PgdLinf
+from attacks.parts.ascent import ascend, at_least_one, exact_step, random_start
 from bench import Attack, Perturbed
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one, first_seen
-from attacks.descent import Adam, lead
+from attacks.parts.ascent import at_least_one, first_seen
+from attacks.parts.descent import Adam, lead
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import ascend, at_least_one, exact_step, first_seen, heights, never, random_start, steepest
+from attacks.parts.ascent import ascend, at_least_one, exact_step, first_seen, heights, never, random_start, steepest
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

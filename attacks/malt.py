@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one, random_start
-from attacks.auto_pgd import Problem, auto_pgd
-from attacks.looking import View
-from attacks.losses import margin
+from attacks.parts.ascent import at_least_one, random_start
+from attacks.parts.auto_pgd import Problem, auto_pgd
+from attacks.parts.looking import View
+from attacks.parts.losses import margin
 from bench import Attack, Perturbed
 
 if TYPE_CHECKING:

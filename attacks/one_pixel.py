@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one
+from attacks.parts.ascent import at_least_one
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

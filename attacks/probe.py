@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one, random_start, steepest
-from attacks.binarization import binarization
-from attacks.losses import Loss, cross_entropy, margin
+from attacks.parts.ascent import at_least_one, random_start, steepest
+from attacks.parts.binarization import binarization
+from attacks.parts.losses import Loss, cross_entropy, margin
 from bench import Attack, Perturbed
 
 if TYPE_CHECKING:

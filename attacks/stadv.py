@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one, first_seen
-from attacks.descent import Adam, lead
+from attacks.parts.ascent import at_least_one, first_seen
+from attacks.parts.descent import Adam, lead
 from bench import Attack, Perturbed, UsageError, pixel_centres, warp
 
 if TYPE_CHECKING:

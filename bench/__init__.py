@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from bench.domain.outcome import Outcome, ShardResult
     from bench.domain.plan import Plan, Shard, Spec
     from bench.domain.published import Published
-    from bench.domain.smoothing import count_votes
+    from bench.domain.queries.smoothing import count_votes
+    from bench.domain.queries.victim import Route, Victim
+    from bench.domain.queries.watching import tick
     from bench.domain.threat import ThreatModel
-    from bench.domain.victim import Route, Victim
-    from bench.domain.watching import tick
     from bench.notebook import Store
     from bench.registry import Part
     from bench.stats import binomial_test, clopper_pearson
@@ -53,10 +53,10 @@ _HOMES = {
     "bench.domain.outcome": ("Outcome", "ShardResult"),
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
     "bench.domain.published": ("Published",),
-    "bench.domain.smoothing": ("count_votes",),
+    "bench.domain.queries.smoothing": ("count_votes",),
     "bench.domain.threat": ("ThreatModel",),
-    "bench.domain.victim": ("Route", "Victim"),
-    "bench.domain.watching": ("tick",),
+    "bench.domain.queries.victim": ("Route", "Victim"),
+    "bench.domain.queries.watching": ("tick",),
     "bench.registry": ("Part",),
     "bench.api.compare": ("Compared", "compare"),
     "bench.api.evaluate": ("evaluate", "sweep"),

@@ -24,8 +24,8 @@ from bench.domain.attack import Attack, Perturbed
 from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
 from bench.domain.defense import Classifier, Defense, Network
 from bench.domain.errors import PluginError, UsageError
+from bench.domain.queries.victim import Victim
 from bench.domain.threat import ThreatModel
-from bench.domain.victim import Victim
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, final
 
+from bench.analysis.boards.choice import choose_boards, distinct
+from bench.analysis.boards.leaderboards import Leaderboard
+from bench.analysis.boards.tables import tabulate, title
+from bench.analysis.notation import budget, percent, span
+from bench.analysis.results.summary import Result, read
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan
-from bench.report.choice import choose_boards, distinct
-from bench.report.flat import RESULT_COLUMNS, board_columns, result_row
-from bench.report.formats import budget, percent, span
-from bench.report.leaderboards import Leaderboard
+from bench.report.export.columns import RESULT_COLUMNS, board_columns, result_row
 from bench.report.skipped import tell_skipped
-from bench.report.summary import Result, read
-from bench.report.tables import tabulate, title
 from bench.store import store
-from bench.store.lend import lend
-from bench.store.merge import merge
-from bench.store.merged import Merged
+from bench.store.others.lend import lend
+from bench.store.others.merge import merge
+from bench.store.others.merged import Merged
 
 if TYPE_CHECKING:
     from pathlib import Path

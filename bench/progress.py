@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bench.domain.defense import Watch
     from bench.domain.outcome import ShardResult
     from bench.domain.plan import Plan
-    from bench.store.records import ShardRecord
+    from bench.store.rows.records import ShardRecord
 
 
 SECONDS_BETWEEN_QUESTIONS = 1.0

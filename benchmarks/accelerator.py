@@ -38,7 +38,7 @@ from contests.loops import BATCH, Elimination, diffusion_classifier
 from contests.machine import described, machine
 from contests.work import counted
 from contests.written import FORMAT, write
-from defenses.parts.diffusion_classification import DiffusionClassification
+from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 
 STAGES = Elimination((50, 500), (5, 1))
 SEARCHES = ("staged", "race")

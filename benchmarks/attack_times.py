@@ -25,13 +25,13 @@ from rich.table import Table
 
 from bench import Plan, Shard, ShardResult, ThreatModel
 from bench.datasets.digits import Digits
-from bench.evaluation.crafting import craft
-from bench.evaluation.errand import Errand
-from bench.evaluation.judging import hear
-from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.shard.crafting import craft
+from bench.evaluation.shard.errand import Errand
+from bench.evaluation.shard.judging import hear
 from bench.loading.classifiers import Shelf
 from bench.protocols import find_protocol
-from bench.store.artifacts import Artifacts
+from bench.store.images.artifacts import Artifacts
 from contests.libraries import Attack, Bound, Plain, foolbox, pyautoattack, torchattacks
 
 REPLAYED = 8

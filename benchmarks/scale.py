@@ -28,12 +28,12 @@ from bench.domain.facts import Controls, Crafting
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.evaluation.archive import Archive
-from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.judging import Answer, Hearing, Testimony
-from bench.evaluation.proposal import Craft, Proposal
-from bench.evaluation.run import Site
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.run import Site
+from bench.evaluation.shard.judging import Answer, Hearing, Testimony
+from bench.evaluation.shard.proposal import Craft, Proposal
 from bench.executors.contract import Report, Role, Seat
 from bench.loading.door import AMBIENCE, INPUT, OWN_NOISE, Introduction
 from bench.loading.images import fingerprint, open_images

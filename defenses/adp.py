@@ -45,16 +45,16 @@ class ADP(Defense):
 
     def on(self, task: Task, device: Callable[[], str]) -> ADP:
         """The same purifier with its precision spelled out."""
-        from defenses.parts.layout import precision_at
+        from defenses.parts.weights.layout import precision_at
 
         return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory. Raises `UsageError` for sizes that make no sense."""
-        from defenses.parts.ascent import Ascent, ScorePurified
-        from defenses.parts.diffusion import type_for
-        from defenses.parts.memory import chunks_for
-        from defenses.parts.pixels import load
+        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.memory import chunks_for
+        from defenses.parts.diffusion.pixels import load
+        from defenses.parts.purification.ascent import Ascent, ScorePurified
 
         rate, steps, draws = self._sizes(task)
         if self.sigma <= 0 or rate <= 0 or steps < 1 or draws < 1:

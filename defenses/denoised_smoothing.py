@@ -36,17 +36,17 @@ class DenoisedSmoothing(Defense):
 
     def on(self, task: Task, device: Callable[[], str]) -> DenoisedSmoothing:
         """The same smoothing with its precision spelled out."""
-        from defenses.parts.layout import precision_at
+        from defenses.parts.weights.layout import precision_at
 
         return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Smoothed:
         """The vote over denoiser and classifier."""
-        from defenses.parts.diffusion import type_for
-        from defenses.parts.memory import noisy_rows
-        from defenses.parts.one_shot import DenoisedOnce, timestep_for
-        from defenses.parts.pixels import load
-        from defenses.parts.smoothed import GaussianVote, Vote
+        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.memory import noisy_rows
+        from defenses.parts.diffusion.pixels import load
+        from defenses.parts.purification.one_shot import DenoisedOnce, timestep_for
+        from defenses.parts.purification.smoothed import GaussianVote, Vote
 
         vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
         dtype = type_for(self.precision, None, device)
@@ -57,7 +57,7 @@ class DenoisedSmoothing(Defense):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser, and the configurations beside it that it does not hold itself."""
-        from defenses.parts.checkpoints import locate
-        from defenses.parts.layout import PATTERNS, denoiser_files
+        from defenses.parts.weights.checkpoints import locate
+        from defenses.parts.weights.layout import PATTERNS, denoiser_files
 
         return denoiser_files(locate(DENOISER, self.weights, task, HUB, PATTERNS), DENOISER)

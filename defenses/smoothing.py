@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bench import Smoothed, Task, Trainable, Trained, Training
 
 if TYPE_CHECKING:
-    from defenses.parts.classification import ClassifierRecipe
-    from defenses.parts.standard import Family
+    from defenses.parts.training.classification import ClassifierRecipe
+    from defenses.parts.training.standard import Family
 
 NAME = "smoothing"
 
@@ -37,9 +37,9 @@ class Smoothing(Trainable):
 
     def load(self, task: Task, device: str) -> Smoothed:
         """The vote over the network with its normalisation inside and batch norm folded."""
-        from defenses.parts.cohen import is_official, load
-        from defenses.parts.memory import noisy_rows
-        from defenses.parts.smoothed import GaussianVote, Vote
+        from defenses.parts.diffusion.memory import noisy_rows
+        from defenses.parts.networks.cohen import is_official, load
+        from defenses.parts.purification.smoothed import GaussianVote, Vote
 
         path = self.files(task)["network"]
         network = load(path, task, device) if is_official(path) else _family().load(path, task, device)
@@ -48,7 +48,7 @@ class Smoothing(Trainable):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint."""
-        from defenses.parts.checkpoints import network_file
+        from defenses.parts.weights.checkpoints import network_file
 
         return {"network": network_file(NAME, self.weights, task, {})}
 
@@ -66,8 +66,8 @@ class Smoothing(Trainable):
 
 
 def _family() -> Family:
-    from defenses.parts.residual import Shape
-    from defenses.parts.standard import Family
+    from defenses.parts.networks.residual import Shape
+    from defenses.parts.training.standard import Family
 
     tiny = Shape(stem=(32, 3, 2), pool=False, stages=((32, 1, 1),))
     return Family(NAME, tiny, inner=1)

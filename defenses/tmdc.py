@@ -11,7 +11,7 @@ from bench import Classifier, Task, Trainable, Trained, Training, WeightsError
 from defenses.diffusion_classifier import DiffusionClassifier
 
 if TYPE_CHECKING:
-    from defenses.parts.truth_maximization import TruthRecipe
+    from defenses.parts.training.truth_maximization import TruthRecipe
 
 NAME = "tmdc"
 SAVED = "pytorch_lora_weights.safetensors"
@@ -47,20 +47,20 @@ class TMDC(Trainable):
 
     def resolve(self, task: Task) -> TMDC:
         """The same classifier with its search spelled out."""
-        from defenses.parts.layout import is_latent
-        from defenses.parts.search import spelled_out
+        from defenses.parts.diffusion.search import spelled_out
+        from defenses.parts.weights.layout import is_latent
 
         return replace(self, **spelled_out(self, is_latent(self._base().path(task))))
 
     def on(self, task: Task, device: Callable[[], str]) -> TMDC:
         """The same classifier with its precision spelled out."""
-        from defenses.parts.layout import precision_at
+        from defenses.parts.weights.layout import precision_at
 
         return replace(self, precision=precision_at(self.precision, self._base().path(task), device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier with the low-rank weights merged into its denoiser."""
-        from defenses.parts.diffusion import classifier, denoiser_for
+        from defenses.parts.diffusion.assembly import classifier, denoiser_for
 
         denoiser = denoiser_for(self._base().path(task), self, task, device, self._lora(task))
         return classifier(denoiser, self, task, device)
@@ -71,20 +71,20 @@ class TMDC(Trainable):
 
     def passes(self, task: Task) -> float | None:
         """Rows of (class, timestep) an image; a race's differ from image to image."""
-        from defenses.parts.search import rows_an_image
+        from defenses.parts.diffusion.search import rows_an_image
 
         return rows_an_image(self, len(task.classes))
 
     def recipe(self, task: Task) -> TruthRecipe:
         """The published optimiser and schedule; larger steps for tiny images."""
-        from defenses.parts.truth_maximization import recipe_for
+        from defenses.parts.training.truth_maximization import recipe_for
 
         return recipe_for(task)
 
     def train(self, run: Training, recipe: TruthRecipe) -> Trained:
         """Learn low-rank weights on the run's adversarial images; checkpoints stay in its folder."""
-        from defenses.parts.diffusion import denoiser_for
-        from defenses.parts.truth_maximization import learn
+        from defenses.parts.diffusion.assembly import denoiser_for
+        from defenses.parts.training.truth_maximization import learn
 
         # the optimiser needs full precision, whatever the classifier will run in
         exact = replace(self, precision="float32")
@@ -94,7 +94,7 @@ class TMDC(Trainable):
         return DiffusionClassifier(weights=self.base)
 
     def _lora(self, task: Task) -> Path:
-        from defenses.parts.checkpoints import locate, single_file
+        from defenses.parts.weights.checkpoints import locate, single_file
 
         path = locate(NAME, self.weights, task, {}, ("*.safetensors",))
         if self.step is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from bench import Network, Task, Trainable, Trained, Training
 
 if TYPE_CHECKING:
-    from defenses.parts.trades_training import TradesRecipe
+    from defenses.parts.training.trades_training import TradesRecipe
 
 NAME = "trades"
 HUB: Mapping[str, str] = {}
@@ -39,13 +39,13 @@ class Trades(Trainable):
 
     def load(self, task: Task, device: str) -> Network:
         """The network with its normalisation inside."""
-        from defenses.parts.robust_nets import load
+        from defenses.parts.training.robust_nets import load
 
         return load(self._network(task), self.files(task)["network"], task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint, and a transformer's configuration where it lies beside it."""
-        from defenses.parts.checkpoints import network_file, network_with_config
+        from defenses.parts.weights.checkpoints import network_file, network_with_config
 
         if self._network(task) == "vit":
             return network_with_config(NAME, self.weights, task, HUB)
@@ -53,7 +53,7 @@ class Trades(Trainable):
 
     def recipe(self, task: Task) -> TradesRecipe:
         """The published schedule (400 epochs, batches of 512, rate 0.2); a short one for tiny images."""
-        from defenses.parts.trades_training import CIFAR, DIGITS
+        from defenses.parts.training.trades_training import CIFAR, DIGITS
 
         return DIGITS if max(task.shape[1:]) <= 16 else CIFAR
 
@@ -67,7 +67,7 @@ class Trades(Trainable):
 
     def train(self, run: Training, recipe: TradesRecipe) -> Trained:
         """Train from scratch or a start; generated images are drawn first where none are given."""
-        from defenses.parts.trades_training import learn
+        from defenses.parts.training.trades_training import learn
 
         return learn(run, recipe, NAME, self._network(run.task))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench import Network, Task, Trainable, Trained, Training
 
 if TYPE_CHECKING:
-    from defenses.parts.classification import ClassifierRecipe
+    from defenses.parts.training.classification import ClassifierRecipe
 
 NAME = "vit"
 HUB = {"cifar10": "nateraw/vit-base-patch16-224-cifar10"}
@@ -31,19 +31,19 @@ class ViT(Trainable):
 
     def load(self, task: Task, device: str) -> Network:
         """The transformer with resizing and normalisation inside."""
-        from defenses.parts.transformer import load
+        from defenses.parts.networks.transformer import load
 
         return Network(load(self.files(task)["network"], task).to(device), *_half(task))
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint, and the configuration beside it where there is one."""
-        from defenses.parts.checkpoints import network_with_config
+        from defenses.parts.weights.checkpoints import network_with_config
 
         return network_with_config(NAME, self.weights, task, HUB)
 
     def recipe(self, task: Task) -> ClassifierRecipe:
         """AdamW with warm-up and a cosine."""
-        from defenses.parts.classification import ClassifierRecipe
+        from defenses.parts.training.classification import ClassifierRecipe
 
         if max(task.shape[1:]) <= 16:
             return ClassifierRecipe(150, 64, "adamw", 2e-3, 0.05, 200, 0.1, 0.998, "affine", clip=1.0)
@@ -51,7 +51,7 @@ class ViT(Trainable):
 
     def fine_tuning(self, task: Task) -> ClassifierRecipe:
         """Five epochs of AdamW at a small rate."""
-        from defenses.parts.classification import ClassifierRecipe
+        from defenses.parts.training.classification import ClassifierRecipe
 
         if max(task.shape[1:]) <= 16:
             return self.recipe(task)
@@ -59,10 +59,10 @@ class ViT(Trainable):
 
     def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
         """Train from scratch, or from the weights that the recipe starts from."""
-        from defenses.parts import starts
-        from defenses.parts.classification import learn
+        from defenses.parts.networks.transformer import build, started, store
         from defenses.parts.randomness import ambient
-        from defenses.parts.transformer import build, started, store
+        from defenses.parts.training.classification import learn
+        from defenses.parts.weights import starts
 
         start = starts.find(NAME, recipe.start, run.task)
         with ambient(run.seed):

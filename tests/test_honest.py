@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.evaluation.archive import Archive
-from bench.evaluation.crew import Crew
+from bench.analysis.results.summary import read
 from bench.evaluation.evaluate import evaluate_at
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.run import Site
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.run import Site
 from bench.protocols import find_protocol
 from bench.registry import attacks, defenses
-from bench.report.summary import read
 from bench.store.store import Store
 from tests.evaluation.observers import Memory
 

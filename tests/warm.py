@@ -11,8 +11,8 @@ IMPORTED = (
     *(
         "tests.plugins",
         "attacks.gradient",
-        "defenses.parts.latents",
-        "defenses.parts.pixels",
+        "defenses.parts.diffusion.latents",
+        "defenses.parts.diffusion.pixels",
         "scipy.optimize",
         "torch.fx.experimental.symbolic_shapes",
         "torch._dynamo",

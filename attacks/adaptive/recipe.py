@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 from attacks.a3 import A3, A3L2, A3Linf
 from attacks.adaptive.run import Run
 from attacks.adaptive.traits import Traits
-from attacks.ascent import at_least_one, exact_step
 from attacks.autoattack import AutoAttackL2, AutoAttackLinf
 from attacks.autoattack.recipe import VERSIONS, AutoAttack
-from attacks.losses import LOSSES
 from attacks.malt import Malt, MaltL2, MaltLinf
+from attacks.parts.ascent import at_least_one, exact_step
+from attacks.parts.losses import LOSSES
 from bench import Attack, Batch, Perturbed, UsageError
 
 if TYPE_CHECKING:

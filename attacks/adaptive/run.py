@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from attacks.adaptive.square import square
 from attacks.adaptive.traits import ROWS, Traits
-from attacks.ascent import exact_step, random_start
-from attacks.auto_pgd import Best, Problem, auto_pgd, plain_pgd
-from attacks.looking import Differences, Gradients, Look, answers, draws_for, rivals
-from attacks.losses import LOSSES
+from attacks.parts.ascent import exact_step, random_start
+from attacks.parts.auto_pgd import Best, Problem, auto_pgd, plain_pgd
+from attacks.parts.looking import Differences, Gradients, Look, answers, draws_for, rivals
+from attacks.parts.losses import LOSSES
 from bench import Batch
 
 if TYPE_CHECKING:

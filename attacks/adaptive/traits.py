@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attacks.looking import Gradients
-from attacks.losses import margin
+from attacks.parts.looking import Gradients
+from attacks.parts.losses import margin
 
 if TYPE_CHECKING:
     from bench import Batch, Route, Victim

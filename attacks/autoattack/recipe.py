@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attacks.ascent import at_least_one
 from attacks.autoattack.library import Falls, Progress, classes_of, isolated, passes, seed_from, set_steps, short
 from attacks.autoattack.limits import check_steps, possible
 from attacks.autoattack.recall import Recall
 from attacks.autoattack.settled import OpenRows
+from attacks.parts.ascent import at_least_one
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one
 from attacks.minimum_norm.nearest import Nearest, lengths
+from attacks.parts.ascent import at_least_one
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

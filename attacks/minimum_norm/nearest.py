@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attacks.ascent import first_seen
-from attacks.losses import margin
+from attacks.parts.ascent import first_seen
+from attacks.parts.losses import margin
 from bench import Perturbed
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one
-from attacks.descent import BETAS, STABILITY
 from attacks.minimum_norm.nearest import Nearest, attacked, lengths, shortened
+from attacks.parts.ascent import at_least_one
+from attacks.parts.descent import BETAS, STABILITY
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

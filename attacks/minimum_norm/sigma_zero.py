@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.ascent import at_least_one
-from attacks.descent import BETAS, STABILITY
-from attacks.losses import margin
 from attacks.minimum_norm.nearest import Nearest
+from attacks.parts.ascent import at_least_one
+from attacks.parts.descent import BETAS, STABILITY
+from attacks.parts.losses import margin
 from bench import Attack, Perturbed, UsageError
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.comparisons.comparison import Comparison, likelihood, signed
+from bench.analysis.comparisons.comparison import compare as compared
+from bench.analysis.notation import percent
 from bench.api.checked import of_type
 from bench.api.result import CELL, TABLE, Result
 from bench.api.work import DATABASE
 from bench.protocols import find_protocol
-from bench.report.comparison import Comparison, likelihood, signed
-from bench.report.comparison import compare as compared
-from bench.report.formats import percent
 from bench.report.skipped import tell_skipped
 from bench.store.store import Store
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from bench.api.work import DATABASE
 from bench.protocols import builtin_protocols, read
 from bench.registry import defenses
-from bench.report.files import refuse_stdout
 from bench.report.page import render
 from bench.report.skipped import tell_skipped
+from bench.report.whole_files import refuse_stdout
 from bench.store.store import Store
 
 PAGE = Path("reports/index.html")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis.notation import budget, percent, span
+from bench.analysis.results import summary
 from bench.domain.errors import BenchError
-from bench.evaluation.run import Evaluation
-from bench.report import summary
-from bench.report.formats import budget, percent, span
+from bench.evaluation.running.run import Evaluation
 from bench.stats import Interval
 from bench.store.store import Store
 

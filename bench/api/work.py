@@ -11,12 +11,12 @@ from bench.api.checked import of_type, whole
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.labels import Labels
 from bench.domain.plan import Plan
-from bench.evaluation.archive import Archive
-from bench.evaluation.clerk import plans_of
-from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.planning import Request
-from bench.evaluation.run import REPLAYED, Evaluation, Site
+from bench.evaluation.requests.clerk import plans_of
+from bench.evaluation.requests.planning import Request
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.run import REPLAYED, Evaluation, Site
 from bench.evaluation.sweep import Cell, sweep
 from bench.executors.choice import DEFAULT
 from bench.loading.environment import resolve_device

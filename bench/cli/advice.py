@@ -12,9 +12,9 @@ from bench.cli.console import counted, escape, stderr
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from bench.analysis.results.summary import Result
     from bench.domain.plan import Plan
-    from bench.evaluation.run import Evaluation
-    from bench.report.summary import Result
+    from bench.evaluation.running.run import Evaluation
 
 PREFIX = "BENCH_"
 LONG = 20.0

@@ -95,26 +95,8 @@ def options(
 
 def build() -> typer.Typer:
     """The application with all its verbs."""
-    from bench.cli import (
-        check,
-        compare,
-        diagnose,
-        evaluate,
-        export,
-        generate,
-        listing,
-        merge,
-        prune,
-        reading,
-        remove,
-        reproduce,
-        status,
-        sweep,
-        tag,
-        train,
-        upgrade,
-        verify,
-    )
+    from bench.cli.running import check, diagnose, evaluate, generate, reproduce, sweep, train, verify
+    from bench.cli.stored import compare, export, listing, merge, prune, reading, remove, status, tag, upgrade
 
     if not app.registered_commands:
         running = (evaluate, verify, sweep, reproduce, status, diagnose, train, generate, check)

@@ -110,7 +110,7 @@ def _scales(ctx: Any, incomplete: str) -> list[str]:
 
 
 def _plans(ctx: Any, incomplete: str) -> list[str]:
-    from bench.store.beginnings import digests
+    from bench.store.database.beginnings import digests
 
     return digests(ctx.params.get("db") or "results.db", incomplete)
 

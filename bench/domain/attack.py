@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from bench.domain.dataset import Batch
+    from bench.domain.queries.victim import Victim
     from bench.domain.threat import ThreatModel
-    from bench.domain.victim import Victim
 
 Knowledge = Literal["black-box", "white-box", "adaptive", "certified"]
 

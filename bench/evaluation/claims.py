@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.domain.outcome import Outcome
 from bench.domain.plan import FIRST_HARNESS, Plan
-from bench.store.records import ShardRecord
+from bench.store.rows.records import ShardRecord
 
 
 def inconsistency(plan: Plan, record: ShardRecord, outcomes: Sequence[Outcome]) -> str | None:

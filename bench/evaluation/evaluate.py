@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bench.domain.plan import Plan
-from bench.evaluation.agenda import Agenda
-from bench.evaluation.archive import Archive
-from bench.evaluation.crew import Crew
 from bench.evaluation.images import crafted_otherwise
-from bench.evaluation.queue import Queue
-from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
-from bench.evaluation.sharing import Share
+from bench.evaluation.running.agenda import Agenda
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.queue import Queue
+from bench.evaluation.running.run import REPLAYED, Evaluation, Observer, Site
+from bench.evaluation.running.sharing import Share
 from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
 from bench.store.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bench.domain.plan import Plan
-from bench.store.records import HERE, Conflict, ShardRecord, now
+from bench.store.rows.records import HERE, Conflict, ShardRecord, now
 from bench.store.store import Store
 
 

@@ -16,22 +16,22 @@ from bench.domain.dataset import ImageSet
 from bench.domain.errors import BenchError
 from bench.domain.outcome import Outcome
 from bench.domain.plan import FIRST_HARNESS, Plan, Spec
-from bench.evaluation.admissibility import refusal
 from bench.evaluation.claims import inconsistency
-from bench.evaluation.verdict import fingerprint
+from bench.evaluation.shard.admissibility import refusal
+from bench.evaluation.shard.verdict import fingerprint
 from bench.loading.determinism import exact
 from bench.loading.images import open_images
 from bench.registry import datasets
-from bench.store.agreement import TOLERANCE, close
-from bench.store.artifacts import LackingError, UnreachableError
-from bench.store.merge import Examined, keeps_images
-from bench.store.reader import UnreadableError
+from bench.store.images.artifacts import LackingError, UnreachableError
+from bench.store.others.merge import Examined, keeps_images
+from bench.store.rows.agreement import TOLERANCE, close
+from bench.store.rows.reader import UnreadableError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.store.artifacts import Artifacts
-    from bench.store.records import ShardRecord, Whole
+    from bench.store.images.artifacts import Artifacts
+    from bench.store.rows.records import ShardRecord, Whole
     from bench.store.store import Store
 
 LOOSE = 1e-6

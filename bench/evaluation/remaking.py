@@ -11,12 +11,12 @@ from pathlib import Path
 from bench.domain.plan import HARNESS, Plan
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.images import unlike
-from bench.evaluation.run import Failure, Observer
+from bench.evaluation.running.run import Failure, Observer
 from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
-from bench.store.foreign import read_shards
-from bench.store.merge import keeps_images
-from bench.store.records import Conflict
+from bench.store.others.foreign import read_shards
+from bench.store.others.merge import keeps_images
+from bench.store.rows.records import Conflict
 from bench.store.store import Store
 
 

@@ -10,7 +10,7 @@ from bench.domain.errors import BenchError, PluginError, kind_of
 from bench.loading.seal import Seal
 
 if TYPE_CHECKING:
-    from bench.evaluation.planning import Request
+    from bench.evaluation.requests.planning import Request
 
     Run = Callable[[Any, Callable[..., None]], Any]
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def run_of(role: str, device: str) -> Run:
     """What a worker of this role does with a job."""
     if role == "plan":
-        from bench.evaluation import planning  # noqa: F401  # sealed with the rest of what makes a plan
-        from bench.evaluation.passing import Passing, passes_of
+        from bench.evaluation.requests import planning  # noqa: F401  # sealed with the rest of what makes a plan
+        from bench.evaluation.requests.passing import Passing, passes_of
 
         sealed_plan = Seal()
 
@@ -31,16 +31,16 @@ def run_of(role: str, device: str) -> Run:
 
         return plan
     if role == "read":
-        from bench.evaluation.reading import Reading
+        from bench.evaluation.running.reading import Reading
 
         reading = Reading()
         return lambda job, watch: reading(job)
 
-    from bench.evaluation.crafting import craft
-    from bench.evaluation.judging import hear
-    from bench.evaluation.pacing import pace
-    from bench.evaluation.trial import Pacing, Trial
-    from bench.evaluation.trying import attempt
+    from bench.evaluation.estimates.pacing import pace
+    from bench.evaluation.estimates.trial import Pacing, Trial
+    from bench.evaluation.estimates.trying import attempt
+    from bench.evaluation.shard.crafting import craft
+    from bench.evaluation.shard.judging import hear
     from bench.loading.classifiers import Shelf
     from bench.loading.determinism import shake
     from bench.loading.release import let_go
@@ -62,7 +62,7 @@ def run_of(role: str, device: str) -> Run:
 
 def planned(job: tuple[Sequence[Request], str]) -> list[tuple[str, Any, Any]]:
     """The plan of each request on a device: ("plan", document, places), or (kind of error, None, sentence)."""
-    from bench.evaluation.planning import make_plan
+    from bench.evaluation.requests.planning import make_plan
     from bench.loading.environment import resolve_device
 
     requests, device = job

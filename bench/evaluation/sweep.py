@@ -13,12 +13,12 @@ from bench.domain.errors import BenchError, UsageError
 from bench.domain.labels import Labels
 from bench.domain.plan import UNTOUCHED, Plan
 from bench.domain.threat import format_epsilon
-from bench.evaluation.archive import Archive
-from bench.evaluation.clerk import plans_of
-from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.planning import SELF, Request, checked_seed
-from bench.evaluation.run import REPLAYED, Evaluation, Observer, Site
+from bench.evaluation.requests.clerk import plans_of
+from bench.evaluation.requests.planning import SELF, Request, checked_seed
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.run import REPLAYED, Evaluation, Observer, Site
 from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
 from bench.finding import script_of

@@ -11,7 +11,7 @@ from bench.domain.errors import UsageError
 from bench.domain.outcome import Outcome
 from bench.domain.plan import HARNESS, Plan
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.run import Observer
+from bench.evaluation.running.run import Observer
 from bench.store.store import Store
 
 

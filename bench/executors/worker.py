@@ -26,12 +26,12 @@ _PRELOADED = (
     "torch",
     "numpy.random",
     "bench.executors.life",
-    "bench.evaluation.crafting",
-    "bench.evaluation.judging",
-    "bench.evaluation.trying",
-    "bench.evaluation.planning",
-    "bench.evaluation.pacing",
-    "bench.evaluation.reading",
+    "bench.evaluation.shard.crafting",
+    "bench.evaluation.shard.judging",
+    "bench.evaluation.estimates.trying",
+    "bench.evaluation.requests.planning",
+    "bench.evaluation.estimates.pacing",
+    "bench.evaluation.running.reading",
     "bench.evaluation.roles",
 )
 _KNOWN = "bench.executors.known"

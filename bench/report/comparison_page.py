@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.analysis import notation as formats
+from bench.analysis.comparisons.comparison import Comparison, Duel, likelihood, signed
+from bench.analysis.comparisons.contrasts import Contrast
 from bench.domain.errors import BenchError
-from bench.report import formats, markup
-from bench.report.comparison import Comparison, Duel, likelihood, signed
-from bench.report.contrasts import Contrast
+from bench.report import markup
 from bench.report.disputes import Dispute, a_side, disputes
 from bench.report.exhibits import Gallery
-from bench.report.files import replacing
 from bench.report.forest import Forest, plant, shorten
+from bench.report.whole_files import replacing
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.boards.rows import Entry, identity
 from bench.report.exhibits import Exhibit, Gallery, pick
-from bench.report.rows import Entry, identity
 
 if TYPE_CHECKING:
-    from bench.report.comparison import Comparison, Duel
-    from bench.report.contrasts import Contrast
-    from bench.report.pairing import Side
+    from bench.analysis.comparisons.comparison import Comparison, Duel
+    from bench.analysis.comparisons.contrasts import Contrast
+    from bench.analysis.comparisons.pairing import Side
 
 MOST_A_SIDE = 4
 MOST_A_COMPARISON = 96

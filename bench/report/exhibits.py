@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.boards.rows import identity
 from bench.datasets.hub import local_only
 from bench.domain.blame import blame
 from bench.domain.errors import DataError, PluginError
 from bench.registry import datasets
-from bench.report.rows import identity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report.contrasts import Contrast
+from bench.analysis.comparisons.contrasts import Contrast
 
 TOP, BOTTOM, LANE = 30, 30, 26
 LONGEST_NAME = 16

@@ -11,22 +11,24 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment
 
+from bench.analysis import notation as formats
+from bench.analysis.boards import tables
+from bench.analysis.boards.attack_ranking import AttackBoard, attack_boards, curve
+from bench.analysis.boards.choice import distinct
+from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
+from bench.analysis.boards.plugins import about_attack, about_defense
+from bench.analysis.boards.rows import differences, read_entries
+from bench.analysis.boards.tagging import tagged, tags_of
+from bench.analysis.results.sightings import falls, sightings, traits
+from bench.analysis.underway import Standing, standing
 from bench.domain.text import visible
 from bench.protocols import Protocol
-from bench.report import formats, markup, tables
-from bench.report.attack_ranking import AttackBoard, attack_boards, curve
-from bench.report.choice import distinct
+from bench.report import markup
 from bench.report.commands import rerun, setting_text
+from bench.report.export.text_tables import pieces
 from bench.report.figures.album import Album, album_maker
-from bench.report.files import replacing
-from bench.report.leaderboards import Leaderboard, leaderboards
-from bench.report.plugins import about_attack, about_defense
 from bench.report.references import Reference, references
-from bench.report.rows import differences, read_entries
-from bench.report.sightings import falls, sightings, traits
-from bench.report.tagging import tagged, tags_of
-from bench.report.texts import pieces
-from bench.report.underway import Standing, standing
+from bench.report.whole_files import replacing
 
 if TYPE_CHECKING:
     from bench.domain.published import Published

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from bench.analysis.boards.leaderboards import leaderboards
+from bench.analysis.boards.rows import read_entries
 from bench.report.exhibits import Exhibit
 from bench.report.figures.drawing import reader
 from bench.report.figures.gallery import Allowance, exhibition
-from bench.report.leaderboards import leaderboards
-from bench.report.rows import read_entries
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.analysis import notation as formats
+from bench.analysis.claims.reproduction import Measured, Reproduction
+from bench.analysis.claims.study_claims import VERDICTS, Judgement, Redrawn
+from bench.analysis.comparisons.comparison import likelihood, signed
 from bench.domain.errors import UsageError
-from bench.report import formats, markup
-from bench.report.comparison import likelihood, signed
-from bench.report.files import refuse_stdout, replacing
-from bench.report.reproduction import Measured, Reproduction
-from bench.report.study_claims import VERDICTS, Judgement, Redrawn
+from bench.report import markup
+from bench.report.whole_files import refuse_stdout, replacing
 from bench.stats import Interval
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, bindparam, delete, not_, or_, select, upda
 from sqlalchemy.orm import Session
 
 from bench.domain.plan import Plan
-from bench.store.dialects import clock, inserting
-from bench.store.forms import misfit
-from bench.store.schema import ClaimRow, ShardRow, WorkerRow
-from bench.store.sessions import Sessions
-from bench.store.writing import add_plan
+from bench.store.database.dialects import clock, inserting
+from bench.store.database.schema import ClaimRow, ShardRow, WorkerRow
+from bench.store.database.sessions import Sessions
+from bench.store.rows.forms import misfit
+from bench.store.rows.writing import add_plan
 
 FORGOTTEN = 7 * 86_400.0
 """Seconds after which a worker that has said nothing is no longer listed."""

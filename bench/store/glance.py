@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.store.connect import Address, Nowhere
-from bench.store.opening import AbsentError, check_place
+from bench.store.database.connect import Address, Nowhere
+from bench.store.database.opening import AbsentError, check_place
 from bench.store.store import Store
 
 NOWHERE = Nowhere("sqlite://")

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from bench.domain.labels import Labels
 from bench.domain.plan import Plan
-from bench.store.dialects import inserting
-from bench.store.records import now
-from bench.store.schema import LabelRow
-from bench.store.sessions import Sessions
-from bench.store.writing import add_plan
+from bench.store.database.dialects import inserting
+from bench.store.database.schema import LabelRow
+from bench.store.database.sessions import Sessions
+from bench.store.rows.records import now
+from bench.store.rows.writing import add_plan
 
 TAG, NOTE = "tag", "note"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.domain.plan import HARNESS
-from bench.store.artifacts import Kept
+from bench.store.images.artifacts import Kept
 
 if TYPE_CHECKING:
     from bench.domain.defense import Watch

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, delete, select
 
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan
-from bench.store.schema import ClaimRow, ConflictRow, LabelRow, OutcomesRow, PlanRow, ShardRow
+from bench.store.database.schema import ClaimRow, ConflictRow, LabelRow, OutcomesRow, PlanRow, ShardRow
 
 if TYPE_CHECKING:
-    from bench.store.artifacts import Kept
+    from bench.store.images.artifacts import Kept
     from bench.store.store import Store
 
 

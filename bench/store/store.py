@@ -13,20 +13,20 @@ from bench.domain.errors import UsageError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Plan, Shard
-from bench.store.artifacts import Artifacts, place_of
-from bench.store.checking import cost_of
 from bench.store.claims import Claims
+from bench.store.database.opening import open_database
+from bench.store.database.schema import ConflictRow, EnvironmentRow, ShardRow
+from bench.store.database.sessions import Sessions
+from bench.store.database.versions import ROWWISE, SCHEMA
+from bench.store.images.artifacts import Artifacts, place_of
+from bench.store.images.places.place import Place
 from bench.store.labels import LabelBook
-from bench.store.opening import open_database
-from bench.store.outcomes import Shared, unpack
-from bench.store.places.place import Place
-from bench.store.reader import Reader
-from bench.store.records import Conflict, Cost, ShardRecord, Stamp, Whole
 from bench.store.removal import Belongings, belongings, remove
-from bench.store.schema import ConflictRow, EnvironmentRow, ShardRow
-from bench.store.sessions import Sessions
-from bench.store.versions import ROWWISE, SCHEMA
-from bench.store.writing import Filled, fill
+from bench.store.rows.checking import cost_of
+from bench.store.rows.outcomes import Shared, unpack
+from bench.store.rows.reader import Reader
+from bench.store.rows.records import Conflict, Cost, ShardRecord, Stamp, Whole
+from bench.store.rows.writing import Filled, fill
 
 
 class Store:

@@ -15,9 +15,9 @@ from bench.domain.blame import blame
 from bench.domain.dataset import Batch
 from bench.domain.defense import Network
 from bench.domain.errors import UsageError
-from bench.domain.observation import Observation
+from bench.domain.queries.observation import Observation
+from bench.domain.queries.victim import Victim
 from bench.domain.threat import NORMS, ThreatModel
-from bench.domain.victim import Victim
 from bench.loading.determinism import exact, seeded
 from bench.registry import attacks
 from bench.testing.contracts import RECIPE, Finding, UnjudgedError, judge, made

@@ -13,7 +13,7 @@ from bench.domain.blame import blame
 from bench.domain.dataset import Task
 from bench.domain.defense import Classifier, Defense, Smoothed
 from bench.domain.plan import Spec
-from bench.domain.victim import check_logits
+from bench.domain.queries.victim import check_logits
 from bench.loading.determinism import exact, seeded
 from bench.loading.door import moved, states
 from bench.registry import defenses

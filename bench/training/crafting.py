@@ -14,13 +14,13 @@ from bench.domain.dataset import Batch, ImageSet
 from bench.domain.defense import Classifier, Watch
 from bench.domain.errors import UsageError
 from bench.domain.plan import Spec
+from bench.domain.queries.victim import Victim
 from bench.domain.threat import ThreatModel
-from bench.domain.victim import Victim
 from bench.loading.classifiers import load_defense
 from bench.loading.determinism import seeded
 from bench.registry import attacks, defenses
 from bench.settings import spell_out
-from bench.store.artifacts import Artifacts
+from bench.store.images.artifacts import Artifacts
 from bench.training.memory import fitting
 from bench.training.streams import stream
 

@@ -82,7 +82,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _adversarial_library() -> Any:
-    from attacks.adversarial_library import library
+    from attacks.libraries.adversarial_library import library
 
     return library()
 

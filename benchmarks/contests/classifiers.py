@@ -21,7 +21,7 @@ from bench.datasets.digits import TASK, Digits
 from bench.registry import defenses
 from contests.contest import CLASS, Answer, Bout, Contest, Demand
 from contests.loops import BATCH, Elimination, Predict, diffusion_classifier
-from defenses.parts.diffusion_classification import DiffusionClassification
+from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 
 SEED = 5
 ROOT = Path(__file__).parents[2]
@@ -164,7 +164,7 @@ def _published(folder: Path) -> Published:
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    from defenses.parts.hub_models import quiet
+    from defenses.parts.weights.hub_models import quiet
 
     with quiet(), torch.no_grad():
         autoencoder = AutoencoderKL.from_pretrained(folder / "vae").requires_grad_(False)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from bench.report.figures.canvas import NORMAL, Canvas, colour, sheet
-from bench.report.figures.labels import shorten, width
+from bench.report.figures.sheet.canvas import NORMAL, Canvas, colour, sheet
+from bench.report.figures.sheet.labels import shorten, width
 from contests.table import figure
 
 WIDE, ROW = 720.0, 24.0

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from bench import Network
 from bench.datasets.cifar10 import TASK
-from defenses.parts.hub_models import quiet
+from defenses.parts.networks.residual import fold_batch_norm
+from defenses.parts.networks.wide_preactivation import WideNet, normalisation
 from defenses.parts.randomness import ambient
-from defenses.parts.residual import fold_batch_norm
-from defenses.parts.wide_preactivation import WideNet, normalisation
+from defenses.parts.weights.hub_models import quiet
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz."
 TRUE: Mapping[str, Mapping[str, Any]] = {

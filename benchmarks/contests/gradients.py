@@ -18,10 +18,10 @@ from contests.classifiers import linear_betas, predict_in_pixels
 from contests.contest import Answer, Bout, Contest, Demand, Side
 from contests.loops import Predict, diffpure, edm_logits, likelier
 from contests.subjects import digits
-from defenses.parts.diffusion_classification import DiffusionClassification
-from defenses.parts.likelihood import LikelihoodMaximizer
-from defenses.parts.purification import Diffusion
-from defenses.parts.purified import Purified
+from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
+from defenses.parts.diffusion.likelihood import LikelihoodMaximizer
+from defenses.parts.purification.purification import Diffusion
+from defenses.parts.purification.purified import Purified
 
 SEED = 7
 EXACT = Demand("predicted class", cosine=0.9999)

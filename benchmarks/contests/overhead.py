@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.requests.planning import Request, make_plan
 from bench.protocols import find_protocol
 from bench.store.store import Store
 from contests.contest import ROBUST, Answer, Bout, Contest

@@ -13,9 +13,9 @@ from torch import Generator, Tensor
 from bench.datasets.digits import TASK
 from bench.registry import defenses
 from contests.work import counted
-from defenses.parts.denoiser import Denoiser
-from defenses.parts.diffusion_classification import DiffusionClassification
-from defenses.parts.noise_errors import Chunks
+from defenses.parts.diffusion.denoiser import Denoiser
+from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
+from defenses.parts.diffusion.noise_errors import Chunks
 
 SEED = 11
 """Of the noise and of a race's order, the same for every search."""

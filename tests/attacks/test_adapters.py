@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor, nn
 
-from attacks import adversarial_library
 from attacks.expectation import PgdEotLinf
 from attacks.gradient import FgsmLinf
-from attacks.library import Number, nearest
+from attacks.libraries import adversarial_library
+from attacks.libraries.adapter import Number, nearest
 from bench import Attack, Batch, Perturbed, PluginError, UsageError, Victim
 from bench.registry import attacks
 from bench.testing import assert_contracts, check_attack, kind_of

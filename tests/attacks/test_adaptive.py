@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from attacks.adaptive import Adaptive, AdaptiveL2, AdaptiveLinf
-from attacks.auto_pgd import checkpoints
 from attacks.autoattack import AutoAttackLinf
-from attacks.looking import draws_for
-from attacks.losses import LOSSES, margin, pull
+from attacks.parts.auto_pgd import checkpoints
+from attacks.parts.looking import draws_for
+from attacks.parts.losses import LOSSES, margin, pull
 from bench import Batch, Classifier, Network, UsageError, Victim
-from bench.domain.victim import noise_seed
+from bench.domain.queries.victim import noise_seed
 from tests.attacks.test_expectation import NoisyLinear, labelled
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from attacks.apgd import (
+from attacks.autoattack.apgd import (
     Apgd,
     ApgdCeL1,
     ApgdCeL2,

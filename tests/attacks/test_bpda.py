@@ -11,7 +11,7 @@ from attacks.bpda import BpdaEot
 from attacks.expectation import PgdEotLinf
 from attacks.gradient import PgdLinf
 from bench import Batch, Classifier, Network, Victim
-from defenses.parts.purified import Purified
+from defenses.parts.purification.purified import Purified
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 
 WEIGHT = torch.randn(2, 24, generator=generator(1)) * torch.tensor([[-1.0], [1.0]])

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from attacks.ascent import ascend
 from attacks.expectation import PgdEot, PgdEotL2, PgdEotLinf
 from attacks.gradient import PgdLinf
+from attacks.parts.ascent import ascend
 from bench import Batch, Classifier, Network, Victim
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from attacks.fab import Fab, FabL1, FabL2, FabLinf, FabTL1, FabTL2, FabTLinf
+from attacks.autoattack.fab import Fab, FabL1, FabL2, FabLinf, FabTL1, FabTL2, FabTLinf
 from bench import Batch, Network, UsageError, Victim
 from tests.attacks.reference import EPSILON, by_library, only
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from attacks import adversarial_library
+from attacks.libraries import adversarial_library
 from attacks.minimum_norm import (
     DdnL2,
     FmnL0,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attacks.autoattack import recall
 from attacks.autoattack.recall import Recall
-from attacks.square import Square, SquareL1, SquareL2, SquareLinf
+from attacks.autoattack.square import Square, SquareL1, SquareL2, SquareLinf
 from bench import Batch, Network, UsageError, Victim
 from tests.attacks.reference import EPSILON, by_library, only
 from tests.attacks.victims import Forgotten, Noisy, batch_for, generator, network, threat, victim

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attacks.a3 import A3, A3L2, A3Linf
-from attacks.apgd import ApgdTLinf
+from attacks.autoattack.apgd import ApgdTLinf
 from attacks.gradient import PgdLinf
 from attacks.malt import Malt, MaltL2, MaltLinf
 from bench import Network, UsageError, Victim

@@ -13,7 +13,7 @@ from contests.kept import Cache, clean, key_of
 from contests.loops import Elimination, diffpure, diffusion_classifier
 from contests.running import missing, run
 from contests.searches import errors_of, over_table, searches, through_network
-from defenses.parts.elimination import Stages, spread
+from defenses.parts.diffusion.elimination import Stages, spread
 
 QUICK = {"pgd-linf-torchattacks", "pgd-linf-foolbox", "dc-staged", "dc-race", "diffpure", "rdc-full"}
 SAMPLES = {"fmn-l2": 4, "ddn-l2": 4, "dc-race": 4}

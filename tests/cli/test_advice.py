@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.results.summary import read
 from bench.cli import advice
 from bench.domain.plan import UNTOUCHED, Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.evaluation.run import Evaluation
-from bench.report.summary import read
+from bench.evaluation.running.run import Evaluation
 from bench.store.store import Store
 from tests.cli.command import bench
 from tests.report.made import add, small_plan

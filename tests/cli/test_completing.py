@@ -12,7 +12,7 @@ import pytest
 
 from bench.cli.app import build
 from bench.cli.completing import as_bash_splits
-from bench.store.beginnings import digests
+from bench.store.database.beginnings import digests
 from bench.store.store import Store
 from tests.report.made import add, small_plan
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.evaluation import measuring
+from bench.evaluation.estimates import measuring
 from tests.cli.command import bench
 from tests.cli.test_evaluate import HALVES, WHITE_BOX
 from tests.cli.test_sweep import PROTOCOL, sweep

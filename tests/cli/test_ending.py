@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import console, listing
+from bench.cli import console
 from bench.cli.app import build
 from bench.cli.ending import ended
+from bench.cli.stored import listing
 from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
 from bench.domain.text import without_passwords
 from tests.cli.command import bench

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench import Store
-from bench.store.records import ShardRecord
+from bench.store.rows.records import ShardRecord
 from tests.cli.command import bench
 
 ROOT = Path(__file__).parents[2]

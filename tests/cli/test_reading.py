@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.evaluation.run import REPLAYED
+from bench.evaluation.running.run import REPLAYED
 from tests.cli.command import bench
 
 EVALUATE = [

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bench.store.versions import SCHEMA
+from bench.store.database.versions import SCHEMA
 from tests.cli.command import bench
 from tests.store.honest import restore
 

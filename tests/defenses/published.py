@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench import Task
-from defenses.parts.hub_models import quiet
+from defenses.parts.weights.hub_models import quiet
 
 COLOURS = Task("colours", ("red", "green", "blue", "grey"), (3, 20, 20))
 TIMM = "test_resnet.r160_in1k"

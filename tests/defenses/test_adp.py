@@ -11,8 +11,8 @@ from torch import Tensor
 from bench import Classifier, Task, UsageError, Victim
 from bench.datasets.digits import TASK, Digits
 from defenses.adp import ADP
-from defenses.parts.ascent import Ascent, ScorePurified
-from defenses.parts.noise_errors import Chunks
+from defenses.parts.diffusion.noise_errors import Chunks
+from defenses.parts.purification.ascent import Ascent, ScorePurified
 from tests.defenses.test_diffpure import Gaussian, tiny
 from tests.defenses.tiny import images, rng
 

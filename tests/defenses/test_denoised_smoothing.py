@@ -12,10 +12,10 @@ from bench import Classifier, UsageError, Victim, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.denoised_smoothing import DenoisedSmoothing
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts import pixels
-from defenses.parts.denoiser import linear_schedule
-from defenses.parts.one_shot import DenoisedOnce, timestep_for
-from defenses.parts.smoothed import GaussianVote, Vote
+from defenses.parts.diffusion import pixels
+from defenses.parts.diffusion.denoiser import linear_schedule
+from defenses.parts.purification.one_shot import DenoisedOnce, timestep_for
+from defenses.parts.purification.smoothed import GaussianVote, Vote
 from tests.defenses.tiny import GREYS, images, rng
 
 SCHEDULE = linear_schedule(1000, 1e-4, 0.02)

@@ -17,11 +17,11 @@ from torch.nn import functional
 from bench import Classifier, Part, Task, Training, UsageError, Victim, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.diffpure import DiffPure
-from defenses.parts import pixels
-from defenses.parts.denoiser import Denoiser, schedule_of
-from defenses.parts.noise_errors import Chunks
-from defenses.parts.purification import Diffusion, Sampler, descend, descent
-from defenses.parts.purified import Purified
+from defenses.parts.diffusion import pixels
+from defenses.parts.diffusion.denoiser import Denoiser, schedule_of
+from defenses.parts.diffusion.noise_errors import Chunks
+from defenses.parts.purification.purification import Diffusion, Sampler, descend, descent
+from defenses.parts.purification.purified import Purified
 from tests.defenses.tiny import GREYS, images, rng
 
 SAMPLERS: tuple[Sampler, ...] = ("sde", "ode", "ddpm", "ddim")

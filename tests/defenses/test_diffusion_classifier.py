@@ -11,8 +11,8 @@ import torch
 from bench import UsageError, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts.diffusion import denoiser_for
-from defenses.parts.noise_errors import Chunks, Errors, Noises, Rows
+from defenses.parts.diffusion.assembly import denoiser_for
+from defenses.parts.diffusion.noise_errors import Chunks, Errors, Noises, Rows
 from tests.defenses.tiny import (
     COLOURS,
     GREYS,

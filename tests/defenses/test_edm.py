@@ -11,8 +11,8 @@ from torch import Tensor
 from bench import UsageError
 from bench.datasets.digits import TASK, Digits
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts import edm, pixels
-from defenses.parts.denoiser import Denoiser, schedule_of
+from defenses.parts.diffusion import edm, pixels
+from defenses.parts.diffusion.denoiser import Denoiser, schedule_of
 from tests.defenses.tiny import COLOURS, rng, stable_diffusion
 
 MEAN, DEVIATION = 0.7, 0.3

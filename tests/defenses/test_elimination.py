@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from bench import UsageError
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts.denoiser import Denoiser
-from defenses.parts.diffusion_classification import DiffusionClassification, Grid
-from defenses.parts.elimination import Elimination, Stages
-from defenses.parts.noise_errors import Chunks
-from defenses.parts.race import Race
-from defenses.parts.search import LATENTS, Search
+from defenses.parts.diffusion.denoiser import Denoiser
+from defenses.parts.diffusion.diffusion_classification import DiffusionClassification, Grid
+from defenses.parts.diffusion.elimination import Elimination, Stages
+from defenses.parts.diffusion.noise_errors import Chunks
+from defenses.parts.diffusion.race import Race
+from defenses.parts.diffusion.search import LATENTS, Search
 from tests.defenses.tiny import (
     GREYS,
     images,

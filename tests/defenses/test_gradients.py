@@ -12,16 +12,16 @@ from torch import Generator, Tensor
 from bench import Classifier, Network, Victim
 from bench.datasets.digits import TASK, Digits
 from bench.domain.facts import Gradient
-from bench.domain.victim import ask
+from bench.domain.queries.victim import ask
 from bench.registry import defenses
 from defenses.adp import ADP
 from defenses.diffpure import DiffPure
 from defenses.jem import JEM
-from defenses.parts.ascent import Ascent, ScorePurified
-from defenses.parts.denoiser import Denoiser
+from defenses.parts.diffusion.denoiser import Denoiser
+from defenses.parts.diffusion.noise_errors import Chunks
 from defenses.parts.gradients import differentiable, straight_through, with_a_gradient
-from defenses.parts.noise_errors import Chunks
-from defenses.parts.purified import Purified
+from defenses.parts.purification.ascent import Ascent, ScorePurified
+from defenses.parts.purification.purified import Purified
 from defenses.rdc import RDC
 from tests.defenses.test_diffpure import Halves, purified, tiny
 from tests.defenses.tiny import images, rng

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from bench import Task, WeightsError
-from defenses.parts.checkpoints import SINGLE_FILES, locate, network_file
+from defenses.parts.weights.checkpoints import SINGLE_FILES, locate, network_file
 from defenses.pgd_at import PgdAT
 from defenses.resnet import ResNet
 from defenses.vit import HUB, ViT
@@ -27,7 +27,7 @@ def transformer(classes: int) -> tuple[dict[str, torch.Tensor], bytes]:
 
     from transformers import ViTConfig, ViTForImageClassification
 
-    from defenses.parts.hub_models import quiet
+    from defenses.parts.weights.hub_models import quiet
 
     config = ViTConfig(image_size=32, patch_size=16, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
     config.intermediate_size, config.num_labels = 8, classes
@@ -104,8 +104,8 @@ def test_what_the_cache_holds_in_part_is_completed_and_asked_for_once(
 def test_a_stable_diffusion_that_was_fetched_in_part_does_not_count_as_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from defenses.parts.checkpoints import MODELS
-    from defenses.parts.layout import PATTERNS
+    from defenses.parts.weights.checkpoints import MODELS
+    from defenses.parts.weights.layout import PATTERNS
 
     index = {name: ["diffusers", "Model"] for name in MODELS}
     files = {f"{part}/{name}": b"{}" for part, names in MODELS.items() for name in names}

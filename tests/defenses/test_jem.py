@@ -13,8 +13,8 @@ from torch import Tensor
 from bench import Training, UsageError, Victim, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.jem import JEM
-from defenses.parts.energy import EnergyClassifier, EnergyNet, climb
-from defenses.parts.energy_training import DIGITS, EnergyRecipe
+from defenses.parts.networks.energy import EnergyClassifier, EnergyNet, climb
+from defenses.parts.training.energy_training import DIGITS, EnergyRecipe
 from tests.defenses.tiny import images, rng
 
 

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from bench import WeightsError
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts import lora
-from defenses.parts.diffusion import denoiser_for
-from defenses.parts.hidden import unfit_torchvision
+from defenses.parts.diffusion import lora
+from defenses.parts.diffusion.assembly import denoiser_for
+from defenses.parts.weights.hidden import unfit_torchvision
 from defenses.tmdc import TMDC
 from tests.defenses.tiny import COLOURS, stable_diffusion
 

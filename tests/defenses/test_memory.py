@@ -11,11 +11,11 @@ import torch
 
 from bench import Network, UsageError
 from bench.datasets.digits import TASK
-from bench.domain.watching import watched
+from bench.domain.queries.watching import watched
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts.diffusion import denoiser_for
-from defenses.parts.memory import chunks_for, noisy_rows
-from defenses.parts.noise_errors import Chunks
+from defenses.parts.diffusion.assembly import denoiser_for
+from defenses.parts.diffusion.memory import chunks_for, noisy_rows
+from defenses.parts.diffusion.noise_errors import Chunks
 from tests.defenses.tiny import COLOURS, images, stable_diffusion, unstaged
 
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from bench import Task, Trainable, WeightsError
 from bench.datasets.digits import TASK, Digits
-from defenses.parts.residual import ResidualNet, Shape, fifty_layers, fold_batch_norm
-from defenses.parts.transformer import Transformer, store
+from defenses.parts.networks.residual import ResidualNet, Shape, fifty_layers, fold_batch_norm
+from defenses.parts.networks.transformer import Transformer, store
 from defenses.resnet import ResNet
 from defenses.vit import ViT
 from defenses.wide_resnet import WideResNet
@@ -100,7 +100,7 @@ def test_a_pickle_is_never_executed(tmp_path: Path) -> None:
 
 
 def test_a_state_dict_that_the_user_saved_with_torch_is_read(tmp_path: Path) -> None:
-    from defenses.parts.checkpoints import read
+    from defenses.parts.weights.checkpoints import read
 
     state, _ = read(ResNet().files(TASK)["network"])
     torch.save({"state_dict": {f"module.{key}": value for key, value in state.items()}}, tmp_path / "mine.pth")

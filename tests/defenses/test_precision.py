@@ -22,7 +22,7 @@ from defenses.adp import ADP
 from defenses.denoised_smoothing import DenoisedSmoothing
 from defenses.diffpure import DiffPure
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts.diffusion import denoiser_for
+from defenses.parts.diffusion.assembly import denoiser_for
 from defenses.parts.narrow import narrowly
 from defenses.rdc import RDC
 from defenses.resnet import ResNet

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from bench import PluginError, Task, UsageError, WeightsError
 from bench.registry import defenses
 from bench.testing import assert_contracts, check_defense
-from defenses.parts.labels import order
+from defenses.parts.zoos.labels import order
 from defenses.pretrained import Pretrained
 from tests.defenses import hub
 from tests.defenses.published import COLOURS, TIMM, convolutional, pictures, timm_files, timm_state, transformer
@@ -37,7 +37,7 @@ def as_transformers_says(folder: Path, images: Any) -> torch.Tensor:
     """Logits by the library's own processor and model."""
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
-    from defenses.parts.hub_models import quiet
+    from defenses.parts.weights.hub_models import quiet
 
     with torch.no_grad(), quiet():
         model = AutoModelForImageClassification.from_pretrained(folder).eval()
@@ -261,7 +261,7 @@ def test_weights_without_a_configuration_are_read_as_timm_reads_its_own(tmp_path
 
 
 def test_without_timm_one_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from defenses.parts import named_timm
+    from defenses.parts.zoos import named_timm
 
     monkeypatch.setitem(sys.modules, "timm", None)
     named_timm._timm.cache_clear()

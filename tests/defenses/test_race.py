@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from bench.datasets.digits import TASK, Digits
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts.diffusion_classification import DiffusionClassification
-from defenses.parts.race import Race
+from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
+from defenses.parts.diffusion.race import Race
 from defenses.rdc import RDC
 from defenses.tmdc import TMDC
 from tests.defenses.tiny import GREYS, images, pixel_classifier, rng

@@ -13,19 +13,19 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench import UsageError, Victim
 from bench.datasets.digits import TASK, Digits
-from defenses.parts import pixels
-from defenses.parts.denoiser import noise_levels
-from defenses.parts.diffusion_classification import DiffusionClassification
-from defenses.parts.elimination import Stages
-from defenses.parts.likelihood import (
+from defenses.parts.diffusion import pixels
+from defenses.parts.diffusion.denoiser import noise_levels
+from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
+from defenses.parts.diffusion.elimination import Stages
+from defenses.parts.diffusion.likelihood import (
     Ascent,
     LikelihoodMaximizer,
     edm_grid,
     nearest,
     weights_of,
 )
-from defenses.parts.noise_errors import Chunks
-from defenses.parts.purified import Purified
+from defenses.parts.diffusion.noise_errors import Chunks
+from defenses.parts.purification.purified import Purified
 from defenses.rdc import RDC
 from tests.defenses.tiny import GREYS, images, rng
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from defenses.parts import latents
+from defenses.parts.diffusion import latents
 from defenses.parts.resize import KERNELS, Kernel, resize, weights
 from tests.defenses.tiny import COLOURS, PROMPT, images, rng, stable_diffusion
 

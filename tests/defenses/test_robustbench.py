@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from bench import PluginError, Published, Spec, Store, Task, UsageError, WeightsError
 from bench.cli.app import build
 from bench.datasets.cifar10 import CLASSES, TASK
-from defenses.parts import zoo
+from defenses.parts.zoos import zoo
 from defenses.robustbench import RobustBench
 from tests.report.made import add, make_plan
 

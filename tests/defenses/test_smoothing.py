@@ -11,8 +11,8 @@ from torch import Generator, Tensor
 
 from bench import Classifier, Network, Task, UsageError, Victim, WeightsError, count_votes
 from bench.datasets.digits import TASK, Digits
-from defenses.parts.residual import ResidualNet, Shape
-from defenses.parts.smoothed import GaussianVote, Vote
+from defenses.parts.networks.residual import ResidualNet, Shape
+from defenses.parts.purification.smoothed import GaussianVote, Vote
 from defenses.smoothing import Smoothing
 from tests.defenses.tiny import rng
 

@@ -17,9 +17,10 @@ from torch.nn import functional
 
 from bench import ImageSet, Task, Training, UsageError, WeightsError
 from bench.datasets.digits import TASK
-from defenses.parts import starts, transformer
-from defenses.parts.classification import ClassifierRecipe
-from defenses.parts.residual import ResidualNet, fifty_layers
+from defenses.parts.networks import transformer
+from defenses.parts.networks.residual import ResidualNet, fifty_layers
+from defenses.parts.training.classification import ClassifierRecipe
+from defenses.parts.weights import starts
 from defenses.pgd_at import PgdAT
 from defenses.resnet import ResNet
 from defenses.smoothing import Smoothing
@@ -155,7 +156,7 @@ def test_a_transformer_is_trained_on_with_a_new_head_and_written_as_transformers
 def test_a_bare_encoder_as_the_hub_holds_it_gets_a_head(tmp_path: Path) -> None:
     from transformers import ViTConfig, ViTModel
 
-    from defenses.parts.hub_models import quiet
+    from defenses.parts.weights.hub_models import quiet
 
     config = ViTConfig(image_size=32, patch_size=16, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
     config.intermediate_size = 8

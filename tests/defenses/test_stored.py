@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from bench import DataError, Task
 from bench.datasets.digits import TASK
-from defenses.parts.stored import open_images
+from defenses.parts.training.stored import open_images
 from defenses.trades import Trades
 from tests.defenses.test_adversarial_training import trades, training
 

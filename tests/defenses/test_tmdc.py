@@ -15,9 +15,9 @@ from torch import nn
 from bench import Batch, ImageSet, Training, UsageError, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts import lora
-from defenses.parts.diffusion import denoiser_for
-from defenses.parts.truth_maximization import PUBLISHED
+from defenses.parts.diffusion import lora
+from defenses.parts.diffusion.assembly import denoiser_for
+from defenses.parts.training.truth_maximization import PUBLISHED
 from defenses.tmdc import TMDC
 from tests.defenses.tiny import COLOURS, stable_diffusion
 

@@ -21,9 +21,9 @@ from bench import ImageSet, Task, Training, UsageError, WeightsError
 from bench.cli.app import build
 from bench.datasets.cifar10 import TASK
 from bench.registry import defenses
-from defenses.parts import zoo
+from defenses.parts.networks.wide_preactivation import SIZES, WideNet
 from defenses.parts.randomness import ambient
-from defenses.parts.wide_preactivation import SIZES, WideNet
+from defenses.parts.zoos import zoo
 from defenses.trades import Trades
 from tests.defenses.tiny import images, rng
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from bench import Task
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts import pixels
-from defenses.parts.diffusion import classifier
-from defenses.parts.diffusion_classification import DiffusionClassification
+from defenses.parts.diffusion import pixels
+from defenses.parts.diffusion.assembly import classifier
+from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 
 COLOURS = Task("colours", ("red", "green", "blue", "grey"), (3, 8, 8))
 PROMPT = "a photo of {class}."
@@ -37,7 +37,7 @@ def _saved(prediction: str) -> TemporaryDirectory[str]:
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from defenses.parts.hub_models import quiet
+    from defenses.parts.weights.hub_models import quiet
 
     kept = TemporaryDirectory()
     folder = Path(kept.name)
@@ -101,7 +101,7 @@ def plain_errors(folder: Path, images: Tensor, noise: Tensor, steps: list[int], 
     from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    from defenses.parts.hub_models import quiet
+    from defenses.parts.weights.hub_models import quiet
 
     with quiet():
         autoencoder = AutoencoderKL.from_pretrained(folder / "vae").requires_grad_(False)

@@ -8,7 +8,7 @@ import pytest
 
 from bench import Plan, Spec, ThreatModel
 from bench.domain.plan import FIRST_HARNESS, precision_of
-from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.requests.planning import Request, make_plan
 
 
 @pytest.fixture

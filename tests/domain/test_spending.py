@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench import Batch, Network, ThreatModel, Victim
-from bench.domain.spending import Hourglass, Ledger, Spent
+from bench.domain.queries.spending import Hourglass, Ledger, Spent
 from tests.attacks.victims import batch_for, generator, network
 
 BUDGET = ThreatModel("linf", Fraction("0.1"))

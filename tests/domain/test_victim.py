@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from bench import Classifier, Network, PluginError, Task, UsageError, Victim
-from bench.domain.observation import Observation, Query
-from bench.domain.victim import ask, check_logits
+from bench.domain.queries.observation import Observation, Query
+from bench.domain.queries.victim import ask, check_logits
 from tests.plugins import SHAPE, Hyperplane, NoisyHyperplane, Rounded
 
 TASK = Task("halves", ("below", "above"), SHAPE)

@@ -9,11 +9,11 @@ import pytest
 
 from bench import Watch, tick
 from bench.datasets.digits import TASK, Digits
-from bench.domain.watching import watched
-from bench.evaluation.crafting import craft
-from bench.evaluation.judging import Hearing, Question, hear
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.proposal import Craft
+from bench.domain.queries.watching import watched
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.shard.crafting import craft
+from bench.evaluation.shard.judging import Hearing, Question, hear
+from bench.evaluation.shard.proposal import Craft
 from bench.loading.classifiers import Shelf
 from bench.protocols import find_protocol
 from bench.registry import defenses

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench import Outcome, Plan, PluginError, ShardResult
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.run import REPLAYED
+from bench.evaluation.running.run import REPLAYED
 from bench.store.store import Store
 
 

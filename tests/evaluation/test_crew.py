@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.evaluation.crew import Crew
-from bench.evaluation.waiting import Job
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.waiting import Job
 from bench.executors.contract import TRIES, Report, Role, Seat
 
 

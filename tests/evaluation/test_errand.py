@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from bench import PluginError
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.verdict import ABSTAINED
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.shard.verdict import ABSTAINED
 from tests.evaluation.running import outcomes, run
 from tests.plugins import DIRECTION, Halves
 

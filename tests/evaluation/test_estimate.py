@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.evaluation.estimate import Demand, Estimate, Line, checking, judging, makespan, whole
-from bench.evaluation.judging import portions
-from bench.evaluation.precedent import Precedent
-from bench.evaluation.trial import Pace, Tried
+from bench.evaluation.estimates.estimate import Demand, Estimate, Line, checking, judging, makespan, whole
+from bench.evaluation.estimates.trial import Pace, Tried
+from bench.evaluation.running.precedent import Precedent
+from bench.evaluation.shard.judging import portions
 
 PACE = Pace(
     deterministic=True,

@@ -6,9 +6,9 @@ import pytest
 
 from bench import Plan, Store, UsageError
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.running.work import remaining
 from bench.evaluation.verify import verify_plan
-from bench.evaluation.work import remaining
 from tests.evaluation.observers import Memory
 from tests.store.rows import editing
 

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from bench import Plan, Store, StoreError
-from bench.evaluation.agenda import Trip
-from bench.evaluation.archive import Archive
-from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.run import Evaluation, Observer, Site
-from bench.evaluation.untouched import Untouched
-from bench.store.foreign import read_shards
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.running.agenda import Trip
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.run import Evaluation, Observer, Site
+from bench.evaluation.running.untouched import Untouched
+from bench.store.others.foreign import read_shards
 from tests.evaluation.observers import Memory, Saboteur
 from tests.evaluation.test_queue import three
 

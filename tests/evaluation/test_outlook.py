@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.evaluation.agenda import Agenda
-from bench.evaluation.archive import Archive
-from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.outlook import Kind, Lot, Outlook, remaining_seconds
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.precedent import Precedents
-from bench.evaluation.run import Site
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.running.agenda import Agenda
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.outlook import Kind, Lot, Outlook, remaining_seconds
+from bench.evaluation.running.precedent import Precedents
+from bench.evaluation.running.run import Site
 from bench.store.store import Store
 from tests.evaluation.observers import Clairvoyant
 from tests.report.made import add

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bench.evaluation.parts import Row, rows_of
+from bench.evaluation.estimates.parts import Row, rows_of
 from bench.store.store import Store
 from tests.report.made import add, make_plan
 

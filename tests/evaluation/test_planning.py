@@ -13,10 +13,10 @@ from PIL import Image
 
 from bench import BenchError, Classifier, Plan, PluginError, UsageError
 from bench.datasets.digits import TASK, Digits
-from bench.evaluation.planning import Request, make_plan, seeded_requests
+from bench.evaluation.requests.planning import Request, make_plan, seeded_requests
 from bench.loading.classifiers import load_defense
 from bench.protocols import Protocol, ProtocolAttack, covers, find_protocol
-from defenses.parts.checkpoints import PACKAGED
+from defenses.parts.weights.checkpoints import PACKAGED
 from tests.defenses.tiny import stable_diffusion
 from tests.plugins import Halves
 
@@ -309,7 +309,7 @@ def test_the_device_is_asked_only_where_it_matters(protocol: Protocol, defense: 
 def test_a_configuration_beside_a_denoiser_is_part_of_the_plan(
     tmp_path: Path, protocol: Protocol, layout: str, edited: str, conditional: bool
 ) -> None:
-    from defenses.parts import pixels
+    from defenses.parts.diffusion import pixels
 
     network = tmp_path if layout == "flat" else tmp_path / "unet"
     schedule = tmp_path if layout == "flat" else tmp_path / "scheduler"

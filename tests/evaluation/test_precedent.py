@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.evaluation.precedent import Precedents
+from bench.evaluation.running.precedent import Precedents
 from bench.store.store import Store
 from tests.report.made import ENVIRONMENT, add, make_plan
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bench import Plan, Store
-from bench.evaluation.archive import Archive
-from bench.evaluation.crew import Crew
 from bench.evaluation.evaluate import evaluate, evaluate_all
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.run import Evaluation, Site
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.running.crew import Crew
+from bench.evaluation.running.run import Evaluation, Site
 from bench.executors.worker import ENDED
 from tests.evaluation.observers import Memory
 

@@ -15,10 +15,10 @@ from bench.domain.outcome import Outcome
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.evaluation.rejudge import Rejudge
-from bench.store.artifacts import Artifacts
-from bench.store.lend import lend
-from bench.store.merge import merge
-from bench.store.merged import Merged
+from bench.store.images.artifacts import Artifacts
+from bench.store.others.lend import lend
+from bench.store.others.merge import merge
+from bench.store.others.merged import Merged
 from bench.store.store import Store
 from tests.store.honest import DIGITS, FACTS, certified_plan, edit, fill, honest_plan, honest_result, restore
 

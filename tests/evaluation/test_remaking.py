@@ -9,9 +9,9 @@ import pytest
 
 from bench import Plan, Store
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.planning import Request, make_plan
 from bench.evaluation.remaking import lacking, remake
-from bench.store.places.memory import Memory as Nowhere
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.store.images.places.memory import Memory as Nowhere
 from tests.evaluation.observers import Memory
 from tests.store.honest import edit
 
@@ -91,7 +91,7 @@ def test_a_transfer_that_needs_other_images_than_its_source_had_says_so(
 def test_images_of_a_merged_transfer_are_crafted_by_a_source_that_was_never_stored(
     transfer: Plan, store: Store, tmp_path: Path
 ) -> None:
-    from bench.store.foreign import read_shards
+    from bench.store.others.foreign import read_shards
 
     alone = Store(tmp_path / "alone.db")
     alone.fill(transfer, read_shards(store, transfer))

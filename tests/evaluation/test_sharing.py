@@ -13,9 +13,9 @@ from pathlib import Path
 
 from bench import Plan, Store
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.run import Evaluation
-from bench.evaluation.sharing import Share, is_dead, own_name
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.running.run import Evaluation
+from bench.evaluation.running.sharing import Share, is_dead, own_name
 from tests.evaluation.observers import Memory
 from tests.evaluation.test_queue import evaluated, three
 

@@ -8,11 +8,11 @@ from fractions import Fraction
 import pytest
 
 from bench import Plan, PluginError
-from bench.evaluation.archive import Archive
-from bench.evaluation.pacing import pace
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.trial import Pacing, Trial, Tried
-from bench.evaluation.trying import attempt
+from bench.evaluation.estimates.pacing import pace
+from bench.evaluation.estimates.trial import Pacing, Trial, Tried
+from bench.evaluation.estimates.trying import attempt
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.running.archive import Archive
 from bench.loading.classifiers import Shelf
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bench.evaluation.waiting import BEGINS, FOLLOWS, Job, Waiting
+from bench.evaluation.running.waiting import BEGINS, FOLLOWS, Job, Waiting
 from bench.executors.contract import Role
 
 

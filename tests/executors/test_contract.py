@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from bench import Plan, Store
-from bench.evaluation.archive import Archive
-from bench.evaluation.errand import Errand
+from bench.evaluation.estimates.trial import Pace, Pacing, Trial, Tried
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.proposal import Craft, Proposal
-from bench.evaluation.trial import Pace, Pacing, Trial, Tried
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.running.archive import Archive
+from bench.evaluation.shard.errand import Errand
+from bench.evaluation.shard.proposal import Craft, Proposal
 from bench.executors.choice import find_executor
 from bench.executors.contract import Executor, Report, Seat
 from tests.evaluation.observers import Memory

@@ -14,7 +14,7 @@ import pytest
 
 from bench import Store
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.requests.planning import Request, make_plan
 from bench.executors import cluster as ours
 from tests.evaluation.observers import Memory, Saboteur
 

@@ -11,8 +11,8 @@ import pytest
 from huggingface_hub import snapshot_download
 
 from bench.domain.plan import Spec
-from bench.evaluation.planning import Request, make_plan
-from bench.evaluation.proposal import Proposal
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.shard.proposal import Proposal
 from bench.executors.parcels import files_of, opened
 from bench.executors.worker import alone
 from bench.identity.files import sha256_of

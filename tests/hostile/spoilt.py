@@ -12,13 +12,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from bench.cli import panels
-from bench.cli.listing import _plan_cells
-from bench.report.choice import choose_boards
-from bench.report.export import export
-from bench.report.forms import Format, What
-from bench.report.summary import read
-from bench.report.tables import tabulate
+from bench.analysis.boards.choice import choose_boards
+from bench.analysis.boards.tables import tabulate
+from bench.analysis.results.summary import read
+from bench.cli.shown import panels
+from bench.cli.stored.listing import _plan_cells
+from bench.report.export.file_types import Format, What
+from bench.report.export.writing import export
 from bench.store.store import Store
 from tests.cli.command import bench
 from tests.report.made import add, honest, small_plan

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store.beginnings import digests
+from bench.store.database.beginnings import digests
 from bench.store.store import Store
 from tests.cli.command import bench
 from tests.hostile.words import EVALUATE, NAMES, NUMBERS, PLACES, SWEPT

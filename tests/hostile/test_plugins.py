@@ -9,8 +9,8 @@ import torch
 
 from bench import Batch, EndTraining, Perturbed, PluginError
 from bench.domain.blame import blame
-from bench.domain.spending import Spent
-from bench.evaluation.proposal import checked
+from bench.domain.queries.spending import Spent
+from bench.evaluation.shard.proposal import checked
 from bench.finding import from_target
 
 

@@ -18,9 +18,9 @@ from sqlalchemy.exc import OperationalError
 import bench
 from bench.domain.errors import BenchError
 from bench.evaluation.rejudge import Rejudge
-from bench.store import opening
-from bench.store.lend import lend
-from bench.store.merge import merge
+from bench.store.database import opening
+from bench.store.others.lend import lend
+from bench.store.others.merge import merge
 from bench.store.store import Store
 from tests.hostile.edits import DOCUMENTS, EDITS
 from tests.hostile.spoilt import BAD, CLEAN, GOOD, KINDS, ask, change, flipped, make, rewrite, ways

@@ -20,15 +20,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench import UsageError, warp
 from bench.datasets.digits import Digits
-from bench.evaluation.crafting import craft
-from bench.evaluation.errand import Errand
-from bench.evaluation.judging import hear
-from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.shard.crafting import craft
+from bench.evaluation.shard.errand import Errand
+from bench.evaluation.shard.judging import hear
 from bench.loading.classifiers import Shelf
 from bench.loading.determinism import WORKSPACES, exact, seeded
 from bench.protocols import find_protocol
 from bench.registry import attacks, defenses
-from bench.store.artifacts import Artifacts
+from bench.store.images.artifacts import Artifacts
 from bench.testing.attacks import EPSILON
 from defenses.parts.resize import resize
 from tests.defenses.tiny import COLOURS, images, rng, stable_diffusion, unstaged
@@ -110,7 +110,7 @@ def shard(request: Request, folder: Path, device: str = "cpu") -> tuple[set[str]
     shelf.classifier(plan.defense, data.task)
     batch = data.read(plan.shards()[0].indices)
     errand = Errand(plan, plan.shards()[0], data.task, batch.images.numpy(), batch.labels.numpy(), SAMPLES)
-    with Recorder() as recorder, patch("bench.evaluation.replay.secrets.randbits", return_value=1):
+    with Recorder() as recorder, patch("bench.evaluation.shard.replay.secrets.randbits", return_value=1):
         proposal = craft(errand.craft(), shelf, watch)
         errand.proposed(proposal, Artifacts(folder).write)
         first = hear(errand.hearing(), shelf, watch)

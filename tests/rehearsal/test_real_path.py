@@ -14,7 +14,7 @@ import torch
 
 from bench import Batch, Defense
 from bench.datasets.cifar10 import TASK, Cifar10
-from bench.evaluation.planning import Request, make_plan
+from bench.evaluation.requests.planning import Request, make_plan
 from bench.protocols import find_protocol
 from bench.registry import defenses
 from tests.defenses.tiny import stable_diffusion

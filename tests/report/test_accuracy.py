@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from bench.report.accuracy import accuracy
+from bench.analysis.results.accuracy import accuracy
 
 
 @pytest.mark.parametrize("draws", [1, 2, 3, 10])

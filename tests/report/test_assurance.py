@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.evidence.assurance import assure
 from bench.domain.facts import Evidence
 from bench.domain.plan import Plan
-from bench.report.assurance import assure
 from tests.report.made import honest, make_plan
 
 

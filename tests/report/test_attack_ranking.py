@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.analysis.boards.attack_ranking import attack_boards, curve, optimality
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan
-from bench.report.attack_ranking import attack_boards, curve, optimality
 from bench.store.store import Store
 from tests.report.made import ENVIRONMENT, add, honest, make_plan
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.boards.choice import choose_boards
+from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
+from bench.analysis.boards.rows import Row, flaw_of, identity, read_entry
+from bench.analysis.boards.tables import tabulate
+from bench.analysis.comparisons.comparison import compare
 from bench.domain.errors import UsageError
 from bench.domain.plan import FIRST_HARNESS, Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.protocols import Protocol, ProtocolAttack, find_protocol
-from bench.report.choice import choose_boards
-from bench.report.comparison import compare
-from bench.report.leaderboards import Leaderboard, leaderboards
-from bench.report.rows import Row, flaw_of, identity, read_entry
-from bench.report.tables import tabulate
-from bench.store.records import Conflict
+from bench.store.rows.records import Conflict
 from bench.store.store import Store
 from tests.report.made import add, honest, make_plan, small_plan
 

@@ -14,11 +14,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
+from bench.analysis.boards.leaderboards import leaderboards
+from bench.analysis.boards.tables import tabulate
 from bench.domain.plan import Spec
-from bench.report.leaderboards import leaderboards
+from bench.report.export.text_tables import csv_text, json_text, latex_text, markdown_text
 from bench.report.page import render
-from bench.report.tables import tabulate
-from bench.report.texts import csv_text, json_text, latex_text, markdown_text
 from bench.store.store import Store
 from tests.report.made import add, make_plan, small_plan
 

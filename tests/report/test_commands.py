@@ -19,8 +19,8 @@ from bench.cli.app import build
 from bench.datasets.digits import Digits
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel, parse_epsilon
-from bench.evaluation.planning import Request
-from bench.evaluation.planning import make_plan as planned
+from bench.evaluation.requests.planning import Request
+from bench.evaluation.requests.planning import make_plan as planned
 from bench.protocols import Protocol, find_protocol
 from bench.registry import defenses
 from bench.report.commands import rerun, setting_text
@@ -250,7 +250,7 @@ def test_a_data_set_with_settings_plans_the_same_plan() -> None:
 def test_the_command_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for limit in ("PACING", "TRYING"):
-        monkeypatch.setattr(f"bench.evaluation.measuring.{limit}", 0.2)
+        monkeypatch.setattr(f"bench.evaluation.estimates.measuring.{limit}", 0.2)
     plan = planned(request("diffpure", {"classifier": "jem", "classifier.refine": "1"}), lambda: "cpu")
     code, out, err = bench(*shlex.split(rerun(plan, None))[1:], "--device", "cpu", "--dry-run", "--json")
     assert code == 0, err

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.comparisons.comparison import Comparison, compare, likelihood, signed
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.protocols import builtin_protocols
-from bench.report.comparison import Comparison, compare, likelihood, signed
 from bench.stats import clustered_interval, holm, mcnemar, smallest_difference, wilson
 from bench.store.store import Store
 from tests.report.made import add, make_plan

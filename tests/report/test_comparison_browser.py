@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from bench.analysis.comparisons.comparison import compare
 from bench.domain.plan import Spec
-from bench.report.comparison import compare
 from bench.report.comparison_page import render
 from bench.report.exhibits import Gallery
 from bench.store.store import Store

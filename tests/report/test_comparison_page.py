@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.analysis.comparisons.comparison import compare
 from bench.domain.errors import BenchError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.registry import datasets
-from bench.report.comparison import compare
 from bench.report.comparison_page import render
 from bench.report.exhibits import Gallery, encode
 from bench.report.forest import plant

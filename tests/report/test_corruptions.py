@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.boards.corruptions import compare, corruption_errors
+from bench.analysis.boards.rows import read_entry
+from bench.analysis.evidence.assurance import Assurance
+from bench.analysis.results.accuracy import Accuracy
+from bench.analysis.results.summary import Result
 from bench.datasets.cifar10_c import COMMON, SEVERITIES
 from bench.domain.errors import UsageError
 from bench.domain.plan import Spec
 from bench.domain.threat import ThreatModel
-from bench.report.accuracy import Accuracy
-from bench.report.assurance import Assurance
-from bench.report.corruptions import compare, corruption_errors
-from bench.report.rows import read_entry
-from bench.report.summary import Result
 from bench.stats import Proportion, wilson
 from bench.store.store import Store
 from tests.report.made import add, small_plan

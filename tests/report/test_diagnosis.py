@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.boards.rows import read_entry
+from bench.analysis.results.diagnosis import diagnose
 from bench.domain.plan import Plan
 from bench.domain.threat import ThreatModel
-from bench.report.diagnosis import diagnose
-from bench.report.rows import read_entry
 from bench.store.store import Store
 from tests.report.made import add, make_plan
 

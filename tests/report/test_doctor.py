@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.boards.leaderboards import leaderboards
+from bench.analysis.results.doctor import Check, examine, recognised
+from bench.analysis.results.summary import read
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.protocols.examination import EXAMS
-from bench.report.doctor import Check, examine, recognised
-from bench.report.leaderboards import leaderboards
-from bench.report.summary import read
 from bench.store.store import Store
 from tests.report.made import add, attack_spec, honest, make_plan
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.boards.rows import read_entry
+from bench.analysis.evidence.controls import beaten
+from bench.analysis.results.sightings import traits
+from bench.analysis.results.summary import Result, read
 from bench.domain.facts import Controls
 from bench.domain.plan import Plan
-from bench.report.controls import beaten
-from bench.report.rows import read_entry
-from bench.report.sightings import traits
-from bench.report.summary import Result, read
 from bench.store.store import Store
 from tests.report.made import add, honest, make_plan, small_plan
 
@@ -273,7 +273,7 @@ def test_the_document_carries_label_doubts_and_facts(store: Store) -> None:
 
 
 def test_a_row_carries_the_doubts_of_its_results(store: Store) -> None:
-    from bench.report.leaderboards import leaderboards
+    from bench.analysis.boards.leaderboards import leaderboards
 
     for attack in ("pgd-linf", "aa-linf"):
         plan = make_plan(attack=attack)

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
+from bench.analysis.boards.choice import distinct
+from bench.analysis.boards.leaderboards import leaderboards
+from bench.analysis.boards.tables import tabulate
+from bench.analysis.results.summary import read
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
-from bench.report.choice import distinct
-from bench.report.export import export
-from bench.report.files import replacing
-from bench.report.flat import RESULT_COLUMNS
-from bench.report.forms import Format, What, format_of
-from bench.report.leaderboards import leaderboards
-from bench.report.summary import read
-from bench.report.tables import tabulate
-from bench.report.texts import json_text, latex_text, markdown_text
+from bench.report.export.columns import RESULT_COLUMNS
+from bench.report.export.file_types import Format, What, format_of
+from bench.report.export.text_tables import json_text, latex_text, markdown_text
+from bench.report.export.writing import export
+from bench.report.whole_files import replacing
 from bench.store.store import Store
 from tests.report.made import add, make_plan, small_plan
 
@@ -222,7 +222,7 @@ def test_more_rows_than_are_kept_in_memory_come_out_whole(store: Store, monkeypa
     for defense in "abcde":
         add(store, small_plan(defense), [True] * 8, [True] * 8)
     whole = [written(store, What.OUTCOMES, form) for form in (Format.CSV, Format.JSON)]
-    monkeypatch.setattr("bench.report.export.ROWS", 16)
+    monkeypatch.setattr("bench.report.export.writing.ROWS", 16)
     assert [written(store, What.OUTCOMES, form) for form in (Format.CSV, Format.JSON)] == whole
     rows = table_of(written(store, What.OUTCOMES, Format.PARQUET))
     assert [row["sample"] for row in rows] == [row["sample"] for row in json.loads(whole[1])]

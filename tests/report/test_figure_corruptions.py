@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.boards.leaderboards import leaderboards
 from bench.domain.threat import ThreatModel
 from bench.report.figures.corruptions import corruptions
-from bench.report.leaderboards import leaderboards
 from bench.store.store import Store
 from tests.report.drawn import fill, white
 

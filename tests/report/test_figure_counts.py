@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.analysis.boards.leaderboards import leaderboards
 from bench.domain.plan import Spec
 from bench.report.figures.bars import bars
 from bench.report.figures.budgets import budgets
@@ -18,7 +19,6 @@ from bench.report.figures.frontier import frontier
 from bench.report.figures.iterations import iterations
 from bench.report.figures.radii import radii
 from bench.report.figures.settings import settings
-from bench.report.leaderboards import leaderboards
 from bench.stats import wilson
 from bench.store.store import Store
 from tests.report.drawn import board_with, enrich, fill, white, words

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.report.figures.curves import ticks
-from bench.report.figures.labels import Box, beside, shorten, spread, width
+from bench.report.figures.sheet.labels import Box, beside, shorten, spread, width
 
 
 @given(st.lists(st.floats(0, 100), max_size=12), st.floats(0.5, 30))

@@ -13,8 +13,8 @@ import pytest
 
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Spec
-from bench.report.figures.canvas import colour, sheet
-from bench.report.figures.svg import PLACEHOLDERS, inline
+from bench.report.figures.sheet.canvas import colour, sheet
+from bench.report.figures.sheet.svg import PLACEHOLDERS, inline
 from bench.report.page import render
 from bench.store.store import Store
 from tests.report.drawn import albums, enrich, fill, panels, white

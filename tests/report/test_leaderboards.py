@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
+from bench.analysis.boards.rows import differences
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.report.leaderboards import Leaderboard, leaderboards
-from bench.report.rows import differences
 from bench.store.store import Store
 from tests.report.made import add, make_plan, small_plan
 

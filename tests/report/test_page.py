@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.boards.leaderboards import Leaderboard
+from bench.analysis.boards.ranking import ranked
+from bench.analysis.boards.rows import Entry, make_row
+from bench.analysis.results.summary import summarise
 from bench.domain.errors import BenchError
 from bench.domain.outcome import Outcome
 from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Spec
-from bench.report.leaderboards import Leaderboard
 from bench.report.page import compose, render
-from bench.report.ranking import ranked
-from bench.report.rows import Entry, make_row
-from bench.report.summary import summarise
 from bench.store.store import ShardRecord, Store
 from tests.report.made import ENVIRONMENT, add, honest, make_plan, small_plan
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.plugins import About, about_attack, about_defense
+from bench.analysis.boards.plugins import About, about_attack, about_defense
 
 
 def test_registered_plugins_say_what_they_are() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.results.seeds import spread
 from bench.domain.errors import UsageError
-from bench.report.seeds import spread
 from bench.store.store import Store
 from tests.report.made import add, small_plan
 

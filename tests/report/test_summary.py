@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.results.sightings import falls
+from bench.analysis.results.summary import Result, read, summarise
 from bench.domain.errors import UsageError
 from bench.domain.outcomes import Outcomes
-from bench.report.sightings import falls
-from bench.report.summary import Result, read, summarise
 from bench.stats import wilson
 from bench.store.store import Store
 from tests.report.made import add, small_plan
@@ -107,7 +107,8 @@ def test_a_plan_without_a_finished_shard_has_no_figures(store: Store) -> None:
 
 
 def test_summaries_need_neither_a_template_engine_nor_a_database_nor_torch() -> None:
-    code = "import bench.report.summary, sys; print([m for m in ('jinja2', 'sqlalchemy', 'torch') if m in sys.modules])"
+    unwanted = "[m for m in ('jinja2', 'sqlalchemy', 'torch') if m in sys.modules]"
+    code = f"import sys, bench.analysis.results.summary; print({unwanted})"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
 

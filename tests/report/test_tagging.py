@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.boards.leaderboards import leaderboards
+from bench.analysis.boards.tables import tabulate
+from bench.analysis.results.summary import read
 from bench.domain.errors import UsageError
 from bench.domain.labels import Labels
-from bench.report.flat import result_row
-from bench.report.leaderboards import leaderboards
+from bench.report.export.columns import result_row
 from bench.report.page import render
-from bench.report.summary import read
-from bench.report.tables import tabulate
 from bench.store.store import Store
 from tests.report.drawn import fill, white
 from tests.report.made import add

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.store.schema import Table
+from bench.store.database.schema import Table
 from bench.store.store import Store
 from tests.store.server import Server, programs
 

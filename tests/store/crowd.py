@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
+from bench.store.database.upgrade import upgrade
 from bench.store.store import Store
-from bench.store.upgrade import upgrade
 from tests import warm
 from tests.store.test_store import plan_of, result_of
 
@@ -68,7 +68,7 @@ def fill_all(location: str, seeds: Sequence[int], label: int) -> int:
     """Offers three shards of each plan in one transaction, as a merge does; how many were copied."""
     plans, copied = [plan_of(12, seed) for seed in seeds], 0
     with_shards = [(plan, [result_of(plan, number, label) for number in (0, 1, 2)]) for plan in plans]
-    from bench.store.records import ShardRecord
+    from bench.store.rows.records import ShardRecord
 
     store = Store(location)
     for plan, results in with_shards:

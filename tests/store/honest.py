@@ -16,7 +16,7 @@ from bench.domain.facts import Crafting, Facts
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.evaluation.verdict import fingerprint
+from bench.evaluation.shard.verdict import fingerprint
 from bench.store.store import Store
 from tests.store.rows import editing
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from bench.store.outcomes import Packed, pack, unpack
-from bench.store.rowwise import columns_of
+from bench.store.rows.outcomes import Packed, pack, unpack
+from bench.store.rows.rowwise import columns_of
 
 NAMES = ", ".join(Packed._fields)
 ROWS = """CREATE TEMP TABLE outcomes (

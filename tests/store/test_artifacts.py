@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from bench import StoreError, UsageError
-from bench.store.artifacts import Artifacts, LackingError, UnreachableError, place_of
-from bench.store.places.folder import Folder
-from bench.store.places.memory import Memory
-from bench.store.places.place import STALE_SECONDS, Place
-from bench.store.places.remote import Remote
+from bench.store.images.artifacts import Artifacts, LackingError, UnreachableError, place_of
+from bench.store.images.places.folder import Folder
+from bench.store.images.places.memory import Memory
+from bench.store.images.places.place import STALE_SECONDS, Place
+from bench.store.images.places.remote import Remote
 
 IMAGES = np.random.RandomState(0).rand(3, 1, 4, 4).astype(np.float32)
 KINDS = ("folder", "memory", "memory://", "file://")
@@ -176,7 +176,7 @@ KILLED_AT_FSYNC = """
 import os, signal, sys, time
 import numpy as np
 from pathlib import Path
-from bench.store.artifacts import Artifacts
+from bench.store.images.artifacts import Artifacts
 def dies(descriptor):
     os.kill(os.getpid(), signal.SIGKILL)
 os.fsync = dies

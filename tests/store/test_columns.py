@@ -13,8 +13,8 @@ import pytest
 from bench.domain.errors import StoreError
 from bench.domain.outcome import Outcome
 from bench.domain.outcomes import Outcomes
-from bench.store.columns import joined, pack_real, pack_whole, values_of
-from bench.store.outcomes import Packed, Shared, pack, pack_outcomes, unpack, unpack_arrays
+from bench.store.rows.columns import joined, pack_real, pack_whole, values_of
+from bench.store.rows.outcomes import Packed, Shared, pack, pack_outcomes, unpack, unpack_arrays
 from bench.store.store import Store
 from tests.store.honest import edit
 from tests.store.test_store import plan_of, result_of

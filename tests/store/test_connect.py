@@ -5,8 +5,8 @@ import time
 import pytest
 
 from bench.domain.errors import StoreError, UsageError
-from bench.store.connect import Address, without_password
-from bench.store.lend import lend
+from bench.store.database.connect import Address, without_password
+from bench.store.others.lend import lend
 from bench.store.store import Store
 from tests.store.server import Server
 
@@ -44,7 +44,7 @@ def test_what_cannot_be_opened_is_one_sentence_without_the_password(
     location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("psycopg")
-    monkeypatch.setattr("bench.store.versions.OPENING", 0.2)
+    monkeypatch.setattr("bench.store.database.versions.OPENING", 0.2)
     with pytest.raises(StoreError) as raised:
         Store(location)
     assert "secret" not in str(raised.value)

@@ -8,7 +8,7 @@ import pytest
 
 from bench import StoreError
 from bench.store.glance import glance
-from bench.store.records import Cost
+from bench.store.rows.records import Cost
 from bench.store.store import Store
 from tests.report.made import ENVIRONMENT, add, small_plan
 

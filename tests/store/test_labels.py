@@ -10,8 +10,8 @@ import pytest
 
 from bench.domain.errors import UsageError
 from bench.domain.labels import Labels
-from bench.store.lend import lend
-from bench.store.merge import Examined, merge
+from bench.store.others.lend import lend
+from bench.store.others.merge import Examined, merge
 from bench.store.store import Store
 from tests.store.honest import edit, fill, honest_plan
 from tests.store.test_store import plan_of, result_of

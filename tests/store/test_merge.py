@@ -15,11 +15,11 @@ from bench.domain.errors import StoreError, UsageError
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan
 from bench.domain.threat import ThreatModel
-from bench.store.artifacts import Artifacts
-from bench.store.lend import lend
-from bench.store.merge import Examined, merge
-from bench.store.merged import Merged
-from bench.store.records import Whole
+from bench.store.images.artifacts import Artifacts
+from bench.store.others.lend import lend
+from bench.store.others.merge import Examined, merge
+from bench.store.others.merged import Merged
+from bench.store.rows.records import Whole
 from bench.store.store import Store
 from tests.store.honest import edit, restore
 from tests.store.test_store import plan_of, result_of

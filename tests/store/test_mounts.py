@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from bench.domain.errors import StoreError
-from bench.store import mounts
-from bench.store.mounts import network_type
+from bench.store.database import mounts
+from bench.store.database.mounts import network_type
+from bench.store.database.upgrade import upgrade
 from bench.store.store import Store
-from bench.store.upgrade import upgrade
 from tests.store.honest import restore
 from tests.store.test_store import plan_of, result_of
 

@@ -16,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from bench.domain.errors import StoreError
 from bench.domain.plan import Plan
-from bench.store import connect
-from bench.store.records import ShardRecord, Whole
+from bench.store.database import connect
+from bench.store.rows.records import ShardRecord, Whole
+from bench.store.rows.writing import add_plan, fill
 from bench.store.store import Store
-from bench.store.writing import add_plan, fill
 from tests.store.crowd import CONTEXT, SECONDS, work_off
 from tests.store.server import Server
 from tests.store.silence import can_be_made, link_to

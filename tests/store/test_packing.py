@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from bench.datasets.digits import Digits
-from bench.store.artifacts import Artifacts
-from bench.store.packing import pack, unpack
+from bench.store.images.artifacts import Artifacts
+from bench.store.images.packing import pack, unpack
 
 RANDOM = np.random.RandomState(0)
 DIGITS = Digits().load("test", None).arrays(range(64))[0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from bench.store.connect import Address, writing
+from bench.store.database.connect import Address, writing
+from bench.store.database.upgrade import upgrade
+from bench.store.database.versions import SCHEMA, migrate
 from bench.store.store import Store
-from bench.store.upgrade import upgrade
-from bench.store.versions import SCHEMA, migrate
 from tests.store.crowd import CONTEXT, SECONDS, add_all, crowd, fill_all, open_it, take_and_die, upgrade_it, work_off
 from tests.store.honest import restore
 from tests.store.server import Server

@@ -12,7 +12,7 @@ from bench.domain.facts import Controls, Crafting, Facts
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.store.records import HERE
+from bench.store.rows.records import HERE
 from bench.store.store import Store
 
 
@@ -264,7 +264,7 @@ def test_the_migrations_make_the_schema_that_the_code_describes(store: Store) ->
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    from bench.store.schema import Table
+    from bench.store.database.schema import Table
 
     with store._engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "bench_schema", "compare_type": True})

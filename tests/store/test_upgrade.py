@@ -17,13 +17,13 @@ from sqlalchemy import JSON, Boolean, DateTime, MetaData
 from bench.domain.errors import StoreError
 from bench.domain.labels import Labels
 from bench.domain.plan import FIRST_HARNESS, Plan
-from bench.store import migrations
 from bench.store.claims import Claims
-from bench.store.connect import Address, writing
-from bench.store.records import Whole
+from bench.store.database import migrations
+from bench.store.database.connect import Address, writing
+from bench.store.database.upgrade import upgrade
+from bench.store.database.versions import OLDER, READABLE, SCHEMA, migrate
+from bench.store.rows.records import Whole
 from bench.store.store import Store
-from bench.store.upgrade import upgrade
-from bench.store.versions import OLDER, READABLE, SCHEMA, migrate
 from tests.store.honest import restore
 from tests.store.rows import editing
 from tests.store.server import Server

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bench.analysis.claims.reproduction import Reproduction, reproduce
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan
 from bench.domain.threat import ThreatModel
@@ -23,7 +24,6 @@ from bench.protocols.studies import (
     StudyRow,
     StudyTable,
 )
-from bench.report.reproduction import Reproduction, reproduce
 from bench.stats import redrawn_mean, samples_to_show
 from bench.store.store import Store
 from tests.report.made import add, honest, make_plan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import bench.evaluation.verdict
+import bench.evaluation.shard.verdict
 from bench import PluginError, ThreatModel, UsageError
 from bench.training.apart import attempt_apart, train_apart
 from bench.training.crafting import Perturbing
@@ -17,7 +17,7 @@ PGD = Perturbing(ThreatModel("linf", Fraction("0.05")), "pgd-linf", "resnet")
 PLUGIN = """
 from dataclasses import dataclass
 import os
-import bench.evaluation.verdict
+import bench.evaluation.shard.verdict
 from bench import Trainable, Trained, UsageError
 
 
@@ -40,7 +40,7 @@ class Learner(Trainable):
         return Recipe()
 
     def train(self, run, recipe):
-        bench.evaluation.verdict.decide = None
+        bench.evaluation.shard.verdict.decide = None
         run.watch(1, 2, "half of it")
         if recipe.how == "dead":
             os._exit(3)
@@ -58,12 +58,12 @@ def request(folder: Path, **settings: object) -> TrainingRequest:
 
 
 def test_what_a_training_does_to_its_process_stays_there(tmp_path: Path) -> None:
-    before, told = bench.evaluation.verdict.decide, []
+    before, told = bench.evaluation.shard.verdict.decide, []
     found = train_apart(request(tmp_path), lambda done, total, note="": told.append((done, total, note)))
     assert found.weights == tmp_path / "run" / "learner.safetensors"
     assert found.card.is_file()
     assert found.metrics == {"loss": 1.0}
-    assert bench.evaluation.verdict.decide is before
+    assert bench.evaluation.shard.verdict.decide is before
     assert (0.0, 1.0, "reading the training images") in told
 
 

@@ -47,12 +47,12 @@ def tried(case: Case, folder: Path) -> End:
 
     The harness is imported here, for every worker that loads a case's plugin reads this file.
     """
+    from bench.analysis.results.summary import read
     from bench.domain.errors import BenchError
-    from bench.evaluation.clerk import plans_of
     from bench.evaluation.evaluate import evaluate
-    from bench.evaluation.planning import Request
+    from bench.evaluation.requests.clerk import plans_of
+    from bench.evaluation.requests.planning import Request
     from bench.protocols import find_protocol
-    from bench.report.summary import read
     from bench.store.store import Store
     from tests.evaluation.observers import Memory
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Usurper(Defense):
     """Puts its own function in the place of one of the harness's, wherever it is loaded."""
 
-    place: str = "bench.evaluation.judging:hear"
+    place: str = "bench.evaluation.shard.judging:hear"
 
     def load(self, task: Task, device: str) -> Classifier:
         import importlib
@@ -111,7 +111,7 @@ class Modest(Defense):
     def resolve(self, task: Task) -> Modest:
         from fractions import Fraction
 
-        from bench.evaluation import planning
+        from bench.evaluation.requests import planning
 
         make: Any = ThreatModel
         if self.how == "patched":
@@ -158,12 +158,12 @@ def _of(title: str, words: str, plugin: str, **settings: str) -> Case:
 
 REPLACED = "replaced .*, which is the harness's own"
 PLACES = (
-    "bench.evaluation.judging:hear",
-    "bench.evaluation.judging:ask",
-    "bench.domain.victim:ask",
-    "bench.domain.victim:Victim.observation",
+    "bench.evaluation.shard.judging:hear",
+    "bench.evaluation.shard.judging:ask",
+    "bench.domain.queries.victim:ask",
+    "bench.domain.queries.victim:Victim.observation",
     "bench.domain.facts:Facts.document",
-    "bench.evaluation.controls:lead",
+    "bench.evaluation.shard.controls:lead",
 )
 CASES = [
     *(_of(f"a defense that replaces {place}", REPLACED, "Usurper", place=place) for place in PLACES),

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.boards.leaderboards import leaderboards
 from bench.domain.errors import BenchError
 from bench.evaluation.rejudge import Rejudge
-from bench.report.leaderboards import leaderboards
-from bench.store.lend import lend
-from bench.store.merge import merge
+from bench.store.others.lend import lend
+from bench.store.others.merge import merge
 from bench.store.store import Store
 from tests.store.honest import edit, fill, honest_plan, honest_result
 

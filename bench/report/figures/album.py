@@ -21,8 +21,8 @@ from bench.report.figures.radii import radii
 from bench.report.figures.settings import settings
 
 if TYPE_CHECKING:
-    from bench.report.leaderboards import Leaderboard
-    from bench.report.rows import Entry
+    from bench.analysis.boards.leaderboards import Leaderboard
+    from bench.analysis.boards.rows import Entry
     from bench.store.store import Store
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.figures.canvas import HUES, LARGE, NORMAL, SMALL, Canvas, colour, sheet
 from bench.report.figures.drawing import Drawing, columns, named_rows, percent, usable
-from bench.report.figures.labels import shorten, width
+from bench.report.figures.sheet.canvas import HUES, LARGE, NORMAL, SMALL, Canvas, colour, sheet
+from bench.report.figures.sheet.labels import shorten, width
 
 if TYPE_CHECKING:
-    from bench.report.leaderboards import Leaderboard
-    from bench.report.rows import Row
-    from bench.report.summary import Result
+    from bench.analysis.boards.leaderboards import Leaderboard
+    from bench.analysis.boards.rows import Row
+    from bench.analysis.results.summary import Result
     from bench.stats import Interval
 
 FEWEST, MOST = 2, 4

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.boards.rows import identity
+from bench.analysis.notation import NORMS
 from bench.domain.plan import Spec
 from bench.report.figures.curves import MOST, POINTS, Curve, draw, survival
 from bench.report.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
-from bench.report.formats import NORMS
-from bench.report.rows import identity
 
 if TYPE_CHECKING:
-    from bench.report.leaderboards import Leaderboard
-    from bench.report.summary import Result
+    from bench.analysis.boards.leaderboards import Leaderboard
+    from bench.analysis.results.summary import Result
 
 PANELS = 3
 

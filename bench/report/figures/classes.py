@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.figures.canvas import NORMAL, SMALL, Canvas, colour, sheet
 from bench.report.figures.drawing import Drawing, Reader, columns, limited, named_rows, percent, usable
-from bench.report.figures.labels import shorten, width
+from bench.report.figures.sheet.canvas import NORMAL, SMALL, Canvas, colour, sheet
+from bench.report.figures.sheet.labels import shorten, width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.report.leaderboards import Leaderboard
+    from bench.analysis.boards.leaderboards import Leaderboard
 
 WIDE = 400.0
 ROW = 20.0

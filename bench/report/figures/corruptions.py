@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.corruptions import corruption_errors
+from bench.analysis.boards.corruptions import corruption_errors
 from bench.report.figures.classes import draw_cells, shaded
 from bench.report.figures.drawing import Drawing, limited, percent
 
 if TYPE_CHECKING:
-    from bench.report.corruptions import CorruptionErrors
-    from bench.report.leaderboards import Leaderboard
+    from bench.analysis.boards.corruptions import CorruptionErrors
+    from bench.analysis.boards.leaderboards import Leaderboard
 
 PANELS = 3
 """So many defenses are drawn at most, those first whose mean error is smallest."""

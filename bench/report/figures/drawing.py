@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.figures.svg import plain
-from bench.report.formats import budget
-from bench.report.rows import differences
+from bench.analysis.boards.rows import differences
+from bench.analysis.notation import budget
+from bench.report.figures.sheet.svg import plain
 
 if TYPE_CHECKING:
+    from bench.analysis.boards.leaderboards import Leaderboard
+    from bench.analysis.boards.rows import Entry, Row
+    from bench.analysis.results.summary import Result
     from bench.domain.outcomes import Outcomes
     from bench.domain.plan import Plan, Spec
-    from bench.report.leaderboards import Leaderboard
-    from bench.report.rows import Entry, Row
-    from bench.report.summary import Result
     from bench.store.store import Store
 
 Reader = Callable[["Plan"], "Outcomes"]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.figures.canvas import NORMAL, Canvas, colour, sheet
 from bench.report.figures.curves import ticks
 from bench.report.figures.drawing import Drawing, named_rows, percent
-from bench.report.figures.labels import Box, beside, shorten, width
+from bench.report.figures.sheet.canvas import NORMAL, Canvas, colour, sheet
+from bench.report.figures.sheet.labels import Box, beside, shorten, width
 
 if TYPE_CHECKING:
-    from bench.report.leaderboards import Leaderboard
+    from bench.analysis.boards.leaderboards import Leaderboard
     from bench.stats import Proportion
 
 WIDE, HIGH = 400.0, 320.0

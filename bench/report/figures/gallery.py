@@ -15,10 +15,10 @@ from bench.report.figures.drawing import Reader, columns, named_rows, usable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bench.analysis.boards.leaderboards import Leaderboard
+    from bench.analysis.boards.rows import Row
     from bench.domain.outcomes import Outcomes
     from bench.domain.plan import Plan
-    from bench.report.leaderboards import Leaderboard
-    from bench.report.rows import Row
 
 MOST = 6
 """So many samples of either kind are shown."""

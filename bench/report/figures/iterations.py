@@ -12,8 +12,8 @@ from bench.report.figures.drawing import Drawing, Reader, columns, limited, name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.report.leaderboards import Leaderboard
-    from bench.report.summary import Result
+    from bench.analysis.boards.leaderboards import Leaderboard
+    from bench.analysis.results.summary import Result
 
 PANELS = 3
 

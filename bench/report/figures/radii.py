@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.notation import NORMS
 from bench.report.figures.curves import MOST, POINTS, counted, draw
 from bench.report.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
-from bench.report.formats import NORMS
 
 if TYPE_CHECKING:
-    from bench.report.leaderboards import Leaderboard
+    from bench.analysis.boards.leaderboards import Leaderboard
 
 PANELS = 2
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bench.analysis.boards.rows import identity
+from bench.analysis.notation import budget
 from bench.domain.plan import Spec
 from bench.report.figures.curves import MOST, Curve, draw
 from bench.report.figures.drawing import Drawing, columns, limited, named_rows, usable
-from bench.report.formats import budget
-from bench.report.rows import identity
 
 if TYPE_CHECKING:
-    from bench.report.leaderboards import Leaderboard
-    from bench.report.rows import Row
+    from bench.analysis.boards.leaderboards import Leaderboard
+    from bench.analysis.boards.rows import Row
     from bench.stats import Proportion
 
 PANELS = 3

@@ -1,0 +1,1 @@
+"""Two defenses or attacks on the same samples."""

@@ -1,0 +1,1 @@
+"""How strong the evidence behind a number is, and what is doubtful about it."""

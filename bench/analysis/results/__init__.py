@@ -1,0 +1,1 @@
+"""One plan's outcomes as figures."""

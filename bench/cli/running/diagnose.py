@@ -1,0 +1,158 @@
+"""`bench diagnose`: is a defense's evaluation sound?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from bench.cli import completing, options
+from bench.cli.console import escape, print_json, stderr, stdout
+from bench.domain.errors import BenchError, UsageError
+from bench.domain.threat import parse_epsilon
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.analysis.results.doctor import Check, Judged
+    from bench.evaluation.requests.planning import Request
+    from bench.store.store import Store
+
+FAILED, UNSOUND = 1, 3
+COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
+
+
+def diagnose(
+    defense: Annotated[
+        str, typer.Argument(help="A defense; see `bench list defenses`.", autocompletion=completing.defenses)
+    ],
+    defense_settings: options.DefenseSettings = None,
+    norm: Annotated[
+        str, typer.Option("--norm", help="linf or l2.", rich_help_panel=options.BUDGET, autocompletion=completing.norms)
+    ] = "linf",
+    epsilon: Annotated[
+        str | None,
+        typer.Option(
+            "--epsilon",
+            envvar="BENCH_EPSILON",
+            help="Budget in pixel units.",
+            show_default="the data set's customary one",
+            rich_help_panel=options.BUDGET,
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            envvar="BENCH_SAMPLES",
+            help="How many samples.",
+            show_default="128",
+            rich_help_panel=options.BUDGET,
+        ),
+    ] = None,
+    dataset: options.Dataset = options.DEFAULT_DATASET,
+    dataset_settings: options.DatasetSettings = None,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    data_dir: options.DataDir = None,
+    db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Examine a defense: attacks of known strength, larger budgets, gradients, rounding, the binarization test.
+
+    Every check passes, warns or fails, with one sentence; exit 3 if any fails. The runs are stored, and the defense's
+    card on the page shows the checks.
+    """
+    from bench.analysis.results.doctor import examine
+    from bench.evaluation.requests.planning import Request
+    from bench.evaluation.sweep import Axes
+    from bench.protocols import find_protocol
+    from bench.protocols.examination import PROTOCOL, SAMPLES
+    from bench.settings import parse_pairs
+    from bench.store.store import Store
+
+    if norm not in ("linf", "l2"):
+        raise UsageError(f"--norm must be linf or l2; got {norm!r}.")
+    request = Request(
+        defense=defense,
+        attack="",
+        protocol=find_protocol(PROTOCOL),
+        defense_settings=parse_pairs(defense_settings or ()),
+        dataset=dataset,
+        dataset_settings=parse_pairs(dataset_settings or ()),
+        data_dir=data_dir,
+        epsilon=None if epsilon is None else parse_epsilon(epsilon),
+        samples=SAMPLES if samples is None else samples,
+    )
+    Axes([defense], ()).expect(dataset, None)
+    store = Store(db, artifacts=artifacts)
+    found, problems = _examined(request, norm, store, device, workers, quiet or as_json)
+    if problems and not found:
+        raise BenchError(problems[0])
+    checks = examine(found)
+    if as_json:
+        print_json({"defense": defense, "checks": [check.document() for check in checks], "problems": problems})
+    else:
+        _show(defense, checks, problems)
+    if problems:
+        raise typer.Exit(FAILED)
+    if any(check.verdict == "fail" for check in checks):
+        raise typer.Exit(UNSOUND)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command()(diagnose)
+
+
+def _examined(
+    request: Request, norm: str, store: Store, device: str, workers: int | None, quiet: bool
+) -> tuple[dict[str, Judged], list[str]]:
+    """The results of the runs by name, and what went wrong; a random defense is given runs of its own after the
+    others."""
+    from bench.analysis.results.summary import read
+    from bench.evaluation.requests.examination import exams
+    from bench.evaluation.sweep import sweep
+    from bench.progress import EvaluationProgress
+    from bench.protocols.examination import EXAMS
+
+    found: dict[str, Judged] = {}
+    problems: dict[str, str] = {}  # by sentence: what every run says is said once
+    with EvaluationProgress(stderr, quiet=quiet) as progress:
+        for random in (False, True):
+            wanted = {name: each for name, each in exams(request, norm, random).items() if name not in found}
+            if random and not any(pair[0].evidence and pair[0].evidence.random for pair in found.values()):
+                break
+            progress.cells(len(wanted))
+            cells = [(request.defense, name, each) for name, each in wanted.items()]
+            for cell in sweep(cells, store, progress, device, request.data_dir, workers):
+                plan = None if cell.evaluation is None else cell.evaluation.plan
+                if plan is not None and store.shards(plan):
+                    found[cell.attack] = read(store, plan), store.table(plan)
+                    accuracy = found[cell.attack][0].robust_accuracy
+                    progress.cell_done(f"{accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
+                failures = [] if cell.evaluation is None else [each.sentence for each in cell.evaluation.failures]
+                for sentence in filter(None, (cell.problem, *failures)):
+                    if EXAMS[cell.attack].source and cell.attack not in found and not problems:
+                        # no stranger knows these images: one check less, and no fault of the defense's
+                        progress.cell_done(f"[dim]left out {escape(cell.attack)}: {escape(sentence)}[/]")
+                    else:
+                        problems.setdefault(sentence, cell.attack)
+            if problems:
+                break
+    return found, [f"{exam}: {sentence}" for sentence, exam in problems.items()]
+
+
+def _show(defense: str, checks: Sequence[Check], problems: Sequence[str]) -> None:
+    table = Table(title=f"diagnosis of {escape(defense)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", "check", "what was seen"):
+        table.add_column(column, header_style="dim", overflow="fold")
+    for check in checks:
+        colour = COLOURS[check.verdict]
+        table.add_row(f"[{colour}]{check.verdict}[/]", escape(check.name), escape(check.sentence))
+    stdout.print(table)
+    for problem in problems:
+        stderr.print(f"[red bold]Failed[/] {escape(problem)}", highlight=False, soft_wrap=True)

@@ -1,0 +1,77 @@
+"""How a sweep looks in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from bench.cli.console import escape, stdout
+from bench.cli.shown import panels
+
+if TYPE_CHECKING:
+    from bench.analysis.results.summary import Result
+    from bench.evaluation.sweep import Cell
+
+
+def line(cell: Cell, result: Result | None) -> str:
+    """A cell that has ended, in one line."""
+    name = f"[bold]{escape(cell.defense)}[/] under {escape(cell.attack)}"
+    if result is None or cell.evaluation is None:
+        return f"[red]failed[/] {name}"
+    seconds = f"[dim]{cell.evaluation.seconds:.1f} s[/]"
+    return f"{_figure(result)} {name} {seconds}" + (" [red]incomplete[/]" if cell.failed else "")
+
+
+def _figure(result: Result) -> str:
+    colour = panels.colour(result.assurance)
+    if result.invalid:
+        return f"[{colour}]invalid[/]"
+    low, high = 100 * result.interval.low, 100 * result.interval.high
+    return f"[bold {colour}]{result.robust_accuracy:.2%}[/] [dim]\\[{low:.1f}, {high:.1f}][/]"
+
+
+def table(done: Sequence[tuple[Cell, Result | None]], rows: Sequence[str], columns: Sequence[str]) -> Table:
+    """Defenses down, attacks across; of a sweep of one row its many columns down."""
+    found = {(cell.defense, cell.attack): result for cell, result in done}
+    turned = len(columns) > max(4, len(rows))
+    shown = Table(title="robust accuracy", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for heading in ("attack", *rows) if turned else ("defense", "clean", *columns):
+        shown.add_column(heading, justify="left" if heading in ("attack", "defense") else "right", overflow="fold")
+    if turned:
+        clean = [_clean(found, row, columns) for row in rows]
+        shown.add_row("[dim]clean[/]", *clean)
+        for column in columns:
+            shown.add_row(f"[bold]{escape(column)}[/]", *(_cell(found[row, column]) for row in rows))
+        return shown
+    for row in rows:
+        figures = [_cell(found[row, column]) for column in columns]
+        shown.add_row(f"[bold]{escape(row)}[/]", _clean(found, row, columns), *figures)
+    return shown
+
+
+def _cell(result: Result | None) -> str:
+    return "[red]failed[/]" if result is None else _figure(result)
+
+
+def _clean(found: Mapping[tuple[str, str], Result | None], row: str, columns: Sequence[str]) -> str:
+    results = (found[row, column] for column in columns)
+    return next((f"{result.clean_accuracy:.2%}" for result in results if result is not None), "")
+
+
+def show_corruptions(results: Sequence[Result]) -> None:
+    """The errors under common corruptions by kind, and their mean, where all of them were run."""
+    from bench.analysis.boards.corruptions import corruption_errors
+
+    for found in corruption_errors(results):
+        if found.mean is None:
+            continue
+        heading = f"{escape(found.example.defense.name)}: mean corruption error {found.mean.rate:.2%}"
+        table = Table(title=heading, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+        for column in ("corruption", "mean error", "by severity 1 to 5"):
+            table.add_column(column, justify="left" if column == "corruption" else "right")
+        for kind, share in found.by_kind.items():
+            severities = "  ".join(f"{100 * cell.rate:5.1f}" for cell in found.errors[kind].values())
+            table.add_row(kind, f"{share.rate:.2%}", severities)
+        stdout.print(table)

@@ -1,0 +1,1 @@
+"""Verbs that read a store, or change what lies in it."""

@@ -1,0 +1,136 @@
+"""`bench prune`: crafted images that no shown number needs, told and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli import options
+from bench.cli.console import counted, escape, print_json, stderr, stdout
+from bench.cli.shown.opened import opened, skipped
+from bench.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.store.images.artifacts import Kept
+    from bench.store.pruning import Pruning
+    from bench.store.store import Store
+
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
+
+def prune(
+    db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
+    protocols: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--protocol",
+            "-p",
+            help="A .toml protocol of your own, whose board's images are kept too.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = None,
+    unnamed: Annotated[
+        bool,
+        typer.Option(
+            "--unnamed",
+            help="Delete also what no plan of this store names and is older than a day.",
+            rich_help_panel=options.WHAT,
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.", rich_help_panel=options.HOW)
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Delete without asking.", rich_help_panel=options.HOW)
+    ] = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Delete crafted images that no shown number needs; no result is touched.
+
+    Kept are those that the page shows, that unfinished plans wait for, that belong to claims, or that an older bench
+    has crafted. All others can be crafted again, with --images, and are then checked by their hash.
+    """
+    from bench.progress import training_progress
+    from bench.protocols import builtin_protocols, read
+    from bench.report.shown import shown
+    from bench.store.pruning import prune as delete
+    from bench.store.pruning import survey
+
+    if as_json and not (yes or dry_run):
+        raise UsageError("--json does not ask; add --yes to delete, or --dry-run to see what would be deleted.")
+    known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
+    with opened(db, artifacts) as store:
+        found = survey(store, shown(store, known.values()), unnamed=unnamed)
+        if not as_json:
+            _show(found, store)
+        deletes = bool(found.delete) and not dry_run
+        if deletes and (held := store.claims.held()):
+            raise UsageError(
+                f"{counted(len(held), 'shard')} of this store {'is' if len(held) == 1 else 'are'} being worked at, and "
+                f"may need any image; see `bench status`, and prune when nobody is."
+            )
+        if deletes and not yes:
+            deletes = _agreed(found)
+        if deletes:
+            with training_progress(stderr, "[bold]pruning[/]", quiet=quiet or as_json) as watch:
+                delete(store, found.delete, watch)
+    if as_json:
+        print_json({**_document(found, store, deletes), **skipped(store)})
+    elif deletes:
+        stdout.print(
+            f"Deleted {sum_of(found.delete)}. `bench evaluate` or `bench sweep` with --images crafts images again and "
+            f"checks them by their hash; without theirs, `bench merge` elsewhere takes shards only as claims.",
+            highlight=False,
+            soft_wrap=True,
+        )
+    else:
+        stdout.print("Nothing was deleted.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command()(prune)
+
+
+def _agreed(found: Pruning) -> bool:
+    """Whether the person who asked wants it; `UsageError` where nobody answers."""
+    try:
+        return typer.confirm(f"Delete {sum_of(found.delete)}?")
+    except typer.Abort:
+        raise UsageError("Nobody answered, and nothing was deleted; add --yes to delete without a question.") from None
+
+
+def _show(found: Pruning, store: Store) -> None:
+    total = [*found.delete, *found.unnamed, *(kept for files in found.keep.values() for kept in files)]
+    lines = [f"{sum_of(total)} of crafted images in {store.artifacts}:"]
+    lines += [f"  kept     {sum_of(files)}, {reason}" for reason, files in found.keep.items()]
+    if found.unnamed:
+        lines.append(f"  left     {sum_of(found.unnamed)} that no plan of this store names")
+    lines.append(f"  delete   {sum_of(found.delete)} that no shown number needs")
+    for line in lines:
+        stdout.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _document(found: Pruning, store: Store, deleted: bool) -> dict[str, Any]:
+    def facts(files: Sequence[Kept]) -> dict[str, Any]:
+        return {"files": len(files), "bytes": sum(kept.size for kept in files)}
+
+    return {
+        "artifacts": str(store.artifacts),
+        "delete": {**facts(found.delete), "hashes": [kept.sha256 for kept in found.delete]},
+        "keep": {reason: facts(files) for reason, files in found.keep.items()},
+        "unnamed": facts(found.unnamed),
+        "deleted": deleted,
+    }
+
+
+def sum_of(files: Sequence[Kept]) -> str:
+    """So many files, and their size: '3 files (1.2 MB)'."""
+    size = sum(kept.size for kept in files)
+    power = min(len(UNITS) - 1, max(0, (len(str(size)) - 1) // 3))
+    return f"{counted(len(files), 'file')} ({size / 1000**power:.{int(power > 0)}f} {UNITS[power]})"

@@ -1,0 +1,120 @@
+"""`bench remove`: plans taken out of a store, with what depends on them told first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli import completing, options
+from bench.cli.console import counted, escape, print_json, stderr, stdout
+from bench.cli.shown.opened import opened
+from bench.cli.stored.prune import sum_of
+from bench.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.domain.plan import Plan
+    from bench.store.removal import Removal
+
+NAMED = 3
+"""Plans that are named of those that depend on one."""
+
+
+def remove(
+    plans: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PLAN...",
+            help="Plans' digests, or their beginnings; `bench list plans` shows them.",
+            autocompletion=completing.plans,
+        ),
+    ],
+    db: options.Database = options.DEFAULT_DATABASE,
+    artifacts: options.Artifacts = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Remove without asking.", rich_help_panel=options.HOW)
+    ] = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Take plans out of the store with all their shards, outcomes and conflicts, those that cannot be read too.
+
+    Their crafted images go with them, but for those that another plan names or waits for.
+    """
+    from bench.progress import training_progress
+    from bench.store.pruning import prune as delete
+    from bench.store.removal import survey
+
+    if as_json and not yes:
+        raise UsageError("--json does not ask; add --yes to remove.")
+    with opened(db, artifacts) as store:
+        found = survey(store, plans)
+        if not as_json:
+            for each in found:
+                _show(each)
+        removes = yes or _agreed(found)
+        if removes:
+            store.remove(each.digest for each in found)
+            with training_progress(stderr, "[bold]removing[/]", quiet=quiet or as_json) as watch:
+                delete(store, {kept.sha256: kept for each in found for kept in each.images}.values(), watch)
+        for each in found:
+            store.pass_over(each.digest)
+    if as_json:
+        print_json([_document(each) for each in found])
+    else:
+        stdout.print(f"Removed {counted(len(found), 'plan')}." if removes else "Nothing was removed.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this module."""
+    app.command()(remove)
+
+
+def _agreed(found: Sequence[Removal]) -> bool:
+    """Whether the person who asked wants it; `UsageError` where nobody answers."""
+    try:
+        return typer.confirm(f"Remove {counted(len(found), 'plan')}?")
+    except typer.Abort:
+        raise UsageError("Nobody answered, and nothing was removed; add --yes to remove without a question.") from None
+
+
+def _show(each: Removal) -> None:
+    what = _named(each.plan) if each.plan else "it cannot be shown"
+    lines = [f"Plan {each.digest[:12]}: {what}; {counted(each.shards, 'shard')}."]
+    if each.labels:
+        lines.append(f"  deleted with it  {counted(each.labels, 'label')} (tags and notes) on it")
+    if each.images:
+        lines.append(f"  deleted with it  {sum_of(each.images)} of crafted images that no other plan names")
+    if each.kept:
+        lines.append(f"  kept             {sum_of(each.kept)} of crafted images that other plans name or wait for")
+    if each.judging:
+        lines.append(f"  {_several(each.judging)} the images that it crafted, which would have to be crafted again")
+    if each.relying:
+        lines.append(f"  {_several(each.relying, 'share')} its predictions of clean images, which they keep themselves")
+    for line in lines:
+        stdout.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def _several(plans: Sequence[Plan], verb: str = "judge") -> str:
+    """How many plans do something, some of them named."""
+    names = ", ".join(f"{plan.digest[:12]} ({plan.defense.name} under {plan.attack.name})" for plan in plans[:NAMED])
+    more = f" and {len(plans) - NAMED} more" if len(plans) > NAMED else ""
+    return f"{counted(len(plans), 'plan')} ({names}{more}) {verb if len(plans) > 1 else f'{verb}s'}"
+
+
+def _named(plan: Plan) -> str:
+    return f"{plan.defense.name} under {plan.attack.name} on {plan.dataset.name}, {plan.threat}"
+
+
+def _document(each: Removal) -> dict[str, Any]:
+    return {
+        "plan": each.digest,
+        "unreadable": None if each.plan else each.reason,
+        "shards": each.shards,
+        "labels": each.labels,
+        "deleted_images": [kept.sha256 for kept in each.images],
+        "kept_images": [kept.sha256 for kept in each.kept],
+        "judging": [plan.digest for plan in each.judging],
+        "relying": [plan.digest for plan in each.relying],
+    }

@@ -1,0 +1,1 @@
+"""What is asked of a classifier, by whom, how often, and what is kept of it."""

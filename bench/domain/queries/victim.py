@@ -1,0 +1,300 @@
+"""What an attack sees of a classifier: one function, every query counted, some kept to be put again to a judge."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal
+
+from bench.domain.blame import blame
+from bench.domain.errors import PluginError, UsageError
+from bench.domain.facts import Gradient
+from bench.domain.queries.observation import Observation, Query
+from bench.domain.queries.spending import Limit
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from bench.domain.defense import Classifier, Watch
+
+
+Route = Literal["given", "exact", "surrogate", "identity"]
+"""Whose gradient an attack asks for: what the classifier gives by default, its exact one, a cheaper version's, or that
+past a purifier."""
+
+WROTE = "wrote into the images that it was given; it must work on a copy (images.clone())."
+
+
+def ignore(done: float, total: float, note: str = "") -> None:
+    """A `Watch` that looks away."""
+
+
+class Victim:
+    """A classifier under attack.
+
+    A random classifier's noise stays the same from query to query, so that the attacked function is one function and
+    its gradient is the prediction's own; `redraw()` moves on to fresh noise (expectation over transformation), unless
+    the judge will use the attack's (`fixed_noise`). A `ledger` raises `Spent` when the allowed passes are spent.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        rng: Generator,
+        watch: Watch = ignore,
+        audits: int = 0,
+        name: str = "The defense",
+        classes: int | None = None,
+        fixed_noise: bool = False,
+        ledger: Limit | None = None,
+    ) -> None:
+        self.classifier = classifier
+        self.watch = watch
+        self._name, self._classes = name, classes
+        self._rng = rng
+        self._seed = rng.initial_seed()
+        self._draw, self._is_fixed = 0, fixed_noise
+        self._drawn = -1, 0  # a draw and its seed, which is asked for at every query
+        self._route: Route = "given"
+        self._surrogate: Classifier | None = None
+        self._seen = Observation(self._seed, audits)
+        self._ledger = ledger
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether equal images always get equal logits, as the classifier says of itself."""
+        return self.classifier.deterministic
+
+    @property
+    def shares_noise(self) -> bool:
+        """Whether the judge will answer under the attack's noise. That belongs to the places in a batch: only who asks
+        about the whole batch, in its order, meets it."""
+        return self._is_fixed
+
+    @property
+    def forwards(self) -> int:
+        """Forward passes so far, in samples."""
+        return self._seen.forwards
+
+    @property
+    def backwards(self) -> int:
+        """Backward passes so far, in samples."""
+        return self._seen.backwards
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of images (N, C, H, W), differentiable wherever the images ask for a gradient.
+
+        Raises `UsageError` when a gradient is asked of a classifier that has none and offers no stand-in, and
+        `PluginError` where the classifier writes into the images.
+        """
+        import torch
+
+        if images.is_inference():  # such images have neither a gradient nor a version
+            images = _outside(images)
+        if self._ledger is not None:
+            self._ledger.check()
+            self._ledger.charge(len(images))
+        self._seen.forwards += len(images)
+        self._seen.sizes[len(images)] = self._seen.sizes.get(len(images), 0) + 1
+        if self._route == "surrogate" and self._surrogate is not None:
+            return self._cheaper(self._surrogate, images)
+        place = self._seen.place()
+        asked = None if place is None else _copy(images)
+        if torch.is_grad_enabled() and images.requires_grad:
+            logits, query = self._differentiable(images, asked)
+        else:
+            logits = self._query(self.classifier, images.detach()).detach()
+            query = None if asked is None else Query(asked, self._noise(), _copy(logits))
+        if asked is not None and not torch.equal(asked.to(images.device), images.detach()):
+            raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
+        if place is not None and query is not None:
+            self._seen.keep(place, query)
+        if self._ledger is not None:
+            self._ledger.saw(images.detach(), logits.detach())
+        return logits
+
+    def redraw(self) -> None:
+        """Use fresh noise from now on; without effect where attack and judge share one noise."""
+        self._draw += not self._is_fixed
+
+    def bypass(self) -> None:
+        """From now on give the identity's gradient for a purifier's, or the classifier's stand-in's, even where one is
+        exact (BPDA; Athalye et al. 2018, 1802.00420); a classifier that has neither keeps its own."""
+        self._route = "identity"
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The ways to a gradient that `through` can take, the default one first if there is any."""
+        classifier = self.classifier
+        identity, exact = classifier.identity_stand_in() is not None, classifier.exact() is not None
+        has_own = classifier.differentiable or classifier.stand_in() is not None
+        found: list[tuple[Route, bool]] = [
+            ("given", has_own or identity),
+            ("exact", exact),
+            ("surrogate", classifier.surrogate() is not None),
+            ("identity", has_own and identity),
+        ]
+        return tuple(route for route, is_there in found if is_there)
+
+    def through(self, route: Route) -> None:
+        """From now on answer along a route. A surrogate answers with logits of its own, every other route with the
+        classifier's. Raises `UsageError` where the classifier does not offer it."""
+        if route not in ("given", *self.routes):
+            raise UsageError(f"{self._name} offers no {route} gradient; it has {', '.join(self.routes) or 'none'}.")
+        self._route = route
+        if route == "surrogate" and self._surrogate is None:
+            self._surrogate = self.classifier.surrogate()
+
+    def observation(self) -> Observation:
+        """What the harness saw of the queries."""
+        return self._seen
+
+    def _differentiable(self, images: Tensor, asked: Tensor | None) -> tuple[Tensor, Query | None]:
+        """The logits with a gradient that is counted on its way back, and the query where it is to be kept."""
+        seen = images.view_as(images)  # so that the gradient of this query alone comes by
+        source, logits = self._with_gradient(seen)
+        query = None if asked is None else Query(asked, self._noise(), _copy(logits))
+        if logits.requires_grad and seen.requires_grad:
+            self._observe(seen, logits, source, query)
+        return logits, query
+
+    def _with_gradient(self, images: Tensor) -> tuple[Gradient, Tensor]:
+        bypasses = self._route == "identity"
+        straight = self.classifier.identity_stand_in() if bypasses else None
+        if straight is not None:
+            return "identity", self._query(straight, images)
+        exact = self.classifier.exact() if self._route == "exact" else None
+        if exact is not None:
+            return "exact", self._attached(self._query(exact, images))
+        stand_in = self.classifier.stand_in()
+        if self.classifier.differentiable and not (bypasses and stand_in is not None):
+            return "own", self._attached(self._query(self.classifier, images))
+        if stand_in is None:
+            straight = self.classifier.identity_stand_in()
+            if straight is not None:
+                return "identity", self._query(straight, images)
+            raise UsageError(
+                "This defense has no gradient and offers no stand-in for one; attack it through another model "
+                "(--source resnet) or with an attack that needs no gradient."
+            )
+        approximate = self._query(stand_in, images)
+        logits = self._query(self.classifier, images.detach()).detach()
+        return "stand-in", logits + (approximate - approximate.detach())  # the classifier's own, to the bit
+
+    def _cheaper(self, surrogate: Classifier, images: Tensor) -> Tensor:
+        """A surrogate's answer, which no judge is asked about: it is not the classifier's."""
+        import torch
+
+        self._seen.queries += 1
+        if not (torch.is_grad_enabled() and images.requires_grad):
+            return self._query(surrogate, images.detach()).detach()
+        seen = images.view_as(images)
+        logits = self._attached(self._query(surrogate, seen))
+        self._observe(seen, logits, "surrogate", None)
+        return logits
+
+    def _attached(self, logits: Tensor) -> Tensor:
+        if not logits.requires_grad:
+            raise PluginError(
+                f"{self._name} calls itself differentiable, but no gradient leads from its logits to the images; set "
+                f"differentiable = False.",
+                culprit=self._name,
+            )
+        return logits
+
+    def _observe(self, images: Tensor, logits: Tensor, source: Gradient, query: Query | None) -> None:
+        """Count the first gradient that comes back through a query, and keep it where the query is kept."""
+        observation, noise = self._seen, self._noise()
+        moving: list[Tensor] = []
+
+        def at_logits(cotangent: Tensor) -> None:
+            observation.backwards += len(cotangent)
+            if self._ledger is not None:
+                self._ledger.charge(len(cotangent))
+            if not moving:
+                observation.gradients[source] = observation.gradients.get(source, 0) + 1
+                observation.noises.add(noise)
+                if query is not None and source == "own":
+                    query.cotangent = _copy(cotangent)
+            moving.append(_moves(cotangent))
+
+        def at_images(gradient: Tensor) -> None:
+            rows = moving[-1]
+            observation.asked = observation.asked + rows.sum()
+            observation.zero = observation.zero + rows.gt(_moves(gradient)).sum()
+            if len(moving) == 1 and query is not None and source == "own":
+                query.gradient = _copy(gradient)
+
+        logits.register_hook(at_logits)
+        images.register_hook(at_images)
+
+    def _noise(self) -> int:
+        """The seed of the noise under which the next query is answered."""
+        if self._drawn[0] != self._draw:
+            self._drawn = self._draw, noise_seed(self._seed, self._draw)
+        return self._drawn[1]
+
+    def _query(self, classifier: Classifier, images: Tensor) -> Tensor:
+        self._rng.manual_seed(self._noise())
+        written = images._version
+        with blame(self._name):
+            logits = without_refusals(ask(classifier, images, self._rng, self._classes), classifier)
+        if images._version != written:
+            raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
+        return logits
+
+
+def noise_seed(seed: int, draw: int = 0) -> int:
+    """The seed of a draw of noise under which a victim of this seed answers; below 2^63."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{draw}".encode()).digest()[:8], "big") >> 1
+
+
+def ask(classifier: Classifier, images: Tensor, rng: Generator, classes: int | None = None) -> Tensor:
+    """A classifier's logits (N, K), or (N, K + 1) where it abstains; the one way in which anybody asks it.
+
+    Autograd records in every call, an attack's as well as a judge's, so that its mode tells nobody who is asking.
+    """
+    import torch
+
+    with torch.inference_mode(False), torch.enable_grad():
+        logits = classifier(images, rng)
+        return check_logits(logits, len(images), None if classes is None else classes + classifier.abstains)
+
+
+def without_refusals(logits: Tensor, classifier: Classifier) -> Tensor:
+    """Logits (N, K) of the classes alone."""
+    return logits[:, :-1] if classifier.abstains else logits
+
+
+def check_logits(logits: Tensor, count: int, classes: int | None = None) -> Tensor:
+    """The same logits if they are finite floats (count, K); else a `PluginError` that says what came instead."""
+    import torch
+
+    if not isinstance(logits, torch.Tensor):
+        raise PluginError(f"The classifier returned {type(logits).__name__}; it must return a tensor of logits (N, K).")
+    expected = f"({count}, {classes if classes is not None else 'K'})"
+    if logits.ndim != 2 or len(logits) != count or (classes is not None and logits.shape[1] != classes):
+        raise PluginError(f"The classifier returned logits of shape {tuple(logits.shape)}; {expected} was expected.")
+    if not logits.is_floating_point():
+        raise PluginError(f"The classifier returned {logits.dtype} values; logits must be floating point.")
+    if not bool(logits.isfinite().all()):
+        bad = int((~logits.isfinite()).any(1).sum())
+        raise PluginError(f"The classifier returned NaN or infinite logits for {bad} of {count} images.")
+    return logits
+
+
+def _moves(gradient: Tensor) -> Tensor:
+    """Which rows (N,) of a gradient are not zero; by the way that is fastest on a CPU."""
+    return gradient.detach().flatten(1).abs().amax(1).ne(0)
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """A copy off the device, whose memory is the attack's."""
+    return tensor.detach().to("cpu", copy=True)
+
+
+def _outside(images: Tensor) -> Tensor:
+    """A copy of images that were made in inference mode as ordinary ones."""
+    import torch
+
+    with torch.inference_mode(False):
+        return images.clone()

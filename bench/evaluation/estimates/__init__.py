@@ -1,0 +1,1 @@
+"""What a call would take, before it is begun."""

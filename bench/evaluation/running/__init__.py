@@ -1,0 +1,1 @@
+"""One queue over all plans of a call, and who works at it."""

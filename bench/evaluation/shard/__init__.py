@@ -1,0 +1,1 @@
+"""One shard's way: crafted, judged, asked again, decided."""

@@ -1,0 +1,241 @@
+"""Judging: a classifier answers questions about images, and sees nothing else.
+
+What reaches the process that judges is here in full: a defense, a task's names and shape, images and seeds. There are
+no labels, no attack, no plan, and nothing that tells clean images from perturbed ones, or a first asking from a second.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.domain.blame import blame
+from bench.domain.dataset import Task
+from bench.domain.defense import Smoothed
+from bench.domain.errors import PluginError, UsageError
+from bench.domain.plan import Spec
+from bench.domain.queries.smoothing import count_votes
+from bench.domain.queries.victim import WROTE, ask, check_logits, without_refusals
+from bench.domain.queries.watching import watched
+from bench.loading.classifiers import Shelf
+from bench.loading.door import Introduction, introduce
+from bench.loading.environment import environment, peak_memory, reset_peak_memory
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+    from bench.domain.defense import Classifier, Watch
+
+_Heard = tuple[list["Answer"], bool, bool, Introduction | None, float | None, tuple[int, int]]
+
+TOGETHER = 8
+"""Images of the smallest questions: few enough that asking one again costs little, for a random classifier answers a
+whole batch."""
+AUDITED = 32
+"""One image in so many is asked about without shortcuts too, where a classifier takes any; `FEWEST` at least."""
+FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Question:
+    """Images (N, C, H, W) float32 in [0, 1], and one seed for each time that they are asked about.
+
+    With a `cotangent` (N, K) the gradient of the logits so weighted is asked for as well. `votes` asks instead how
+    often the base of a smoothed classifier gives each class in so many noisy copies, one number a seed.
+    """
+
+    images: NDArray[np.float32]
+    seeds: tuple[int, ...]
+    cotangent: NDArray[np.float32] | None = None
+    votes: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Logits (draws, N, columns) float32, a deterministic classifier's for the first seed alone; or votes (seeds, N,
+    K) int64. Where a gradient (N, C, H, W) was asked for, `attached` are the logits that came with it."""
+
+    logits: NDArray[Any]
+    gradient: NDArray[np.float32] | None = None
+    attached: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Questions to one defense; `introduced` asks for the contracts at the door as well."""
+
+    defense: Spec
+    task: Task
+    questions: tuple[Question, ...]
+    introduced: bool = False
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """The answers in the order of the questions, what the classifier says of itself, and what it cost.
+
+    `sigma` is that of a smoothed classifier whose votes were asked for. `alike` as in `Facts`.
+    """
+
+    answers: tuple[Answer, ...]
+    deterministic: bool
+    abstains: bool
+    introduction: Introduction | None
+    sigma: float | None
+    remarks: tuple[str, ...]
+    seconds: float
+    peak_memory: int
+    environment: dict[str, str]
+    alike: tuple[int, int] = (0, 0)
+
+
+def portions(count: int) -> list[tuple[int, int]]:
+    """Where the questions about `count` images begin and end: half of what is left each, down to `TOGETHER`.
+
+    Large ones cost least, and small ones are cheap to ask again.
+    """
+    found, start = [], 0
+    while count - start > TOGETHER:
+        end = start + (count - start + 1) // 2
+        found.append((start, end))
+        start = end
+    return [*found, (start, count)]
+
+
+def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:
+    """The classifier's answers. Raises `PluginError` where it fails, answers with no logits or writes into an image."""
+    reset_peak_memory(shelf.device)
+    started = time.perf_counter()
+
+    def run(classifier: Classifier) -> _Heard:
+        found, answers = None, []
+        with blame(hearing.defense.name), watched(watch) as told:
+            if hearing.introduced:
+                shown = _tensor(hearing.questions[0].images, shelf.device)
+                found = introduce(classifier, shown, shelf.device)
+            for number, question in enumerate(hearing.questions):
+                told(number, len(hearing.questions), "asked")
+                answers.append(_answer(classifier, question, hearing, shelf.device))
+            alike = _alike(classifier, hearing, shelf.device)
+        asked_votes = any(question.votes for question in hearing.questions)
+        sigma = float(classifier.sigma) if asked_votes and isinstance(classifier, Smoothed) else None
+        return answers, bool(classifier.deterministic), bool(classifier.abstains), found, sigma, alike
+
+    (answers, deterministic, abstains, introduction, sigma, alike), remarks = shelf.fitted(
+        hearing.defense, hearing.task, run
+    )
+    return Testimony(
+        answers=tuple(answers),
+        deterministic=deterministic,
+        abstains=abstains,
+        introduction=introduction,
+        sigma=sigma,
+        remarks=remarks,
+        seconds=time.perf_counter() - started,
+        peak_memory=peak_memory(shelf.device),
+        environment=environment(shelf.device),
+        alike=alike,
+    )
+
+
+def _alike(classifier: Classifier, hearing: Hearing, device: str) -> tuple[int, int]:
+    """Of some images of the last plain question, how many get the same verdict without the classifier's shortcuts.
+
+    Nobody knows which these are, for the questions mix clean images with perturbed ones.
+    """
+    plain = [each for each in hearing.questions if each.votes is None and each.cotangent is None]
+    whole = classifier.exhaustive() if plain else None
+    if whole is None:
+        return 0, 0
+    question = plain[-1]
+    total = sum(len(each.images) for each in hearing.questions)
+    images = question.images[: max(FEWEST, total // AUDITED)]
+    columns = len(hearing.task.classes) + classifier.abstains
+    verdicts = [
+        check_logits(ask(each, _tensor(images, device), _generator(question.seeds[0], device)), len(images), columns)
+        .detach()
+        .argmax(1)
+        for each in (classifier, whole)
+    ]
+    return int((verdicts[0] == verdicts[1]).sum()), len(images)
+
+
+def _answer(classifier: Classifier, question: Question, hearing: Hearing, device: str) -> Answer:
+    import torch
+
+    images = _tensor(question.images, device)
+    if question.votes is not None:
+        return Answer(np.stack(_votes(classifier, images, question, hearing, device)))
+    if question.cotangent is not None:
+        return _with_gradient(classifier, images, question, device)
+    columns = len(hearing.task.classes) + classifier.abstains
+    found = []
+    for seed in question.seeds[:1] if classifier.deterministic else question.seeds:
+        logits = check_logits(ask(classifier, images, _generator(seed, device)), len(images), columns)
+        found.append(logits.detach().float().cpu().numpy())
+    if not torch.equal(images, _tensor(question.images, device)):
+        raise PluginError(WROTE)
+    return Answer(np.stack(found))
+
+
+def _with_gradient(classifier: Classifier, images: Tensor, question: Question, device: str) -> Answer:
+    """The logits of the classes alone, without a gradient and with one, and the gradient."""
+    import torch
+
+    assert question.cotangent is not None
+
+    def logits_of(asked: Tensor) -> Tensor:
+        return without_refusals(ask(classifier, asked, _generator(question.seeds[0], device)), classifier)
+
+    plain = logits_of(images).detach()
+    images.requires_grad_()
+    with torch.enable_grad():
+        logits = logits_of(images.view_as(images))
+    weights = _tensor(question.cotangent, device).to(logits)
+    gradient = torch.zeros_like(images)
+    if logits.requires_grad:
+        # of a sum, for with weights of its own `grad` imports sympy, a second in every process
+        (found,) = torch.autograd.grad((logits * weights).sum(), images, allow_unused=True)
+        gradient = gradient if found is None else found
+    return Answer(*(found.detach().float().cpu().numpy() for found in (plain[None], gradient, logits[None])))
+
+
+def _votes(
+    classifier: Classifier, images: Tensor, question: Question, hearing: Hearing, device: str
+) -> list[NDArray[np.int64]]:
+    """Votes under noise that is drawn here, of the base of a smoothed classifier; any other cannot be certified."""
+    if not isinstance(classifier, Smoothed):
+        raise UsageError(
+            f"Only smoothed classifiers can be certified; {hearing.defense.name} is none. Take a defense such as "
+            f"smoothing."
+        )
+    sigma = float(classifier.sigma)
+    if not 0 < sigma < float("inf"):
+        raise PluginError(f"its noise is {sigma}; sigma must be a number above 0.")
+    assert question.votes is not None
+    return [
+        count_votes(
+            *(classifier.base, images, sigma, draws, _generator(seed, device)),
+            classes=len(hearing.task.classes),
+            rows=classifier.rows,
+        )
+        .cpu()
+        .numpy()
+        for draws, seed in zip(question.votes, question.seeds, strict=True)
+    ]
+
+
+def _tensor(array: NDArray[Any], device: str) -> Tensor:
+    import torch
+
+    return torch.tensor(array, device=device)
+
+
+def _generator(seed: int, device: str) -> Generator:
+    import torch
+
+    return torch.Generator(device).manual_seed(seed)

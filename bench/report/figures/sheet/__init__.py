@@ -1,0 +1,1 @@
+"""The sheet that a picture is drawn on, down to SVG."""

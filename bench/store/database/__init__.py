@@ -1,0 +1,1 @@
+"""The database itself: its address, schema and versions, and transactions on it."""

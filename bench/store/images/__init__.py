@@ -1,0 +1,1 @@
+"""Crafted images beside the database."""

@@ -1,0 +1,1 @@
+"""Other people's stores, lent or merged into one's own."""

@@ -1,0 +1,1 @@
+"""What lies in the tables: written once, read and checked in one place."""

@@ -1,0 +1,155 @@
+"""Denoising errors whose gradient needs the memory of one chunk, whatever the number of timesteps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from bench import tick
+from defenses.parts.diffusion.denoiser import Denoiser
+
+
+@dataclass
+class Chunks:
+    """How many rows (image x class x timestep) go through the network at once, plainly and with a graph, and how many
+    images through the encoder; and of how many rows the graphs may be in memory at a time."""
+
+    plain: int
+    graph: int
+    images: int
+    held: int = 0
+
+    def halve(self) -> bool:
+        """Half as many from now on; False where nothing is left to halve."""
+        if self.plain == self.graph == self.images == 1:
+            return False
+        self.plain, self.graph, self.images = (max(1, size // 2) for size in (self.plain, self.graph, self.images))
+        self.held //= 2
+        return True
+
+
+@dataclass(frozen=True)
+class Noises:
+    """The noised versions of every code: T timesteps, and one noise (T, c, h, w) a timestep for all images and
+    classes."""
+
+    steps: Tensor
+    noise: Tensor
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which errors are wanted: the number of the image, the class and the place among the T noises of each of R
+    rows."""
+
+    image: Tensor
+    kind: Tensor
+    place: Tensor
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def __getitem__(self, chosen: Tensor) -> Rows:
+        return Rows(self.image[chosen], self.kind[chosen], self.place[chosen])
+
+    @classmethod
+    def of(cls, image: Tensor, kind: Tensor, places: Tensor) -> Rows:
+        """P pairs of image and class at each of n places: row p n + i is pair p at place i."""
+        count = len(places)
+        return cls(image.repeat_interleave(count), kind.repeat_interleave(count), places.repeat(len(image)))
+
+    @classmethod
+    def together(cls, parts: list[Rows]) -> Rows:
+        """The rows of all parts, one after the other."""
+        columns = zip(*((part.image, part.kind, part.place) for part in parts), strict=True)
+        return cls(*(torch.cat(column) for column in columns))
+
+
+@dataclass(frozen=True)
+class Errors:
+    """What a denoiser's errors are measured by; `loss` as in `Denoiser.errors`."""
+
+    denoiser: Denoiser
+    noises: Noises
+    loss: str
+    chunks: Chunks
+
+    @torch.no_grad()
+    def of(self, codes: Tensor, rows: Rows) -> Tensor:
+        """Errors (R,) of codes (N, c, h, w), without a gradient."""
+        found: list[Tensor] = []
+        for part in self._cut(rows, self.chunks.plain):
+            tick(len(found) * self.chunks.plain, len(rows), "denoised")
+            found.append(self._errors(codes[part.image], part))
+        return torch.cat(found)
+
+    def attached(self, codes: Tensor, rows: Rows, found: Tensor, negligible: float) -> Tensor:
+        """The errors (R,) that `of` found, differentiable once in the codes.
+
+        The backward pass computes the rows that matter again, chunk by chunk. Of each image those classes are left
+        out that have the least weight in what is differentiated and together at most the share `negligible` of it.
+        """
+        apply: Callable[..., Tensor] = _Attached.apply
+        return apply(codes, self, rows, found, negligible)
+
+    def slopes(self, codes: Tensor, rows: Rows, weights: Tensor) -> Tensor:
+        """The gradient (N, c, h, w) of the errors' weighted sum, one chunk's graph in memory at a time."""
+        total = torch.zeros_like(codes)
+        cut = zip(self._cut(rows, self.chunks.graph), weights.split(self.chunks.graph), strict=True)
+        for number, (part, weight) in enumerate(cut):
+            tick(number * self.chunks.graph, len(rows), "differentiated")
+            with torch.enable_grad():
+                leaf = codes[part.image].detach().requires_grad_(True)
+                errors = self._errors(leaf, part)
+                (slope,) = torch.autograd.grad(errors, leaf, weight.to(errors.dtype))
+            del errors  # and with it the graph of a network in half precision, before the next is built
+            owners = torch.unique(part.image)  # a product, not index_add: that one adds in any order on CUDA
+            share = (owners[:, None] == part.image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
+            total[owners] += share.view(-1, *total.shape[1:])
+        return total
+
+    @staticmethod
+    def _cut(rows: Rows, size: int) -> Iterator[Rows]:
+        columns = (rows.image, rows.kind, rows.place)
+        if len(rows):
+            yield from (Rows(*parts) for parts in zip(*(column.split(size) for column in columns), strict=True))
+
+    def _errors(self, codes: Tensor, rows: Rows) -> Tensor:
+        noise, steps = self.noises.noise[rows.place], self.noises.steps[rows.place]
+        return self.denoiser.errors(codes, noise, steps, rows.kind, self.loss)
+
+
+class _Attached(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, errors: Errors, rows: Rows, found: Tensor, negligible: float) -> Tensor:
+        ctx.save_for_backward(codes)
+        ctx.errors, ctx.rows, ctx.negligible = errors, rows, negligible
+        return found.clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (codes,) = ctx.saved_tensors
+        chosen = _weighty(ctx.rows, gradient, len(codes), ctx.negligible)
+        total = ctx.errors.slopes(codes, ctx.rows[chosen], gradient[chosen])
+        return total, None, None, None, None
+
+
+def _weighty(rows: Rows, weights: Tensor, images: int, negligible: float) -> Tensor:
+    """The numbers of the rows whose class matters for its image; all of weight 0 are left out."""
+    if not negligible:
+        return weights.nonzero().flatten()
+    classes = int(rows.kind.max()) + 1
+    places = int(rows.place.max()) + 1
+    table = weights.new_zeros(images, classes, places)
+    table[rows.image, rows.kind, rows.place] = weights.abs()
+    share = table.sum(2)
+    order = share.argsort(dim=1, stable=True)
+    below = share.gather(1, order).cumsum(1) <= negligible * share.sum(1, keepdim=True)
+    dropped = torch.zeros_like(below).scatter(1, order, below)
+    return (~dropped[rows.image, rows.kind] & weights.ne(0)).nonzero().flatten()
