@@ -9,6 +9,7 @@ from typing import Literal
 
 from bench import Classifier, Defense, Part, Task, UsageError
 from defenses.diffpure import DiffPure
+from defenses.parts.images import is_tiny
 
 TINY, PUBLISHED = (0.2, 5, 4), (0.05, 10, 10)
 
@@ -74,7 +75,7 @@ class ADP(Defense):
 
     def _sizes(self, task: Task) -> tuple[float, int, int]:
         """Rate, steps and draws: the given ones, else a task's own."""
-        rate, steps, draws = TINY if max(task.shape[1:]) <= 16 else PUBLISHED
+        rate, steps, draws = TINY if is_tiny(task) else PUBLISHED
         return (
             rate if self.rate is None else self.rate,
             steps if self.steps is None else self.steps,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench import Classifier, Part, Task, Trainable, Trained, Training
+from defenses.parts.images import is_tiny
 
 if TYPE_CHECKING:
     from defenses.parts.training.denoising import DenoiserRecipe
@@ -104,7 +105,7 @@ class DiffPure(Trainable):
 
     def _descent(self, task: Task) -> tuple[float, int]:
         """Where the descent starts, and in how many steps it leads down."""
-        tiny = max(task.shape[1:]) <= 16
+        tiny = is_tiny(task)
         t_star = (0.075 if tiny else 0.1) if self.t_star is None else self.t_star
         steps = (10 if tiny else max(1, round(1000 * t_star))) if self.steps is None else self.steps
         return t_star, steps

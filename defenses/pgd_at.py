@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench import Network, Task, Trainable, Trained, Training
+from defenses.parts.images import is_tiny
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -50,7 +51,7 @@ class PgdAT(Trainable):
         """The published inner attack, 10 steps of 2/255 within 8/255; on tiny images of 0.025 within 0.1."""
         from defenses.parts.training.robust_training import RobustRecipe
 
-        if max(task.shape[1:]) <= 16:
+        if is_tiny(task):
             return RobustRecipe(
                 epochs=120,
                 batch=64,
@@ -79,7 +80,7 @@ class PgdAT(Trainable):
     def fine_tuning(self, task: Task) -> RobustRecipe:
         """A tenth of the epochs at a tenth of the rate, which rises first."""
         recipe = self.recipe(task)
-        if max(task.shape[1:]) <= 16:
+        if is_tiny(task):
             return recipe
         epochs, rate = recipe.epochs // 10, recipe.learning_rate / 10
         return replace(recipe, epochs=epochs, learning_rate=rate, warmup=500, clip=1.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench import Classifier, Defense, Task, UsageError
+from defenses.parts.images import is_tiny
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,4 +126,4 @@ class RDC(Defense):
         """How many noise levels the classifier looks at."""
         if self.levels is not None:
             return self.levels
-        return 16 if max(task.shape[1:]) <= 16 else 126
+        return 16 if is_tiny(task) else 126

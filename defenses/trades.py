@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench import Network, Task, Trainable, Trained, Training
+from defenses.diffusion_classifier import DiffusionClassifier
+from defenses.parts.images import is_tiny
 
 if TYPE_CHECKING:
     from defenses.parts.training.trades_training import TradesRecipe
@@ -55,12 +57,12 @@ class Trades(Trainable):
         """The published schedule (400 epochs, batches of 512, rate 0.2); a short one for tiny images."""
         from defenses.parts.training.trades_training import CIFAR, DIGITS
 
-        return DIGITS if max(task.shape[1:]) <= 16 else CIFAR
+        return DIGITS if is_tiny(task) else CIFAR
 
     def fine_tuning(self, task: Task) -> TradesRecipe:
         """A tenth of the epochs at a tenth of the rate, which rises first."""
         recipe = self.recipe(task)
-        if max(task.shape[1:]) <= 16:
+        if is_tiny(task):
             return recipe
         epochs, rate = recipe.epochs // 10, recipe.learning_rate / 10
         return replace(recipe, epochs=epochs, learning_rate=rate, warmup=500, clip=1.0)
@@ -69,7 +71,7 @@ class Trades(Trainable):
         """Train from scratch or a start; generated images are drawn first where none are given."""
         from defenses.parts.training.trades_training import learn
 
-        return learn(run, recipe, NAME, self._network(run.task))
+        return learn(run, recipe, NAME, self._network(run.task), DiffusionClassifier(weights=recipe.denoiser))
 
     def _network(self, task: Task) -> Net:
-        return self.network or ("resnet" if max(task.shape[1:]) <= 16 else "wide-resnet-28-10")
+        return self.network or ("resnet" if is_tiny(task) else "wide-resnet-28-10")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import Network, Task, Trainable, Trained, Training
+from defenses.parts.images import is_tiny
 
 if TYPE_CHECKING:
     from defenses.parts.training.classification import ClassifierRecipe
@@ -45,7 +46,7 @@ class ViT(Trainable):
         """AdamW with warm-up and a cosine."""
         from defenses.parts.training.classification import ClassifierRecipe
 
-        if max(task.shape[1:]) <= 16:
+        if is_tiny(task):
             return ClassifierRecipe(150, 64, "adamw", 2e-3, 0.05, 200, 0.1, 0.998, "affine", clip=1.0)
         return ClassifierRecipe(200, 128, "adamw", 5e-4, 0.05, 2000, 0.1, 0.9999, "crop-flip", clip=1.0)
 
@@ -53,7 +54,7 @@ class ViT(Trainable):
         """Five epochs of AdamW at a small rate."""
         from defenses.parts.training.classification import ClassifierRecipe
 
-        if max(task.shape[1:]) <= 16:
+        if is_tiny(task):
             return self.recipe(task)
         return ClassifierRecipe(5, 128, "adamw", 5e-5, 0.01, 200, 0.0, 0.0, "crop-flip", clip=1.0)
 

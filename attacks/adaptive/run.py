@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from attacks.adaptive.composition import Composition
 from attacks.adaptive.square import square
 from attacks.adaptive.traits import ROWS, Traits
 from attacks.parts.ascent import exact_step, random_start
@@ -17,7 +18,6 @@ from bench import Batch
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from attacks.adaptive.recipe import Adaptive
     from bench import Attack, Route, ThreatModel, Victim
 
 Find = Callable[["Tensor", "Tensor"], "Tensor"]
@@ -28,7 +28,7 @@ Find = Callable[["Tensor", "Tensor"], "Tensor"]
 class Run:
     """One batch under attack: the best image so far of each sample, and to which part it fell."""
 
-    attack: Adaptive
+    attack: Composition
     victim: Victim
     batch: Batch
     threat: ThreatModel

@@ -15,9 +15,8 @@ from bench import Task, Trainable, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.parts.networks.residual import ResidualNet, Shape, fifty_layers, fold_batch_norm
 from defenses.parts.networks.transformer import Transformer, store
-from defenses.resnet import ResNet
+from defenses.resnet import ResNet, WideResNet
 from defenses.vit import ViT
-from defenses.wide_resnet import WideResNet
 
 COLOURS = Task("colours", ("red", "green", "blue"), (3, 32, 32))
 RNG = torch.Generator()

@@ -22,11 +22,10 @@ from defenses.parts.networks.residual import ResidualNet, fifty_layers
 from defenses.parts.training.classification import ClassifierRecipe
 from defenses.parts.weights import starts
 from defenses.pgd_at import PgdAT
-from defenses.resnet import ResNet
+from defenses.resnet import ResNet, WideResNet
 from defenses.smoothing import Smoothing
 from defenses.trades import Trades
 from defenses.vit import ViT
-from defenses.wide_resnet import WideResNet
 from tests.cli.command import bench
 from tests.defenses import hub
 

@@ -17,8 +17,8 @@ from sqlalchemy import JSON, Boolean, DateTime, MetaData
 from bench.domain.errors import StoreError
 from bench.domain.labels import Labels
 from bench.domain.plan import FIRST_HARNESS, Plan
+from bench.store import migrations
 from bench.store.claims import Claims
-from bench.store.database import migrations
 from bench.store.database.connect import Address, writing
 from bench.store.database.upgrade import upgrade
 from bench.store.database.versions import OLDER, READABLE, SCHEMA, migrate

@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 from bench import Task, WeightsError
 from defenses.parts.diffusion.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.diffusion.lora import merge
+from defenses.parts.images import is_tiny
 from defenses.parts.narrow import narrowly, type_of, wide
 from defenses.parts.randomness import ambient
 from defenses.parts.weights.checkpoints import configuration, fill, read, save
@@ -71,7 +72,7 @@ class PixelDenoiser(Denoiser):
 
 def build(task: Task, conditional: bool = True) -> nn.Module:
     """A fresh network for a task: 0.65 M parameters for tiny images, 36 M (as for CIFAR-10 in Ho et al.) otherwise."""
-    if max(task.shape[1:]) <= 16:
+    if is_tiny(task):
         shape: dict[str, Any] = {
             "block_out_channels": (16, 32, 64),
             "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D"),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench import Task, WeightsError
+from defenses.parts.images import is_tiny
 from defenses.parts.randomness import ambient
 from defenses.parts.resize import resize
 from defenses.parts.weights.checkpoints import configuration, read, save
@@ -43,7 +44,7 @@ class Transformer(nn.Module):
 def build(task: Task) -> Transformer:
     """A fresh transformer: patches of 2 pixels and 64 dimensions for tiny images, ViT-B/16 otherwise."""
     classes = len(task.classes)
-    if max(task.shape[1:]) <= 16:
+    if is_tiny(task):
         config = ViTConfig(
             image_size=task.shape[1],
             patch_size=2,

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench import Network, Task, WeightsError
+from defenses.parts.images import CIFAR_MEAN
 from defenses.parts.networks.residual import fold_batch_norm
 from defenses.parts.randomness import ambient
-from defenses.parts.training.standard import CIFAR_MEAN
 from defenses.parts.weights.checkpoints import fill, read
 
 STD = (0.2471, 0.2435, 0.2616)

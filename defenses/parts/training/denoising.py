@@ -12,6 +12,7 @@ from torch.nn import functional
 from bench import Task, Trained, Training
 from defenses.parts.diffusion import pixels
 from defenses.parts.diffusion.denoiser import Denoiser
+from defenses.parts.images import is_tiny
 from defenses.parts.randomness import ambient
 from defenses.parts.training.augmentation import Augmentation, augment
 from defenses.parts.training.training import Course, at_least_one, finish, fit, shuffled
@@ -42,7 +43,7 @@ CIFAR = DenoiserRecipe(200_000, 128, 2e-4, 1e-4, 1000, 0.9999, 1.0, "flip", 1.0)
 
 def recipe_for(task: Task) -> DenoiserRecipe:
     """Minutes for tiny images; for photographs what DDPM's authors used, shortened to 200,000 steps."""
-    return DIGITS if max(task.shape[1:]) <= 16 else CIFAR
+    return DIGITS if is_tiny(task) else CIFAR
 
 
 def learn(run: Training, recipe: DenoiserRecipe, name: str, conditional: bool = True) -> Trained:

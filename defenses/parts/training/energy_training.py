@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from bench import Network, Task, Trained, Training, UsageError
+from defenses.parts.images import is_tiny
 from defenses.parts.networks.energy import EnergyNet, climb
 from defenses.parts.randomness import ambient, stream
 from defenses.parts.training.augmentation import Augmentation, augment
@@ -67,7 +68,7 @@ class Learner(nn.Module):
 
 def recipe_for(task: Task) -> EnergyRecipe:
     """The published hyperparameters; a small network, shorter chains and larger steps for tiny images."""
-    return DIGITS if max(task.shape[1:]) <= 16 else CIFAR
+    return DIGITS if is_tiny(task) else CIFAR
 
 
 def learn(run: Training, recipe: EnergyRecipe, name: str) -> Trained:

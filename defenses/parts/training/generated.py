@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from bench import DataError, Training, UsageError, Watch
-from defenses.diffusion_classifier import DiffusionClassifier
+from bench import DataError, Task, Training, Watch
 from defenses.parts.randomness import stream
 from defenses.parts.training import stored
 from defenses.parts.training.robust_training import Extra
-from defenses.parts.training.standard import is_tiny
 from defenses.parts.weights.checkpoints import save
 
 PIECE = 4096
@@ -34,20 +34,21 @@ def given(place: str, run: Training, share: float) -> Extra:
         return Extra(images, share, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def drawn(run: Training, denoiser: str | None, count: int, steps: int, share: float) -> Extra:
-    """Images by diffusion-classifier's pixel denoiser, as many of each class, kept in the run's folder.
+class Model(Protocol):
+    """A defense that draws images of wanted classes."""
 
-    A file that an interrupted run left is taken where the denoiser, the number, the steps and the seed are the same.
-    Raises `UsageError` where there is no denoiser for the task.
+    def files(self, task: Task) -> Mapping[str, Path]: ...
+    def sample(self, task: Task, device: str, labels: Tensor, steps: int, rng: Generator, watch: Watch) -> Tensor: ...
+
+
+def drawn(run: Training, model: Model, count: int, steps: int, share: float) -> Extra:
+    """Images that a model draws, as many of each class, kept in the run's folder.
+
+    A file that an interrupted run left is taken where the model's files, the number, the steps and the seed are the
+    same.
     """
-    if denoiser is None and not is_tiny(run.task):
-        raise UsageError(
-            "Generated images are wanted: pass -T generated=FOLDER (of `bench generate`), -T denoiser=FILE (of "
-            "`bench train diffusion-classifier`), or -T share=0 to learn without them."
-        )
-    defense = DiffusionClassifier(weights=denoiser)
     weights = hashlib.sha256()
-    for file in defense.files(run.task).values():
+    for file in model.files(run.task).values():
         weights.update(file.read_bytes())
     path = run.folder / f"generated-{count}-{steps}-{run.seed}-{weights.hexdigest()[:8]}.safetensors"
     if not path.is_file():
@@ -56,7 +57,7 @@ def drawn(run: Training, denoiser: str | None, count: int, steps: int, share: fl
         images: list[Tensor] = []
         for classes in labels.split(PIECE):
             watch = _later(run.watch, len(images) * PIECE, count)
-            images.append(defense.sample(run.task, run.device, classes, steps, rng, watch).cpu())
+            images.append(model.sample(run.task, run.device, classes, steps, rng, watch).cpu())
         save(path, {"images": torch.cat(images), "labels": labels})
     return given(str(path), run, share)
 

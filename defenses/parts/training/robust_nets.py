@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from bench import Network, Task
+from defenses.parts.images import normalisation
 from defenses.parts.networks import wide_preactivation
 from defenses.parts.randomness import ambient
 from defenses.parts.training import standard
-from defenses.parts.training.standard import FAMILIES, normalisation
+from defenses.parts.training.standard import FAMILIES
 
 Name = Literal["resnet", "wide-resnet", "vit", "wide-resnet-10-1", "wide-resnet-28-10", "wide-resnet-70-16"]
 
@@ -68,9 +69,9 @@ def store(network: nn.Module, path: Path) -> Path:
 def load(name: Name, path: Path, task: Task, device: str) -> Network:
     """The classifier in a file. Raises `WeightsError` where it holds another network."""
     if name == "vit":
-        from defenses.vit import ViT
+        from defenses.parts.networks import transformer
 
-        return ViT(weights=str(path)).load(task, device)
+        return Network(transformer.load(path, task).to(device), *_normalisation(name, task))
     if name in wide_preactivation.SIZES:
         return wide_preactivation.load(name, path, task, device)
     return FAMILIES[name].load(path, task, device)

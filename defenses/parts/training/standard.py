@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from bench import Network, Task, Trained, Training
+from defenses.parts.images import PHOTOGRAPH, is_tiny, normalisation
 from defenses.parts.networks.residual import Enlarged, ResidualNet, Shape, fifty_layers, fold_batch_norm, stem
 from defenses.parts.randomness import ambient
 from defenses.parts.training.classification import CIFAR, DIGITS, ClassifierRecipe, learn
@@ -20,11 +21,6 @@ from defenses.parts.weights.checkpoints import fill, read, save
 if TYPE_CHECKING:
     from torch import Tensor
 
-TINY = 16
-"""Images of at most this many pixels a side get a small network."""
-PHOTOGRAPH = 224
-"""Pixels a side of the images that ImageNet's networks learned from."""
-CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 FINE_TUNING = ClassifierRecipe(20, 128, "sgd", 0.01, 5e-4, 500, 0.0, 0.0, "crop-flip", clip=1.0)
 """For weights that know other photographs: a tenth of the epochs at a tenth of the rate, which rises first."""
 SIZE = "image_size"
@@ -118,13 +114,3 @@ def _size(metadata: Mapping[str, str]) -> int | None:
     """The size that a file of `store` says; None where images stay as they are."""
     found: int | None = json.loads(metadata.get("config", "{}")).get(SIZE)
     return found
-
-
-def is_tiny(task: Task) -> bool:
-    """Whether a task's images are too small for the networks made for photographs."""
-    return max(task.shape[1:]) <= TINY
-
-
-def normalisation(task: Task) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Mean and standard deviation by channel: CIFAR-10's for colour images, none for grey ones."""
-    return (CIFAR_MEAN, CIFAR_STD) if task.shape[0] == 3 else (None, None)

@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from bench import Trained, Training, UsageError
+from defenses.parts.images import is_tiny
 from defenses.parts.training import generated, robust_nets, robust_training
 from defenses.parts.training.adversarial import divergence, diverging, evaluating
 from defenses.parts.training.training import at_least_one
@@ -76,8 +77,8 @@ steps of the Carlini-Wagner loss on 1024.
 """
 
 
-def learn(run: Training, recipe: TradesRecipe, name: str, network: robust_nets.Name) -> Trained:
-    """Train a fresh network and write its best weights as NAME.safetensors.
+def learn(run: Training, recipe: TradesRecipe, name: str, network: robust_nets.Name, model: generated.Model) -> Trained:
+    """Train a fresh network and write its best weights as NAME.safetensors; `model` draws images where none are given.
 
     The denoiser may have learned from the images that are held out here, so that what is measured on them is somewhat
     high; it only chooses among the weights of one run.
@@ -86,7 +87,12 @@ def learn(run: Training, recipe: TradesRecipe, name: str, network: robust_nets.N
     if recipe.share and recipe.generated is not None:
         extra = generated.given(recipe.generated, run, recipe.share)
     elif recipe.share:
-        extra = generated.drawn(run, recipe.denoiser, recipe.images, recipe.sampling_steps, recipe.share)
+        if recipe.denoiser is None and not is_tiny(run.task):
+            raise UsageError(
+                "Generated images are wanted: pass -T generated=FOLDER (of `bench generate`), -T denoiser=FILE (of "
+                "`bench train diffusion-classifier`), or -T share=0 to learn without them."
+            )
+        extra = generated.drawn(run, model, recipe.images, recipe.sampling_steps, recipe.share)
 
     def loss(module: nn.Module, images: Tensor, labels: Tensor, rng: Generator) -> Tensor:
         return trades_loss(module, images, labels, recipe, rng)

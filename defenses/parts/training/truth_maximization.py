@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from bench import Task, Trained, Training, UsageError
 from defenses.parts.diffusion import lora
 from defenses.parts.diffusion.denoiser import Denoiser
+from defenses.parts.images import is_tiny
 from defenses.parts.randomness import ambient, stream
 from defenses.parts.training.denoising import noise_loss
 from defenses.parts.training.training import Course, at_least_one, finish, fit, shuffled
@@ -63,7 +64,7 @@ DIGITS = TruthRecipe(steps=500, batch=64, learning_rate=3e-4, evaluated=200)
 
 def recipe_for(task: Task) -> TruthRecipe:
     """As published on photographs; faster on tiny images, whose denoiser is a thousandth of the size."""
-    return DIGITS if max(task.shape[1:]) <= 16 else PUBLISHED
+    return DIGITS if is_tiny(task) else PUBLISHED
 
 
 def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> Trained:
