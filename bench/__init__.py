@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from bench.api.compare import Compared, compare
     from bench.api.evaluate import evaluate, sweep
     from bench.api.images import images
+    from bench.api.report import report
     from bench.api.result import Result, Results
     from bench.domain.attack import Attack, Certifier, Perturbed, Smoothing
     from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
@@ -61,6 +62,7 @@ _HOMES = {
     "bench.api.compare": ("Compared", "compare"),
     "bench.api.evaluate": ("evaluate", "sweep"),
     "bench.api.images": ("images",),
+    "bench.api.report": ("report",),
     "bench.api.result": ("Result", "Results"),
     "bench.notebook": ("Store",),
     "bench.stats": ("binomial_test", "clopper_pearson"),
@@ -124,8 +126,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "report":
-        return importlib.import_module("bench.report")  # a package that can be called
     if name in _HOME_OF:
         return getattr(importlib.import_module(_HOME_OF[name]), name)
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

@@ -13,8 +13,8 @@ from bench.analysis.notation import budget, percent, span
 from bench.analysis.results.summary import Result, read
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan
-from bench.report.export.columns import RESULT_COLUMNS, board_columns, result_row
-from bench.report.skipped import tell_skipped
+from bench.pages.export.columns import RESULT_COLUMNS, board_columns, result_row
+from bench.pages.skipped import tell_skipped
 from bench.store import store
 from bench.store.others.lend import lend
 from bench.store.others.merge import merge

@@ -13,8 +13,8 @@ from bench.analysis.notation import percent
 from bench.api.checked import of_type
 from bench.api.result import CELL, TABLE, Result
 from bench.api.work import DATABASE
+from bench.pages.skipped import tell_skipped
 from bench.protocols import find_protocol
-from bench.report.skipped import tell_skipped
 from bench.store.store import Store
 
 
@@ -98,8 +98,8 @@ def compared_in(
     chosen = None if protocols is None else [find_protocol(name) for name in protocols]
     found = compared(store, named, protocols=chosen, attacks=attacks, seed=seed)
     if page is not None:
-        from bench.report.comparison_page import render
-        from bench.report.exhibits import Gallery
+        from bench.pages.comparison_page import render
+        from bench.pages.exhibits import Gallery
 
         render(found, Gallery(store, data_dir), page)
     return Compared(found, page)

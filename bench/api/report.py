@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.api.work import DATABASE
+from bench.pages.page import render
+from bench.pages.skipped import tell_skipped
+from bench.pages.whole_files import refuse_stdout
 from bench.protocols import builtin_protocols, read
 from bench.registry import defenses
-from bench.report.page import render
-from bench.report.skipped import tell_skipped
-from bench.report.whole_files import refuse_stdout
 from bench.store.store import Store
 
 PAGE = Path("reports/index.html")

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from bench.report.figures.sheet.canvas import NORMAL, Canvas, colour, sheet
-from bench.report.figures.sheet.labels import shorten, width
+from bench.pages.figures.sheet.canvas import NORMAL, Canvas, colour, sheet
+from bench.pages.figures.sheet.labels import shorten, width
 from contests.table import figure
 
 WIDE, ROW = 720.0, 24.0
@@ -59,7 +59,7 @@ def _told(row: Mapping[str, Any]) -> str:
 
 def standalone(svg: str) -> str:
     """A picture made for the page as a file of its own: with the page's colours, its letters' sizes and a ground."""
-    page, figures = (files("bench.report").joinpath("templates", name).read_text("utf-8") for name in SHEETS)
+    page, figures = (files("bench.pages").joinpath("templates", name).read_text("utf-8") for name in SHEETS)
     colours = "".join(re.findall(r"(?ms)^:root \{.*?^\}|^@media \(prefers-color-scheme: dark\) \{.*?^\}", page))
     looks = "".join(re.findall(r"\.panels (\.[^{}]*\{[^{}]*\})", figures))
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)

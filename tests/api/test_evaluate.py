@@ -110,7 +110,7 @@ def test_a_sweep_goes_through_what_it_is_given_and_two_of_it_are_compared_on_a_p
     assert compared.page.is_file()
     assert any("fgsm-linf" in sentence for sentence in compared.verdicts())
     assert "fgsm-linf" in compared._repr_html_()
-    assert bench.report("page.html", pictures=False) == Path("page.html")  # type: ignore[operator]
+    assert bench.report("page.html", pictures=False) == Path("page.html")
     assert "Hyperplane" in Path("page.html").read_text()
 
 

@@ -9,7 +9,7 @@ import pytest
 from bench.api.result import Result
 from bench.api.work import Work
 from bench.domain.errors import UsageError
-from bench.report.page import render
+from bench.pages.page import render
 from bench.store.store import Store
 from tests.report.drawn import fill, white
 

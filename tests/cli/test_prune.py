@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from bench import Store
 from bench.cli.app import build
-from bench.report.shown import shown
+from bench.pages.shown import shown
 from tests.cli.command import bench
 from tests.store.honest import fill, honest_plan
 

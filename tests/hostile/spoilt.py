@@ -17,8 +17,8 @@ from bench.analysis.boards.tables import tabulate
 from bench.analysis.results.summary import read
 from bench.cli.shown import panels
 from bench.cli.stored.listing import _plan_cells
-from bench.report.export.file_types import Format, What
-from bench.report.export.writing import export
+from bench.pages.export.file_types import Format, What
+from bench.pages.export.writing import export
 from bench.store.store import Store
 from tests.cli.command import bench
 from tests.report.made import add, honest, small_plan

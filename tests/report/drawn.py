@@ -12,8 +12,8 @@ from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.report.figures.album import Album, album_maker
-from bench.report.figures.drawing import Drawing
+from bench.pages.figures.album import Album, album_maker
+from bench.pages.figures.drawing import Drawing
 from bench.store.store import Store
 from tests.report.made import small_plan
 

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_pla
 from bench.analysis.boards.leaderboards import leaderboards
 from bench.analysis.boards.tables import tabulate
 from bench.domain.plan import Spec
-from bench.report.export.text_tables import csv_text, json_text, latex_text, markdown_text
-from bench.report.page import render
+from bench.pages.export.text_tables import csv_text, json_text, latex_text, markdown_text
+from bench.pages.page import render
 from bench.store.store import Store
 from tests.report.made import add, make_plan, small_plan
 

@@ -10,8 +10,8 @@ from playwright.sync_api import Browser
 
 from bench.analysis.comparisons.comparison import compare
 from bench.domain.plan import Spec
-from bench.report.comparison_page import render
-from bench.report.exhibits import Gallery
+from bench.pages.comparison_page import render
+from bench.pages.exhibits import Gallery
 from bench.store.store import Store
 from tests.browsing import SCREENS, browser, needs_chromium, quiet
 from tests.report.test_comparison_page import craft, plan_of

@@ -15,10 +15,10 @@ from bench.analysis.comparisons.comparison import compare
 from bench.domain.errors import BenchError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
+from bench.pages.comparison_page import render
+from bench.pages.exhibits import Gallery, encode
+from bench.pages.forest import plant
 from bench.registry import datasets
-from bench.report.comparison_page import render
-from bench.report.exhibits import Gallery, encode
-from bench.report.forest import plant
 from bench.store.store import Store
 from tests.report.made import add, honest, make_plan
 from tests.report.test_page import EVIL, Reader

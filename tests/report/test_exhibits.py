@@ -15,8 +15,8 @@ from PIL import Image
 from bench.domain.errors import DataError, StoreError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
+from bench.pages.exhibits import Gallery, encode, magnify, pick
 from bench.registry import datasets
-from bench.report.exhibits import Gallery, encode, magnify, pick
 from bench.store.store import Store
 from tests.report.made import small_plan
 

@@ -18,11 +18,11 @@ from bench.analysis.results.summary import read
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
-from bench.report.export.columns import RESULT_COLUMNS
-from bench.report.export.file_types import Format, What, format_of
-from bench.report.export.text_tables import json_text, latex_text, markdown_text
-from bench.report.export.writing import export
-from bench.report.whole_files import replacing
+from bench.pages.export.columns import RESULT_COLUMNS
+from bench.pages.export.file_types import Format, What, format_of
+from bench.pages.export.text_tables import json_text, latex_text, markdown_text
+from bench.pages.export.writing import export
+from bench.pages.whole_files import replacing
 from bench.store.store import Store
 from tests.report.made import add, make_plan, small_plan
 
@@ -222,7 +222,7 @@ def test_more_rows_than_are_kept_in_memory_come_out_whole(store: Store, monkeypa
     for defense in "abcde":
         add(store, small_plan(defense), [True] * 8, [True] * 8)
     whole = [written(store, What.OUTCOMES, form) for form in (Format.CSV, Format.JSON)]
-    monkeypatch.setattr("bench.report.export.writing.ROWS", 16)
+    monkeypatch.setattr("bench.pages.export.writing.ROWS", 16)
     assert [written(store, What.OUTCOMES, form) for form in (Format.CSV, Format.JSON)] == whole
     rows = table_of(written(store, What.OUTCOMES, Format.PARQUET))
     assert [row["sample"] for row in rows] == [row["sample"] for row in json.loads(whole[1])]

@@ -7,7 +7,7 @@ import pytest
 
 from bench.analysis.boards.leaderboards import leaderboards
 from bench.domain.threat import ThreatModel
-from bench.report.figures.corruptions import corruptions
+from bench.pages.figures.corruptions import corruptions
 from bench.store.store import Store
 from tests.report.drawn import fill, white
 

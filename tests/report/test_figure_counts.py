@@ -10,15 +10,15 @@ import pytest
 
 from bench.analysis.boards.leaderboards import leaderboards
 from bench.domain.plan import Spec
-from bench.report.figures.bars import bars
-from bench.report.figures.budgets import budgets
-from bench.report.figures.classes import classes, confusion
-from bench.report.figures.curves import counted, survival
-from bench.report.figures.drawing import reader
-from bench.report.figures.frontier import frontier
-from bench.report.figures.iterations import iterations
-from bench.report.figures.radii import radii
-from bench.report.figures.settings import settings
+from bench.pages.figures.bars import bars
+from bench.pages.figures.budgets import budgets
+from bench.pages.figures.classes import classes, confusion
+from bench.pages.figures.curves import counted, survival
+from bench.pages.figures.drawing import reader
+from bench.pages.figures.frontier import frontier
+from bench.pages.figures.iterations import iterations
+from bench.pages.figures.radii import radii
+from bench.pages.figures.settings import settings
 from bench.stats import wilson
 from bench.store.store import Store
 from tests.report.drawn import board_with, enrich, fill, white, words

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.report.figures.curves import ticks
-from bench.report.figures.sheet.labels import Box, beside, shorten, spread, width
+from bench.pages.figures.curves import ticks
+from bench.pages.figures.sheet.labels import Box, beside, shorten, spread, width
 
 
 @given(st.lists(st.floats(0, 100), max_size=12), st.floats(0.5, 30))

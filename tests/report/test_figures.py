@@ -13,9 +13,9 @@ import pytest
 
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Spec
-from bench.report.figures.sheet.canvas import colour, sheet
-from bench.report.figures.sheet.svg import PLACEHOLDERS, inline
-from bench.report.page import render
+from bench.pages.figures.sheet.canvas import colour, sheet
+from bench.pages.figures.sheet.svg import PLACEHOLDERS, inline
+from bench.pages.page import render
 from bench.store.store import Store
 from tests.report.drawn import albums, enrich, fill, panels, white
 
@@ -66,7 +66,7 @@ def test_equal_stores_give_equal_pictures_whatever_was_drawn_before(rich: Store,
         canvas.svg("other", "Other", "drawn in between")
     assert render(Store(rich.location, create=False), tmp_path / "b.html").read_bytes() == first
     program = (
-        "import sys; from pathlib import Path; from bench.report.page import render\n"
+        "import sys; from pathlib import Path; from bench.pages.page import render\n"
         "from bench.store.store import Store; render(Store(sys.argv[1], create=False), Path(sys.argv[2]))"
     )
     place = tmp_path / "c.html"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from bench.analysis.boards.leaderboards import leaderboards
+from bench.pages.exhibits import Gallery
+from bench.pages.figures.drawing import reader
+from bench.pages.figures.gallery import Allowance, exhibition
+from bench.pages.page import render
 from bench.registry import datasets
-from bench.report.exhibits import Gallery
-from bench.report.figures.drawing import reader
-from bench.report.figures.gallery import Allowance, exhibition
-from bench.report.page import render
 from bench.store.store import Store
 from tests.report.drawn import albums, fill, white
 

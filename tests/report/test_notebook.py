@@ -12,8 +12,8 @@ from bench import Store, UsageError
 from bench.analysis.boards.leaderboards import leaderboards
 from bench.domain.plan import Spec
 from bench.notebook import SHOWN
-from bench.report.export.columns import RESULT_COLUMNS
-from bench.report.page import render
+from bench.pages.export.columns import RESULT_COLUMNS
+from bench.pages.page import render
 from tests.report.made import add, make_plan, small_plan
 from tests.report.test_comparison_page import craft, plan_of
 

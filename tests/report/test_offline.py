@@ -17,8 +17,8 @@ from bench.datasets.hub import hub_file, local_only
 from bench.domain.errors import DataError
 from bench.domain.plan import Spec
 from bench.evaluation.requests.planning import Request, make_plan
+from bench.pages.exhibits import Gallery
 from bench.protocols import find_protocol
-from bench.report.exhibits import Gallery
 from bench.store.store import Store
 from tests.cli.command import bench
 from tests.rehearsal import ground

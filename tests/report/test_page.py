@@ -21,7 +21,7 @@ from bench.domain.errors import BenchError
 from bench.domain.outcome import Outcome
 from bench.domain.outcomes import Outcomes
 from bench.domain.plan import Spec
-from bench.report.page import compose, render
+from bench.pages.page import compose, render
 from bench.store.store import ShardRecord, Store
 from tests.report.made import ENVIRONMENT, add, honest, make_plan, small_plan
 

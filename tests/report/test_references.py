@@ -7,8 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 
 from bench.domain.published import Published
-from bench.report.page import render
-from bench.report.references import references
+from bench.pages.page import render
+from bench.pages.references import references
 from bench.store.store import Store
 from tests.report.made import add, make_plan
 from tests.report.test_page import EVIL, Reader

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.domain.plan import Spec
-from bench.report.page import render
-from bench.report.shown import shown
+from bench.pages.page import render
+from bench.pages.shown import shown
 from bench.store.store import Store
 from tests.store.honest import fill, honest_plan
 

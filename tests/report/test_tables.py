@@ -16,7 +16,7 @@ import pytest
 from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
 from bench.analysis.boards.tables import column_keys, slug, tabulate, titles
 from bench.domain.plan import Spec
-from bench.report.export.text_tables import csv_text, json_text, latex_text, markdown_text, pieces
+from bench.pages.export.text_tables import csv_text, json_text, latex_text, markdown_text, pieces
 from bench.store.store import Store
 from tests.report.made import add, make_plan, small_plan
 

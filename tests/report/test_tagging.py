@@ -14,8 +14,8 @@ from bench.analysis.boards.tables import tabulate
 from bench.analysis.results.summary import read
 from bench.domain.errors import UsageError
 from bench.domain.labels import Labels
-from bench.report.export.columns import result_row
-from bench.report.page import render
+from bench.pages.export.columns import result_row
+from bench.pages.page import render
 from bench.store.store import Store
 from tests.report.drawn import fill, white
 from tests.report.made import add

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from bench.domain.labels import Labels
-from bench.report.page import render
+from bench.pages.page import render
 from bench.store.store import Store
 from tests.browsing import browser as browser
 from tests.browsing import needs_chromium, quiet

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.underway import standing
-from bench.report.page import render
+from bench.pages.page import render
 from bench.store.store import Store
 from tests.report.made import add, make_plan
 

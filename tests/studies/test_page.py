@@ -10,8 +10,8 @@ from playwright.sync_api import Browser
 
 from bench.analysis.claims.reproduction import Reproduction, reproduce
 from bench.domain.errors import BenchError
+from bench.pages.study_page import compose, render
 from bench.protocols.studies import Claim, Discrepancy, PublishedFigure, StudySeries
-from bench.report.study_page import compose, render
 from bench.store.store import Store
 from tests.browsing import SCREENS, browser, needs_chromium, quiet
 from tests.report.made import add, make_plan

@@ -80,9 +80,9 @@ def reproduce(
     """
     from bench.analysis.claims.reproduction import reproduce as read
     from bench.evaluation.sweep import sweep
+    from bench.pages.study_page import figures_beside, render
     from bench.progress import EvaluationProgress
     from bench.protocols.studies import find_study
-    from bench.report.study_page import figures_beside, render
     from bench.store.store import Store
     from bench.studies.cells import network_passes, requests
 

@@ -12,7 +12,7 @@ from bench.cli import completing, options
 from bench.cli.console import counted, escape, results, stderr, stdout
 from bench.cli.shown.opened import opened
 from bench.domain.errors import UsageError
-from bench.report.export.file_types import PROSE, Format, What, format_of
+from bench.pages.export.file_types import PROSE, Format, What, format_of
 
 STDOUT = "-"
 
@@ -66,9 +66,9 @@ def write(
     quiet: options.Quiet = False,
 ) -> None:
     """Write results (the default), outcomes or leaderboards (the default for LaTeX and Markdown) as a file."""
+    from bench.pages.export.writing import export
+    from bench.pages.whole_files import replacing
     from bench.progress import training_progress
-    from bench.report.export.writing import export
-    from bench.report.whole_files import replacing
 
     on_stdout = file == STDOUT
     chosen = form or (Format.CSV if on_stdout else format_of(file))

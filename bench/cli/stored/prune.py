@@ -55,9 +55,9 @@ def prune(
     Kept are those that the page shows, that unfinished plans wait for, that belong to claims, or that an older bench
     has crafted. All others can be crafted again, with --images, and are then checked by their hash.
     """
+    from bench.pages.shown import shown
     from bench.progress import training_progress
     from bench.protocols import builtin_protocols, read
-    from bench.report.shown import shown
     from bench.store.pruning import prune as delete
     from bench.store.pruning import survey
 

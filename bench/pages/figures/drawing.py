@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.boards.rows import differences
 from bench.analysis.notation import budget
-from bench.report.figures.sheet.svg import plain
+from bench.pages.figures.sheet.svg import plain
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from bench.domain.errors import DataError, StoreError
-from bench.report.exhibits import Exhibit, pick
-from bench.report.figures.drawing import Reader, columns, named_rows, usable
+from bench.pages.exhibits import Exhibit, pick
+from bench.pages.figures.drawing import Reader, columns, named_rows, usable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from bench.analysis.boards.rows import identity
 from bench.analysis.notation import budget
 from bench.domain.plan import Spec
-from bench.report.figures.curves import MOST, Curve, draw
-from bench.report.figures.drawing import Drawing, columns, limited, named_rows, usable
+from bench.pages.figures.curves import MOST, Curve, draw
+from bench.pages.figures.drawing import Drawing, columns, limited, named_rows, usable
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard

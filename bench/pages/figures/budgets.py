@@ -11,8 +11,8 @@ import numpy as np
 from bench.analysis.boards.rows import identity
 from bench.analysis.notation import NORMS
 from bench.domain.plan import Spec
-from bench.report.figures.curves import MOST, POINTS, Curve, draw, survival
-from bench.report.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
+from bench.pages.figures.curves import MOST, POINTS, Curve, draw, survival
+from bench.pages.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.figures.curves import MOST, POINTS, Curve, counted, draw
-from bench.report.figures.drawing import Drawing, Reader, columns, limited, named_rows, usable
+from bench.pages.figures.curves import MOST, POINTS, Curve, counted, draw
+from bench.pages.figures.drawing import Drawing, Reader, columns, limited, named_rows, usable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

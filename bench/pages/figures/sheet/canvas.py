@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bench.report.figures.sheet.labels import shorten, width
-from bench.report.figures.sheet.svg import PLACEHOLDERS, inline, plain
+from bench.pages.figures.sheet.labels import shorten, width
+from bench.pages.figures.sheet.svg import PLACEHOLDERS, inline, plain
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

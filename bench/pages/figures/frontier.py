@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.figures.curves import ticks
-from bench.report.figures.drawing import Drawing, named_rows, percent
-from bench.report.figures.sheet.canvas import NORMAL, Canvas, colour, sheet
-from bench.report.figures.sheet.labels import Box, beside, shorten, width
+from bench.pages.figures.curves import ticks
+from bench.pages.figures.drawing import Drawing, named_rows, percent
+from bench.pages.figures.sheet.canvas import NORMAL, Canvas, colour, sheet
+from bench.pages.figures.sheet.labels import Box, beside, shorten, width
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard

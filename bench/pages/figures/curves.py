@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.report.figures.drawing import percent
-from bench.report.figures.sheet.canvas import DASHES, HUES, MARKS, NORMAL, Canvas, colour, sheet
-from bench.report.figures.sheet.labels import shorten, spread, width
+from bench.pages.figures.drawing import percent
+from bench.pages.figures.sheet.canvas import DASHES, HUES, MARKS, NORMAL, Canvas, colour, sheet
+from bench.pages.figures.sheet.labels import shorten, spread, width
 from bench.stats import wilson
 
 if TYPE_CHECKING:

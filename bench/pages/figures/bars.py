@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.report.figures.drawing import Drawing, columns, named_rows, percent, usable
-from bench.report.figures.sheet.canvas import HUES, LARGE, NORMAL, SMALL, Canvas, colour, sheet
-from bench.report.figures.sheet.labels import shorten, width
+from bench.pages.figures.drawing import Drawing, columns, named_rows, percent, usable
+from bench.pages.figures.sheet.canvas import HUES, LARGE, NORMAL, SMALL, Canvas, colour, sheet
+from bench.pages.figures.sheet.labels import shorten, width
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard

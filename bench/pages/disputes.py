@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.boards.rows import Entry, identity
-from bench.report.exhibits import Exhibit, Gallery, pick
+from bench.pages.exhibits import Exhibit, Gallery, pick
 
 if TYPE_CHECKING:
     from bench.analysis.comparisons.comparison import Comparison, Duel

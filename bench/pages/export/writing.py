@@ -12,9 +12,9 @@ from bench.analysis.boards.tables import Heading, Table, slug, tabulate, titles
 from bench.analysis.results.summary import read
 from bench.domain.errors import UsageError
 from bench.domain.queries.victim import ignore
-from bench.report.export.columns import RESULT_COLUMNS, board_columns, result_row
-from bench.report.export.file_types import PROSE, Format, What
-from bench.report.export.text_tables import csv_text, defused, json_text, latex_text, markdown_text
+from bench.pages.export.columns import RESULT_COLUMNS, board_columns, result_row
+from bench.pages.export.file_types import PROSE, Format, What
+from bench.pages.export.text_tables import csv_text, defused, json_text, latex_text, markdown_text
 
 if TYPE_CHECKING:
     import numpy as np

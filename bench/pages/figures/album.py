@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.domain.errors import BenchError
-from bench.report.exhibits import Gallery
-from bench.report.figures.bars import bars
-from bench.report.figures.budgets import budgets
-from bench.report.figures.classes import classes, confusion
-from bench.report.figures.corruptions import corruptions
-from bench.report.figures.drawing import Drawing, reader
-from bench.report.figures.frontier import frontier
-from bench.report.figures.gallery import LARGEST, Allowance, Exhibition, exhibition
-from bench.report.figures.iterations import iterations
-from bench.report.figures.radii import radii
-from bench.report.figures.settings import settings
+from bench.pages.exhibits import Gallery
+from bench.pages.figures.bars import bars
+from bench.pages.figures.budgets import budgets
+from bench.pages.figures.classes import classes, confusion
+from bench.pages.figures.corruptions import corruptions
+from bench.pages.figures.drawing import Drawing, reader
+from bench.pages.figures.frontier import frontier
+from bench.pages.figures.gallery import LARGEST, Allowance, Exhibition, exhibition
+from bench.pages.figures.iterations import iterations
+from bench.pages.figures.radii import radii
+from bench.pages.figures.settings import settings
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.notation import NORMS
-from bench.report.figures.curves import MOST, POINTS, counted, draw
-from bench.report.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
+from bench.pages.figures.curves import MOST, POINTS, counted, draw
+from bench.pages.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard

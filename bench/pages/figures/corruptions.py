@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.boards.corruptions import corruption_errors
-from bench.report.figures.classes import draw_cells, shaded
-from bench.report.figures.drawing import Drawing, limited, percent
+from bench.pages.figures.classes import draw_cells, shaded
+from bench.pages.figures.drawing import Drawing, limited, percent
 
 if TYPE_CHECKING:
     from bench.analysis.boards.corruptions import CorruptionErrors

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.report.figures.drawing import Drawing, Reader, columns, limited, named_rows, percent, usable
-from bench.report.figures.sheet.canvas import NORMAL, SMALL, Canvas, colour, sheet
-from bench.report.figures.sheet.labels import shorten, width
+from bench.pages.figures.drawing import Drawing, Reader, columns, limited, named_rows, percent, usable
+from bench.pages.figures.sheet.canvas import NORMAL, SMALL, Canvas, colour, sheet
+from bench.pages.figures.sheet.labels import shorten, width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,11 +10,11 @@ from bench.analysis import notation as formats
 from bench.analysis.comparisons.comparison import Comparison, Duel, likelihood, signed
 from bench.analysis.comparisons.contrasts import Contrast
 from bench.domain.errors import BenchError
-from bench.report import markup
-from bench.report.disputes import Dispute, a_side, disputes
-from bench.report.exhibits import Gallery
-from bench.report.forest import Forest, plant, shorten
-from bench.report.whole_files import replacing
+from bench.pages import markup
+from bench.pages.disputes import Dispute, a_side, disputes
+from bench.pages.exhibits import Gallery
+from bench.pages.forest import Forest, plant, shorten
+from bench.pages.whole_files import replacing
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.boards.leaderboards import leaderboards
 from bench.analysis.boards.rows import read_entries
-from bench.report.exhibits import Exhibit
-from bench.report.figures.drawing import reader
-from bench.report.figures.gallery import Allowance, exhibition
+from bench.pages.exhibits import Exhibit
+from bench.pages.figures.drawing import reader
+from bench.pages.figures.gallery import Allowance, exhibition
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan

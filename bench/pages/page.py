@@ -22,13 +22,13 @@ from bench.analysis.boards.tagging import tagged, tags_of
 from bench.analysis.results.sightings import falls, sightings, traits
 from bench.analysis.underway import Standing, standing
 from bench.domain.text import visible
+from bench.pages import markup
+from bench.pages.commands import rerun, setting_text
+from bench.pages.export.text_tables import pieces
+from bench.pages.figures.album import Album, album_maker
+from bench.pages.references import Reference, references
+from bench.pages.whole_files import replacing
 from bench.protocols import Protocol
-from bench.report import markup
-from bench.report.commands import rerun, setting_text
-from bench.report.export.text_tables import pieces
-from bench.report.figures.album import Album, album_maker
-from bench.report.references import Reference, references
-from bench.report.whole_files import replacing
 
 if TYPE_CHECKING:
     from bench.domain.published import Published

@@ -15,8 +15,8 @@ from bench.analysis.claims.reproduction import Measured, Reproduction
 from bench.analysis.claims.study_claims import VERDICTS, Judgement, Redrawn
 from bench.analysis.comparisons.comparison import likelihood, signed
 from bench.domain.errors import UsageError
-from bench.report import markup
-from bench.report.whole_files import refuse_stdout, replacing
+from bench.pages import markup
+from bench.pages.whole_files import refuse_stdout, replacing
 from bench.stats import Interval
 
 if TYPE_CHECKING:
