@@ -31,11 +31,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.datasets.cifar10 import TASK
 from bench.loading.determinism import exact
 from bench.registry import defenses
-from contests.attacked_device import autoattack
-from contests.device import SEED, ceilings, rng_on, timed
-from contests.full_size import SMALL, TRUE, stable_diffusion, wide_resnet
-from contests.loops import BATCH, Elimination, diffusion_classifier
+from contests.bouts.on_device import autoattack
 from contests.machine import described, machine
+from contests.sides.device import SEED, ceilings, rng_on, timed
+from contests.sides.full_size import SMALL, TRUE, stable_diffusion, wide_resnet
+from contests.sides.loops import BATCH, Elimination, diffusion_classifier
 from contests.work import counted
 from contests.written import FORMAT, write
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification

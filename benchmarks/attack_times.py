@@ -32,7 +32,7 @@ from bench.evaluation.shard.judging import hear
 from bench.loading.classifiers import Shelf
 from bench.protocols import find_protocol
 from bench.store.images.artifacts import Artifacts
-from contests.libraries import Attack, Bound, Plain, foolbox, pyautoattack, torchattacks
+from contests.sides.libraries import Attack, Bound, Plain, foolbox, pyautoattack, torchattacks
 
 REPLAYED = 8
 """Images of a shard that are judged again."""

@@ -22,7 +22,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from contests import attacks, classifiers, gradients, overhead
+from contests.bouts import attacks, classifiers, gradients, overhead
 from contests.contest import Contest
 from contests.machine import described, machine
 from contests.running import Result, missing, run

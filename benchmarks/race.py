@@ -23,9 +23,9 @@ from rich.table import Table
 from torch import Tensor
 
 from bench.stats import clopper_pearson_interval
+from contests.bouts.searches import Found, errors_of, over_table, searches, through_network
 from contests.kept import Cache, attacked, clean, key_of
 from contests.machine import described, machine
-from contests.searches import Found, errors_of, over_table, searches, through_network
 from contests.table import SEARCH_HEADINGS, search_cells
 from contests.written import FORMAT, write
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from bench import Batch, ThreatModel, Victim
 from bench.datasets.digits import TASK
 from bench.registry import attacks, defenses
-from contests import searches
-from contests.attacks import SEED
-from contests.subjects import digits
+from contests.bouts import searches
+from contests.bouts.attacks import SEED
+from contests.sides.subjects import digits
 
 EPSILON = Fraction("0.05")
 

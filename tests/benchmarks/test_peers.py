@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 import peers
-from contests.classifiers import PIXELS
+from contests.bouts.classifiers import PIXELS
+from contests.bouts.searches import errors_of, over_table, searches, through_network
 from contests.contest import Contest
 from contests.kept import Cache, clean, key_of
-from contests.loops import Elimination, diffpure, diffusion_classifier
 from contests.running import missing, run
-from contests.searches import errors_of, over_table, searches, through_network
+from contests.sides.loops import Elimination, diffpure, diffusion_classifier
 from defenses.parts.diffusion.elimination import Stages, spread
 
 QUICK = {"pgd-linf-torchattacks", "pgd-linf-foolbox", "dc-staged", "dc-race", "diffpure", "rdc-full"}

@@ -20,7 +20,7 @@ from bench import Task
 from bench.datasets.digits import TASK, Digits
 from bench.registry import defenses
 from contests.contest import CLASS, Answer, Bout, Contest, Demand
-from contests.loops import BATCH, Elimination, Predict, diffusion_classifier
+from contests.sides.loops import BATCH, Elimination, Predict, diffusion_classifier
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 
 SEED = 5
@@ -129,7 +129,7 @@ def _enlarged(digits: Tensor) -> Tensor:
 @cache
 def learnt_stable_diffusion() -> Path:
     """The same with a network that has seen digits of every class for a few steps, each class under a name."""
-    from contests.learnt import learn, rescale
+    from contests.bouts.learnt import learn, rescale
 
     folder = Path(shutil.copytree(stable_diffusion(), stable_diffusion().with_name("learnt")))
     data = Digits().load("train", None)

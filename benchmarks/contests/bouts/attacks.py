@@ -17,7 +17,7 @@ from attacks.autoattack.library import isolated
 from bench import Batch, ThreatModel, Victim
 from bench.registry import attacks, datasets
 from contests.contest import ROBUST, Answer, Bout, Contest, Demand, Side
-from contests.libraries import (
+from contests.sides.libraries import (
     Attack,
     Plain,
     adversarial_library,
@@ -25,7 +25,7 @@ from contests.libraries import (
     pyautoattack,
     torchattacks,
 )
-from contests.subjects import Subject, digits, photographs
+from contests.sides.subjects import Subject, digits, photographs
 
 SEED = 2024
 CLEAN_START = {"steps": 40, "random_start": False}

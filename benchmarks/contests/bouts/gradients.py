@@ -14,10 +14,10 @@ from torch.nn import functional
 from bench import Batch, Classifier
 from bench.datasets.digits import TASK, Digits
 from bench.registry import defenses
-from contests.classifiers import linear_betas, predict_in_pixels
+from contests.bouts.classifiers import linear_betas, predict_in_pixels
 from contests.contest import Answer, Bout, Contest, Demand, Side
-from contests.loops import Predict, diffpure, edm_logits, likelier
-from contests.subjects import digits
+from contests.sides.loops import Predict, diffpure, edm_logits, likelier
+from contests.sides.subjects import digits
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 from defenses.parts.diffusion.likelihood import LikelihoodMaximizer
 from defenses.parts.purification.purification import Diffusion

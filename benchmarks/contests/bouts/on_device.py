@@ -13,8 +13,8 @@ from attacks.autoattack.library import isolated, seed_from, set_steps
 from bench import Batch, Network, ThreatModel, Victim
 from bench.loading.determinism import exact
 from bench.registry import attacks
-from contests.device import rng_on, timed
-from contests.libraries import Plain
+from contests.sides.device import rng_on, timed
+from contests.sides.libraries import Plain
 
 BUDGETS = tuple(Fraction(2**power, 255 * 64) for power in range(12))
 

@@ -1,0 +1,1 @@
+"""The contests: who meets whom, at what, and what must be equal."""

@@ -1,0 +1,1 @@
+"""What the contests are between: networks, images, devices, and the programs of peers."""
