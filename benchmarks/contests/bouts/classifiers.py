@@ -24,7 +24,7 @@ from contests.sides.loops import BATCH, Elimination, Predict, diffusion_classifi
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 
 SEED = 5
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PIXELS = Elimination((6, 30), (3, 1))
 WHOLE = Elimination((30,), (1,))
 LATENTS, ALL_LATENTS = Elimination((50, 500), (5, 1)), Elimination((500,), (1,))

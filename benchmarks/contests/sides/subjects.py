@@ -75,5 +75,5 @@ def digits() -> Subject:
 def photographs() -> Subject:
     """The ResNet-18 that pyautoattack carries, on CIFAR-10 out of the folder that `BENCH_DATA_DIR` names."""
     data = Cifar10().load("test", Path(os.environ["BENCH_DATA_DIR"]))
-    example = Path(__file__).parents[2] / "examples" / "autoattack_resnet18.py"
+    example = Path(__file__).parents[3] / "examples" / "autoattack_resnet18.py"
     return Subject.of(f"{example}:AutoAttackResNet18", data.task, data)
