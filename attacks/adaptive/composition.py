@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from attacks.a3 import A3
 from attacks.autoattack.recipe import VERSIONS, AutoAttack
+from attacks.malt import Malt
 from attacks.parts.ascent import at_least_one, exact_step
 from attacks.parts.losses import LOSSES
 from bench import Attack, UsageError
-
-if TYPE_CHECKING:
-    from attacks.a3 import A3
-    from attacks.malt import Malt
 
 
 @dataclass(frozen=True)

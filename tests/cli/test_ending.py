@@ -75,7 +75,7 @@ def test_whatever_ends_a_verb_is_told_to_programs(
 
 def test_what_others_print_goes_to_stderr_by_whatever_way(tmp_path: Path) -> None:
     program = (
-        "import os, sys; from bench.cli import listing; from bench.cli.console import print_json\n"
+        "import os, sys; from bench.cli.stored import listing; from bench.cli.console import print_json\n"
         "def noisy(as_json):\n"
         "    print('printed'); sys.stdout.write('written\\n'); os.write(1, b'by number\\n'); os.system('echo child')\n"
         "    print_json({'nan': float('nan'), 'far': [float('inf'), (1.5, -float('inf'))], 'name': 'na\\xefve'})\n"

@@ -8,7 +8,7 @@ import sys
 
 ALONE = """
 import sys
-import defenses.parts.{part}
+import defenses.parts.diffusion.{part}
 from diffusers.models.unets.unet_2d_blocks import UpBlock2D
 
 assert "diffusers.models.unets.unet_1d" not in sys.modules, "its siblings were read"
