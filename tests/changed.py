@@ -1,11 +1,12 @@
 """Runs the tests of what was changed: `python -m tests.changed [COMMIT] [OPTIONS OF PYTEST]`.
 
-Changed is what differs from a commit (the last one by default), new files included. The tests of `bench/store/` are
-those in `tests/store/`, and any `test_<module>.py`; long ones are run as well.
+Changed is what differs from a commit (the last one by default), new files included. The tests of `bench/store/x.py` are
+those in `tests/store/`, any `test_x.py`, and any that import `bench.store.x`; long ones are run as well.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -33,8 +34,17 @@ def named_for(path: str, root: Path = ROOT) -> set[str]:
         found = [f"tests/{room}", f"tests/test_{room}.py", *ELSEWHERE.get(room, ())]
         found += ["tests/docs"] if path.endswith(".md") else []
         if path.endswith(".py"):
-            found += [str(each.relative_to(root)) for each in (root / "tests").rglob(f"test_{stem}.py")]
+            found += [str(each.relative_to(root)) for each in (root / "tests").rglob("test_*.py") if _knows(each, path)]
     return {each for each in found if (root / each).exists()}
+
+
+def _knows(test: Path, path: str) -> bool:
+    """Whether a file of tests bears the name of a module or imports it."""
+    module = re.escape(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+    imported = rf"^\s*(?:import {module}|from {module} import)\b"
+    return test.stem == f"test_{Path(path).stem}" or bool(
+        re.search(imported, test.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def outermost(paths: Iterable[str]) -> list[str]:

@@ -29,6 +29,9 @@ def checkout(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("", encoding="utf-8")
+    (tmp_path / "tests" / "docs" / "test_pages.py").write_text(
+        "import os\nfrom bench.api.far import x\n", encoding="utf-8"
+    )
     return tmp_path
 
 
@@ -39,6 +42,8 @@ def checkout(tmp_path: Path) -> Path:
         ("bench/store/schema.sql", {"tests/store"}),
         ("bench/registry.py", {"tests/test_registry.py"}),
         ("bench/gone.py", set()),
+        ("bench/api/far.py", {"tests/docs/test_pages.py"}),
+        ("bench/api/fa.py", set()),
         ("attacks/pgd.py", {"tests/attacks", "tests/attacks/test_pgd.py"}),
         ("tests/store/test_claims.py", {"tests/store/test_claims.py"}),
         ("tests/store/rows.py", {"tests/store"}),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import bench
-from bench.report.summary import Result, read
+from bench import Plan
 from tests.cli.command import bench as command
 from tests.docs.pages import RUN, blocks, commands, text_of
 
@@ -28,10 +30,23 @@ def follow(page: str) -> list[str]:
     return said
 
 
-def measured() -> list[Result]:
+@dataclass(frozen=True)
+class Measured:
+    """A plan, and what `bench show --json` says of it."""
+
+    plan: Plan
+    said: dict[str, Any]
+
+    @property
+    def counts(self) -> bool:
+        """Whether all of the page's 64 samples were judged, and nothing is wrong with any."""
+        return (self.said["complete"], self.said["judged"], self.said["invalid"]) == (True, 64, [])
+
+
+def measured() -> list[Measured]:
     """What the store of the current folder holds of attacked images."""
-    store = bench.Store("results.db")
-    return [read(store, plan) for plan in store.plans() if not plan.is_untouched]
+    plans = [plan for plan in bench.Store("results.db").plans() if not plan.is_untouched]
+    return [Measured(plan, json.loads(command("show", plan.digest, "--json")[1])) for plan in plans]
 
 
 def test_a_new_defense_is_checked_and_evaluated_through_its_stand_in() -> None:
@@ -39,8 +54,8 @@ def test_a_new_defense_is_checked_and_evaluated_through_its_stand_in() -> None:
     assert "keeps all 15 contracts" in said[0]
     mine = [each for each in measured() if each.plan.defense.name == "my_defense.py:FewGreys"]
     assert sorted(each.plan.defense.params["levels"] for each in mine) == [2, 4]
-    assert {each.assurance.text for each in mine} == {"white-box, stand-in gradient"}
-    assert all(each.counts and each.n == 64 for each in mine)
+    assert {each.said["assurance"] for each in mine} == {"white-box, stand-in gradient"}
+    assert all(each.counts for each in mine)
     assert "FewGreys" in Path("reports/index.html").read_text(encoding="utf-8")
 
 
@@ -63,8 +78,8 @@ def test_a_new_attack_is_checked_and_misleads_some() -> None:
     assert "keeps all 11 contracts" in said[0]
     mine = [each for each in measured() if each.plan.attack.name == "my_attack.py:Momentum"]
     assert sorted(each.plan.attack.params["steps"] for each in mine) == [10, 20]
-    assert {each.assurance.text for each in mine} == {"white-box"}
-    assert all(each.counts and each.robust_accuracy < each.clean_accuracy for each in mine)
+    assert {each.said["assurance"] for each in mine} == {"white-box"}
+    assert all(each.counts and each.said["robust_accuracy"] < each.said["clean_accuracy"] for each in mine)
 
 
 def test_a_new_data_set_is_checked_trained_on_and_attacked() -> None:
@@ -72,8 +87,8 @@ def test_a_new_data_set_is_checked_trained_on_and_attacked() -> None:
     assert "keeps all 10 contracts" in said[0]
     assert Path("runs/parity/resnet.safetensors").is_file()
     (result,) = measured()
-    assert (result.plan.dataset.name, result.n, result.counts) == ("my_dataset.py:Parity", 64, True)
-    assert result.clean_accuracy > 0.85
+    assert (result.plan.dataset.name, result.counts) == ("my_dataset.py:Parity", True)
+    assert result.said["clean_accuracy"] > 0.85
     frame = bench.Store("results.db").outcomes_frame(result.plan)
     assert set(frame["label"]) == {0, 1}
 
