@@ -81,3 +81,11 @@ def test_every_example_of_ones_own_stands_whole_on_a_page() -> None:
     found = {(DOCS / "writing" / target).resolve() for target in included}
     assert found == {*EXAMPLES.glob("my_*"), EXAMPLES / "study.toml"}
     assert set(pages) == {"defense", "attack", "dataset", "protocol", "study"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_module_that_a_page_names_is_there(page: Path) -> None:
+    folders = ("bench", "defenses", "attacks", "benchmarks", "examples", "docs", "tests")
+    modules = [module.as_posix() for folder in folders for module in (ROOT / folder).rglob("*.py")]
+    named = set(re.findall(r"(?<![\w./-])((?:[\w-]+/)+[\w-]+\.py)\b", page.read_text(encoding="utf-8")))
+    assert not {name for name in named if not any(module.endswith(f"/{name}") for module in modules)}
