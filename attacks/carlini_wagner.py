@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.parts.ascent import at_least_one, first_seen
+from attacks.parts.ascent import first_seen
 from attacks.parts.descent import Adam, lead
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.settings import above_zero, at_least_one, zero_or_more
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 WIDTH = 0.999999
 """Share of (-1, 1) that pixels fill before they go into tanh space, where black and white would lie at infinity."""
@@ -47,13 +46,9 @@ class CarliniWagnerL2(Attack):
     abort_early: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("search_steps", "steps"):
-            at_least_one(name, getattr(self, name))
-        for name in ("initial_constant", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} must be above 0; got {getattr(self, name)}.")
-        if not self.confidence >= 0:
-            raise UsageError(f"confidence must be 0 or more; got {self.confidence}.")
+        at_least_one(self, "search_steps", "steps")
+        above_zero(self, "initial_constant", "learning_rate")
+        zero_or_more(self, "confidence")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The closest images, and those of them that lie within `threat`; draws nothing from `rng`.

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from attacks.parts.ascent import at_least_one, random_start, steepest
+from attacks.parts.ascent import random_start, steepest
 from attacks.parts.binarization import binarization
 from attacks.parts.losses import Loss, cross_entropy, margin
-from bench import Attack, Perturbed
+from attacks.parts.making import in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 LEVELS = 255
 """Grey levels of a pixel of 8 bits."""
@@ -35,7 +35,7 @@ class Probe(Attack):
     steps: int = 40
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
+        at_least_one(self, "steps")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The rounded last iterate, within `threat`; equal generators give equal images."""
@@ -61,18 +61,11 @@ class Probe(Attack):
         return Perturbed(rounded, told=told)
 
 
-@dataclass(frozen=True)
-class ProbeLinf(Probe):
-    """PGD in linf that looks at itself: gradients, silent successes, rounding to 8 bits, and the binarization test."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class ProbeL2(Probe):
-    """PGD in l2 that looks at itself: gradients, silent successes, rounding to 8 bits, and the binarization test."""
-
-    norm: ClassVar[str] = "l2"
+ProbeLinf, ProbeL2 = in_norms(
+    Probe,
+    ("linf", "l2"),
+    "PGD in {norm} that looks at itself: gradients, silent successes, rounding to 8 bits, and the binarization test.",
+)
 
 
 def rounded_towards(clean: Tensor, perturbed: Tensor, threat: ThreatModel) -> Tensor:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from attacks.autoattack.library import isolated, seed_from
 from attacks.autoattack.limits import square_misfit
+from bench import ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import ThreatModel, Victim
 
 
 def square(

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bench import Batch, Victim
+
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, Victim
 
 
 @dataclass

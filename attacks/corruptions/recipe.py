@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from attacks.corruptions.severities import KINDS, Kind
-from bench import Attack, Perturbed, UsageError
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)

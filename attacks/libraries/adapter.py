@@ -14,12 +14,10 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin
 
-from bench import Attack, Perturbed, PluginError, UsageError
+from bench import Attack, Batch, Perturbed, PluginError, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
-
-    from bench import Batch, ThreatModel, Victim
 
 A = TypeVar("A", bound="LibraryAttack")
 SettingField = tuple[str, Any, Any]

@@ -23,11 +23,10 @@ from attacks.libraries.adapter import (
     settings_of,
     summary_of,
 )
+from bench import Batch, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 REMEDY = (
     "install it without its dependencies, of which its attacks need tqdm alone (and setuptools since Python 3.12): "

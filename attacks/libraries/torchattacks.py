@@ -19,11 +19,10 @@ from attacks.libraries.adapter import (
     settings_of,
     summary_of,
 )
+from bench import Batch, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 REMEDY = (
     "install it without its dependencies, for its pin on requests is refused by today's hub packages: "

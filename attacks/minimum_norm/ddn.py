@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from attacks.minimum_norm.nearest import Nearest, lengths
-from attacks.parts.ascent import at_least_one
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class DdnL2(Attack):
     initial: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
+        at_least_one(self, "steps")
         if not 0 < self.gamma < 1 or self.initial <= 0:
             raise UsageError(f"gamma must lie in (0, 1) and initial be above 0; got {self.gamma} and {self.initial}.")
 

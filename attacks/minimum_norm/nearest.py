@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from attacks.parts.ascent import first_seen
 from attacks.parts.losses import margin
-from bench import Perturbed
+from bench import Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 
 CLEAR = 2.0**-16

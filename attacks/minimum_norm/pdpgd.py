@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from attacks.minimum_norm.nearest import Nearest, attacked, lengths, shortened
-from attacks.parts.ascent import at_least_one
 from attacks.parts.descent import BETAS, STABILITY
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.making import in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 DUAL_RATE, DUAL_RATE_LAST = 0.1, 0.01
 AVERAGE = 0.9
@@ -43,7 +42,7 @@ class Pdpgd(Attack):
     ratio: float = 0.01
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
+        at_least_one(self, "steps")
         if self.step_size <= 0 or not LEAST_RATIO <= self.ratio <= 1:
             raise UsageError(
                 f"step_size must be above 0 and ratio lie in [{LEAST_RATIO:g}, 1]; got {self.step_size}, {self.ratio}."
@@ -104,22 +103,8 @@ class Pdpgd(Attack):
         return (clean + delta).clamp(0, 1) - clean
 
 
-@dataclass(frozen=True)
-class PdpgdLinf(Pdpgd):
-    """The nearest misclassified image in linf by primal-dual proximal descent (Matyasko and Chau 2021, 2106.01538)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class PdpgdL2(Pdpgd):
-    """The nearest misclassified image in l2 by primal-dual proximal descent (Matyasko and Chau 2021, 2106.01538)."""
-
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class PdpgdL1(Pdpgd):
-    """The nearest misclassified image in l1 by primal-dual proximal descent (Matyasko and Chau 2021, 2106.01538)."""
-
-    norm: ClassVar[str] = "l1"
+PdpgdLinf, PdpgdL2, PdpgdL1 = in_norms(
+    Pdpgd,
+    ("linf", "l2", "l1"),
+    "The nearest misclassified image in {norm} by primal-dual proximal descent (Matyasko and Chau 2021, 2106.01538).",
+)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from bench import UsageError
+from bench import Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Victim
 
 
 def random_start(norm: str, images: Tensor, radius: float, rng: Generator) -> Tensor:
@@ -79,23 +76,6 @@ def never(labels: Tensor) -> Tensor:
 def first_seen(broken_at: Tensor, misled: Tensor, iteration: int) -> Tensor:
     """`broken_at` with this iteration for the samples that were misled in it and in none before."""
     return broken_at.masked_fill((broken_at < 0) & misled, iteration)
-
-
-def at_least_one(name: str, value: int) -> None:
-    """Raise `UsageError` for a count below 1."""
-    if value < 1:
-        raise UsageError(f"{name} must be at least 1; got {value}.")
-
-
-def exact_step(text: str) -> Fraction:
-    """A step size above 0 from its text ('2/255'); `UsageError` for anything else."""
-    try:
-        size = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"step_size {text!r} is not a number; write it like 2/255 or 0.01.") from None
-    if size <= 0:
-        raise UsageError(f"step_size must be above 0; got {text}.")
-    return size
 
 
 def _norms(images: Tensor) -> Tensor:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attacks.parts.losses import Loss, margin, pull
+from bench import Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Victim
 
 SURE = 3.0
 """How many standard deviations over the draws a mean lead must be above 0 to be beyond doubt."""
