@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from bench.datasets.cifar10 import CLASSES, TASK, Cifar10
+from bench.datasets.files import scaled
 from bench.domain.dataset import Dataset, ImageSet, Split
 from bench.domain.errors import DataError, UsageError, closest
 
@@ -87,12 +88,7 @@ class Cifar10C(Dataset):
                 f"{place / 'labels.npy'} is not CIFAR-10-C's: it should repeat the same labels from 0 to 9 for every "
                 f"severity."
             )
-
-        def image(index: int) -> NDArray[np.float32]:
-            scaled: NDArray[np.float32] = images[index].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-            return scaled
-
-        return ImageSet(TASK, wanted, image)
+        return ImageSet(TASK, wanted, lambda index: scaled(images[index].transpose(2, 0, 1)))
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
