@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attacks.parts.ascent import random_start
+from attacks.parts.ascent import random_start, slope
 from attacks.parts.auto_pgd import Problem, auto_pgd
 from attacks.parts.looking import View
 from attacks.parts.losses import margin
@@ -94,16 +94,16 @@ def _targeted(victim: Victim, images: Tensor, labels: Tensor, targets: Tensor) -
     with fewer than 4 classes the difference alone."""
     import torch
 
-    asked = images.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        logits = victim(asked)
+    def ratio(logits: Tensor, labels: Tensor) -> Tensor:
         loss = (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None])).flatten()
-        if logits.shape[1] >= 4:
-            ordered = logits.sort(dim=1).values
-            loss = loss / (ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2 + 1e-12)
-    (gradient,) = torch.autograd.grad(loss.sum(), asked)
-    lead = margin(logits.detach(), labels)
-    return View(loss.detach(), lead, torch.zeros_like(lead), (lead > 0).float(), gradient)
+        if logits.shape[1] < 4:
+            return loss
+        ordered = logits.sort(dim=1).values
+        return loss / (ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2 + 1e-12)
+
+    logits, loss, gradient = slope(victim, images, labels, ratio)
+    lead = margin(logits, labels)
+    return View(loss, lead, torch.zeros_like(lead), (lead > 0).float(), gradient)
 
 
 MaltLinf, MaltL2 = in_norms(

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attacks.autoattack.library import classes_of, isolated, points, seed_from, short
+from attacks.autoattack.library import classes_of, isolated, points, seed_from
 from attacks.autoattack.limits import check_steps, possible
 from attacks.autoattack.settled import OpenRows
 from attacks.parts.making import in_norms
@@ -72,8 +72,7 @@ class Apgd(Attack):
             images = rows.attack(part, part.perturb)
         if self.norm == "l1":
             images = images.clamp(0, 1)
-        warnings = tuple(dict.fromkeys((*remarks, *map(short, warned))))
-        return Perturbed(images, remarks=warnings, broken_at=rows.broken_at)
+        return Perturbed(images, remarks=(*remarks, *warned), broken_at=rows.broken_at)
 
     def _possible(self, classes: int) -> tuple[str, tuple[str, ...]]:
         """The attack that so many classes allow, and what was changed for it."""

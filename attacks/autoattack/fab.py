@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attacks.autoattack.library import classes_of, isolated, seed_from, short
+from attacks.autoattack.library import classes_of, isolated, seed_from
 from attacks.parts.making import in_norms
 from attacks.parts.settings import at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
@@ -66,8 +66,7 @@ class Fab(Attack):
             )
             torch.manual_seed(seed)
             images = search.within(part, tuple(self._runs(classes)))
-        remarks = tuple(dict.fromkeys(map(short, warned)))
-        return Perturbed(images, remarks=remarks, closest=search.closest)
+        return Perturbed(images, remarks=tuple(warned), closest=search.closest)
 
     def _runs(self, classes: int) -> Iterator[tuple[int | None, bool]]:
         """The rank of the class that each run aims at, and whether it begins at random."""

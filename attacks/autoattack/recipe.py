@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from attacks.autoattack.library import Falls, Progress, classes_of, isolated, passes, seed_from, set_steps, short
+from attacks.autoattack.library import Falls, Progress, classes_of, isolated, passes, seed_from, set_steps
 from attacks.autoattack.limits import check_steps, possible
 from attacks.autoattack.recall import Recall
 from attacks.autoattack.settled import OpenRows
@@ -111,8 +111,7 @@ class AutoAttack(Attack):
             images, _ = adversary.run_standard_evaluation(batch.images, batch.labels, batch_size=len(batch))
         if self.norm == "l1":
             images = images.clamp(0, 1)
-        told = tuple(dict.fromkeys((*remarks, *map(short, warned))))
-        return Perturbed(images, remarks=told, fell_to=falls.names)
+        return Perturbed(images, remarks=(*remarks, *warned), fell_to=falls.names)
 
     def _adversary(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attacks.autoattack.library import classes_of, isolated, seed_from, short
+from attacks.autoattack.library import classes_of, isolated, seed_from
 from attacks.autoattack.limits import square_misfit
 from attacks.autoattack.recall import Recall
 from attacks.parts.making import in_norms
@@ -67,7 +67,7 @@ class Square(Attack):
             ).perturb(batch.images, batch.labels)
         if self.norm == "l1":
             images = images.clamp(0, 1)
-        return Perturbed(images, remarks=tuple(dict.fromkeys(map(short, warned))), broken_at=queries.broken_at)
+        return Perturbed(images, remarks=tuple(warned), broken_at=queries.broken_at)
 
 
 class Queries:

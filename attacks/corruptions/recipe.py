@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.corruptions.severities import KINDS, Kind
-from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
+from attacks.corruptions.severities import KINDS
+from bench import Attack, Batch, CorruptionKind, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator
@@ -30,7 +30,7 @@ class Corruption(Attack):
 
     norm: ClassVar[str] = "corruption"
     knowledge = "black-box"
-    kind: Kind = "gaussian_noise"
+    kind: CorruptionKind = "gaussian_noise"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

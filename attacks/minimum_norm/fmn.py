@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.nearest import Nearest, attacked, farthest, lengths, shortened
+from attacks.minimum_norm.norms import farthest, lengths, shortened
+from attacks.parts.ascent import slope
+from attacks.parts.losses import margin
 from attacks.parts.making import in_norms
+from attacks.parts.nearest import Nearest
 from attacks.parts.settings import at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
@@ -56,7 +59,7 @@ class Fmn(Attack):
             share = (1 + math.cos(math.pi * step / self.steps)) / 2
             rate = self.step_size * (0.01 + 0.99 * share)
             gamma = self.gamma_final + (self.gamma - self.gamma_final) * share
-            logits, leads, gradient = attacked(victim, clean + delta, batch.labels)
+            logits, leads, gradient = slope(victim, clean + delta, batch.labels, margin)
             misled = nearest.saw(clean + delta, logits, step + 1)
             sizes = torch.minimum(self._resized(nearest, delta, misled, leads, gradient, sizes, gamma), most)
             moved = delta + rate * gradient / lengths(gradient, "l2").clamp_min(1e-12).view(-1, 1, 1, 1)

@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.nearest import Nearest, attacked, lengths, shortened
+from attacks.minimum_norm.norms import lengths, shortened
+from attacks.parts.ascent import slope
 from attacks.parts.descent import BETAS, STABILITY
+from attacks.parts.losses import margin
 from attacks.parts.making import in_norms
+from attacks.parts.nearest import Nearest
 from attacks.parts.settings import at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
@@ -58,10 +61,10 @@ class Pdpgd(Attack):
         dual = torch.full_like(nearest.distances, -math.log(self.ratio))
         weight = dual.sigmoid()  # of misclassification; that of the distance is what is left to 1
         for step in range(self.steps):
-            logits, leads, slope = attacked(victim, clean + delta, batch.labels)
+            logits, leads, uphill = slope(victim, clean + delta, batch.labels, margin)
             nearest.saw(clean + delta, logits, step + 1)
             right = -leads  # the true class's lead
-            gradient = -slope * right.sigmoid().view(-1, 1, 1, 1)  # d softplus(right) / d delta
+            gradient = -uphill * right.sigmoid().view(-1, 1, 1, 1)  # d softplus(right) / d delta
             mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
             square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
             metric = (square / (1 - BETAS[1] ** (step + 1))).sqrt() + STABILITY

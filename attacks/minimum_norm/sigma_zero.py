@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.nearest import Nearest
 from attacks.parts.descent import BETAS, STABILITY
 from attacks.parts.losses import margin
+from attacks.parts.nearest import Nearest
 from attacks.parts.settings import above_zero, at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
