@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from attacks.parts.ascent import at_least_one, first_seen, random_start, steepest
+from attacks.parts.ascent import first_seen, random_start, steepest
 from attacks.parts.losses import margin
-from bench import Attack, Perturbed
+from attacks.parts.making import in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 Round = tuple[float, int, int, int]
 ROUNDS: tuple[Round, ...] = (
@@ -46,7 +46,7 @@ class A3(Attack):
     restarts: int = 50
 
     def __post_init__(self) -> None:
-        at_least_one("restarts", self.restarts)
+        at_least_one(self, "restarts")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """Images within `threat`: the first misleading one of each sample, else the one of the largest margin."""
@@ -152,15 +152,4 @@ class Run:
             self.pulls += list(zip(own.tolist(), rival.tolist(), strict=True))
 
 
-@dataclass(frozen=True)
-class A3Linf(A3):
-    """Adaptive auto attack in linf (Liu et al. 2022, 2203.05154)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class A3L2(A3):
-    """Adaptive auto attack in l2 (Liu et al. 2022, 2203.05154)."""
-
-    norm: ClassVar[str] = "l2"
+A3Linf, A3L2 = in_norms(A3, ("linf", "l2"), "Adaptive auto attack in {norm} (Liu et al. 2022, 2203.05154).")

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from attacks.gradient import PgdLinf
-from attacks.parts.ascent import ascend, at_least_one, exact_step, random_start
-from bench import Attack, Perturbed
+from attacks.parts.ascent import ascend, random_start
+from attacks.parts.settings import at_least_one, exact_step
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class AsPublishedTmdc(Attack):
     step_size: str = "2/255"
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
+        at_least_one(self, "steps")
         exact_step(self.step_size)
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.parts.ascent import at_least_one, first_seen
-from attacks.parts.descent import Adam, lead
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.descent import Adam
+from attacks.parts.losses import margin
+from attacks.parts.nearest import Nearest
+from attacks.parts.settings import above_zero, at_least_one, zero_or_more
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 WIDTH = 0.999999
 """Share of (-1, 1) that pixels fill before they go into tanh space, where black and white would lie at infinity."""
@@ -47,13 +47,9 @@ class CarliniWagnerL2(Attack):
     abort_early: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("search_steps", "steps"):
-            at_least_one(name, getattr(self, name))
-        for name in ("initial_constant", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} must be above 0; got {getattr(self, name)}.")
-        if not self.confidence >= 0:
-            raise UsageError(f"confidence must be 0 or more; got {self.confidence}.")
+        at_least_one(self, "search_steps", "steps")
+        above_zero(self, "initial_constant", "learning_rate")
+        zero_or_more(self, "confidence")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The closest images, and those of them that lie within `threat`; draws nothing from `rng`.
@@ -62,7 +58,7 @@ class CarliniWagnerL2(Attack):
         """
         import torch
 
-        nearest = Nearest.start(victim, batch, threat.radius)
+        nearest = Nearest.start(victim, batch, threat)
         constants = torch.full_like(nearest.distances, self.initial_constant)
         lower, upper = torch.zeros_like(constants), torch.full_like(constants, torch.inf)
         for search in range(self.search_steps):
@@ -88,15 +84,18 @@ class CarliniWagnerL2(Attack):
         note = ""
         for step in range(self.steps):
             if step % interval == 0:
-                note = f"constant {search + 1} of {self.search_steps}, {nearest.robust()} still robust"
+                robust = int((nearest.distances > nearest.threat.radius).sum())
+                note = f"constant {search + 1} of {self.search_steps}, {robust} still robust"
             rows = descent.rows
             if not len(rows):
                 break
             images, logits, losses = self._step(victim, descent, origins[rows], batch.labels[rows], constants[rows])
             misled = self._misled(logits, batch.labels[rows])
             succeeded[rows] |= misled
-            nearest.learn(rows, images, misled, batch.images[rows], search * self.steps + step + 1)
-            victim.watch(search * self.steps + step + 1, self.search_steps * self.steps, note)
+            distances = (images - batch.images[rows]).flatten(1).norm(dim=1)
+            taken = search * self.steps + step + 1
+            nearest.keep(images, torch.where(misled, distances, torch.inf), taken, rows)
+            victim.watch(taken, self.search_steps * self.steps, note)
             if self.abort_early and step % interval == 0:
                 descent = descent.keep(_staying(victim, losses <= PROGRESS * before[rows]))
                 before[rows] = losses
@@ -113,7 +112,7 @@ class CarliniWagnerL2(Attack):
             images = _images(points)
             logits = victim(images)
             squares = (images - origins).flatten(1).square().sum(1)
-            losses = squares + constants * (lead(logits, labels) + self.confidence).clamp_min(0)
+            losses = squares + constants * (self.confidence - margin(logits, labels)).clamp_min(0)
         (gradient,) = torch.autograd.grad(losses.sum(), points)
         descent.step(gradient, self.learning_rate)
         return images.detach(), logits.detach(), losses.detach()
@@ -122,41 +121,6 @@ class CarliniWagnerL2(Attack):
         """Which rows (N,) another class wins by more than `confidence`."""
         handicap = logits.new_full((len(labels), 1), self.confidence)
         return logits.scatter_add(1, labels[:, None], handicap).argmax(1) != labels
-
-
-@dataclass
-class Nearest:
-    """The nearest misclassified images (N, C, H, W) seen so far, the clean ones where there is none (distance inf)."""
-
-    images: Tensor
-    distances: Tensor
-    broken_at: Tensor
-    radius: float
-
-    @classmethod
-    def start(cls, victim: Victim, batch: Batch, radius: float) -> Nearest:
-        """What is known after a look at the clean images."""
-        import torch
-
-        with torch.no_grad():
-            wrong = victim(batch.images).argmax(1) != batch.labels
-        distances = torch.where(wrong, 0.0, torch.inf).to(batch.images)
-        return cls(batch.images.clone(), distances, torch.where(wrong, 0, -1), radius)
-
-    def learn(self, rows: Tensor, images: Tensor, misled: Tensor, clean: Tensor, iteration: int) -> None:
-        """Keep those of the images of these rows that are misclassified and nearer than any before."""
-        import torch
-
-        found = torch.where(misled, (images - clean).flatten(1).norm(dim=1), torch.inf)
-        known = self.distances[rows]
-        nearer = (found < known).view(-1, 1, 1, 1)
-        self.images[rows] = torch.where(nearer, images, self.images[rows])
-        self.distances[rows] = torch.minimum(found, known)
-        self.broken_at[rows] = first_seen(self.broken_at[rows], found <= self.radius, iteration)
-
-    def robust(self) -> int:
-        """How many samples were not misled within the radius; waits for the device."""
-        return int((self.distances > self.radius).sum())
 
 
 def _staying(victim: Victim, going: Tensor) -> Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.parts.ascent import ascend, at_least_one, exact_step, first_seen, heights, never, random_start, steepest
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.ascent import ascend, first_seen, heights, never, random_start, steepest
+from attacks.parts.making import in_norm
+from attacks.parts.settings import at_least_one, exact_step
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class FgsmLinf(Attack):
     draws: int = 1
 
     def __post_init__(self) -> None:
-        at_least_one("draws", self.draws)
+        at_least_one(self, "draws")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The images one step away, cut to [0, 1]; draws nothing from `rng`."""
@@ -53,8 +53,7 @@ class Pgd(Attack):
     draws: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("steps", "restarts", "draws"):
-            at_least_one(name, getattr(self, name))
+        at_least_one(self, "steps", "restarts", "draws")
         if self.restarts > 1 and not self.random_start:
             raise UsageError("Without a random start every restart is the same; set restarts=1 or random_start=true.")
         if self.step_size is not None:
@@ -93,16 +92,8 @@ class Pgd(Attack):
         return perturbed, broken_at
 
 
-@dataclass(frozen=True)
-class PgdLinf(Pgd):
-    """PGD in linf from a uniform start (Madry et al. 2018, 1706.06083); 40 steps of 2/255, as TMDC has it."""
-
-    norm: ClassVar[str] = "linf"
-    step_size: str | None = "2/255"
-
-
-@dataclass(frozen=True)
-class PgdL2(Pgd):
-    """PGD in l2 (Madry et al. 2018, 1706.06083) from a start of uniform direction and length, near the centre."""
-
-    norm: ClassVar[str] = "l2"
+_SOURCE = "(Madry et al. 2018, 1706.06083)"
+PgdLinf = in_norm(
+    Pgd, "linf", f"PGD in linf from a uniform start {_SOURCE}; 40 steps of 2/255, as TMDC has it.", step_size="2/255"
+)
+PgdL2 = in_norm(Pgd, "l2", f"PGD in l2 {_SOURCE} from a start of uniform direction and length, near the centre.")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from attacks.parts.ascent import at_least_one, random_start
+from attacks.parts.ascent import random_start, slope
 from attacks.parts.auto_pgd import Problem, auto_pgd
 from attacks.parts.looking import View
 from attacks.parts.losses import margin
-from bench import Attack, Perturbed
+from attacks.parts.making import in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 DUAL = {"linf": 1.0, "l2": 2.0}
 
@@ -34,8 +34,7 @@ class Malt(Attack):
     candidates: int = 100
 
     def __post_init__(self) -> None:
-        for name in ("n_iter", "targets", "candidates"):
-            at_least_one(name, getattr(self, name))
+        at_least_one(self, "n_iter", "targets", "candidates")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """Images within `threat`, the clean ones where no run misled the victim."""
@@ -95,27 +94,20 @@ def _targeted(victim: Victim, images: Tensor, labels: Tensor, targets: Tensor) -
     with fewer than 4 classes the difference alone."""
     import torch
 
-    asked = images.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        logits = victim(asked)
+    def ratio(logits: Tensor, labels: Tensor) -> Tensor:
         loss = (logits.gather(1, targets[:, None]) - logits.gather(1, labels[:, None])).flatten()
-        if logits.shape[1] >= 4:
-            ordered = logits.sort(dim=1).values
-            loss = loss / (ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2 + 1e-12)
-    (gradient,) = torch.autograd.grad(loss.sum(), asked)
-    lead = margin(logits.detach(), labels)
-    return View(loss.detach(), lead, torch.zeros_like(lead), (lead > 0).float(), gradient)
+        if logits.shape[1] < 4:
+            return loss
+        ordered = logits.sort(dim=1).values
+        return loss / (ordered[:, -1] - (ordered[:, -3] + ordered[:, -4]) / 2 + 1e-12)
+
+    logits, loss, gradient = slope(victim, images, labels, ratio)
+    lead = margin(logits, labels)
+    return View(loss, lead, torch.zeros_like(lead), (lead > 0).float(), gradient)
 
 
-@dataclass(frozen=True)
-class MaltLinf(Malt):
-    """Targeted APGD in linf, its targets ordered by almost linearity (MALT; Melamed et al. 2024, 2407.02240)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class MaltL2(Malt):
-    """Targeted APGD in l2, its targets ordered by almost linearity (MALT; Melamed et al. 2024, 2407.02240)."""
-
-    norm: ClassVar[str] = "l2"
+MaltLinf, MaltL2 = in_norms(
+    Malt,
+    ("linf", "l2"),
+    "Targeted APGD in {norm}, its targets ordered by almost linearity (MALT; Melamed et al. 2024, 2407.02240).",
+)

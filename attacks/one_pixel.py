@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.parts.ascent import at_least_one
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.settings import above_zero, at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 PARTNERS = 3
 """A new candidate is made from three others, so a population holds four at least."""
@@ -43,11 +41,10 @@ class OnePixel(Attack):
     scale: float = 0.5
 
     def __post_init__(self) -> None:
-        at_least_one("generations", self.generations)
+        at_least_one(self, "generations")
         if self.population <= PARTNERS:
             raise UsageError(f"population must be at least {PARTNERS + 1}; got {self.population}.")
-        if not self.scale > 0:
-            raise UsageError(f"scale must be above 0; got {self.scale}.")
+        above_zero(self, "scale")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """Images with at most epsilon pixels painted over; those of samples never misled are the nearest to it.

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from attacks.parts.ascent import at_least_one, random_start, steepest
+from attacks.parts.ascent import random_start, slope, steepest
 from attacks.parts.binarization import binarization
-from attacks.parts.losses import Loss, cross_entropy, margin
-from bench import Attack, Perturbed
+from attacks.parts.losses import cross_entropy, margin
+from attacks.parts.making import in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 LEVELS = 255
 """Grey levels of a pixel of 8 bits."""
@@ -35,7 +35,7 @@ class Probe(Attack):
     steps: int = 40
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
+        at_least_one(self, "steps")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The rounded last iterate, within `threat`; equal generators give equal images."""
@@ -46,7 +46,7 @@ class Probe(Attack):
         moved = (images + random_start(self.norm, images, threat.radius, rng)).clamp(0, 1)
         ever = torch.zeros_like(labels, dtype=torch.bool)
         for step in range(self.steps):
-            gradient, lead = _slope(victim, moved, labels, margin)
+            _, lead, gradient = slope(victim, moved, labels, margin)
             ever |= lead > 0
             moved = threat.project(images, moved + size * steepest(self.norm, gradient))
             victim.watch(step + 1, 2 * self.steps, "gradient steps")
@@ -61,18 +61,11 @@ class Probe(Attack):
         return Perturbed(rounded, told=told)
 
 
-@dataclass(frozen=True)
-class ProbeLinf(Probe):
-    """PGD in linf that looks at itself: gradients, silent successes, rounding to 8 bits, and the binarization test."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class ProbeL2(Probe):
-    """PGD in l2 that looks at itself: gradients, silent successes, rounding to 8 bits, and the binarization test."""
-
-    norm: ClassVar[str] = "l2"
+ProbeLinf, ProbeL2 = in_norms(
+    Probe,
+    ("linf", "l2"),
+    "PGD in {norm} that looks at itself: gradients, silent successes, rounding to 8 bits, and the binarization test.",
+)
 
 
 def rounded_towards(clean: Tensor, perturbed: Tensor, threat: ThreatModel) -> Tensor:
@@ -86,23 +79,11 @@ def rounded_towards(clean: Tensor, perturbed: Tensor, threat: ThreatModel) -> Te
 
 def _gradients(victim: Victim, images: Tensor, labels: Tensor) -> dict[str, int]:
     """Of how many images the gradient at the clean image is zero, vanishing, exploding or saturated."""
-    by_margin, _ = _slope(victim, images, labels, margin)
-    by_loss, _ = _slope(victim, images, labels, cross_entropy)
-    sizes, of_loss = (each.flatten(1).abs().amax(1) for each in (by_margin, by_loss))
+    slopes = (slope(victim, images, labels, loss)[2] for loss in (margin, cross_entropy))
+    sizes, of_loss = (each.flatten(1).abs().amax(1) for each in slopes)
     return {
         "zero": int((sizes == 0).sum()),
         "vanishing": int(((sizes > 0) & (sizes < SMALL)).sum()),
         "exploding": int((~(sizes <= LARGE)).sum()),
         "saturated": int(((of_loss == 0) & (sizes > 0)).sum()),
     }
-
-
-def _slope(victim: Victim, images: Tensor, labels: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
-    """A loss's gradient (N, C, H, W), and how far the highest wrong logit leads (N,)."""
-    import torch
-
-    asked = images.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        logits = victim(asked)
-        total = loss(logits, labels).sum()
-    return torch.autograd.grad(total, asked)[0], margin(logits.detach(), labels)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.parts.ascent import at_least_one, first_seen
-from attacks.parts.descent import Adam, lead
-from bench import Attack, Perturbed, UsageError, pixel_centres, warp
+from attacks.parts.ascent import drawn, first_seen
+from attacks.parts.descent import Adam
+from attacks.parts.losses import margin
+from attacks.parts.settings import above_zero, at_least_one, zero_or_more
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim, pixel_centres, warp
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 CHECK_EVERY = 5
 """Steps between two looks at which samples are settled, each of which waits for the device."""
@@ -44,12 +44,9 @@ class StAdv(Attack):
     draws: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("steps", "draws"):
-            at_least_one(name, getattr(self, name))
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning_rate must be above 0; got {self.learning_rate}.")
-        if not self.smoothness >= 0:
-            raise UsageError(f"smoothness must be 0 or more; got {self.smoothness}.")
+        at_least_one(self, "steps", "draws")
+        above_zero(self, "learning_rate")
+        zero_or_more(self, "smoothness")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The bent images with their flow (N, 2, H, W) as witness; draws nothing from `rng`.
@@ -88,12 +85,10 @@ class StAdv(Attack):
         images, labels, flow = batch.images[descent.rows], batch.labels[descent.rows], descent.points.requires_grad_()
         gradient = torch.zeros_like(descent.points, requires_grad=False)
         leads, misled = torch.zeros_like(images[:, 0, 0, 0]), torch.zeros_like(labels)
-        for _ in range(self.draws):
-            if self.draws > 1:
-                victim.redraw()
+        for _ in drawn(victim, self.draws):
             with torch.enable_grad():
                 logits = victim(warp(images, flow))
-                leads_now = lead(logits, labels)
+                leads_now = -margin(logits, labels)
                 loss = leads_now.sum() + weight * unevenness(flow).sum()
             gradient += torch.autograd.grad(loss, flow)[0]
             leads += leads_now.detach()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bench.api.report import report
     from bench.api.result import Result, Results
     from bench.domain.attack import Attack, Certifier, Perturbed, Smoothing
+    from bench.domain.corruptions import CorruptionKind
     from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
     from bench.domain.defense import (
         Classifier,
@@ -43,6 +44,7 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "bench.domain.attack": ("Attack", "Certifier", "Perturbed", "Smoothing"),
+    "bench.domain.corruptions": ("CorruptionKind",),
     "bench.domain.dataset": ("Batch", "Dataset", "ImageSet", "Split", "Task"),
     "bench.domain.defense": (
         *("Classifier", "Defense", "EndTraining", "Generative", "Network", "Smoothed"),
@@ -76,6 +78,7 @@ __all__ = [
     "Certifier",
     "Classifier",
     "Compared",
+    "CorruptionKind",
     "DataError",
     "Dataset",
     "Defense",

@@ -8,8 +8,8 @@ from typing import ClassVar
 from attacks.a3 import A3
 from attacks.autoattack.recipe import VERSIONS, AutoAttack
 from attacks.malt import Malt
-from attacks.parts.ascent import at_least_one, exact_step
 from attacks.parts.losses import LOSSES
+from attacks.parts.settings import at_least_one, exact_step
 from bench import Attack, UsageError
 
 
@@ -57,10 +57,7 @@ class Composition(Attack):
     negligible: float = 0.01
 
     def __post_init__(self) -> None:
-        for name in ("starts", "n_iter", "most_draws", "directions", "checks"):
-            at_least_one(name, getattr(self, name))
-        if self.draws is not None:
-            at_least_one("draws", self.draws)
+        at_least_one(self, "starts", "n_iter", "most_draws", "directions", "checks", "draws")
         for name in ("restarts", "targets", "pgd_steps", "n_queries"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must be at least 0, which leaves that part out; got {getattr(self, name)}.")

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from attacks.a3 import A3, A3L2, A3Linf
+from attacks.a3 import A3L2, A3Linf
 from attacks.adaptive.composition import Composition
 from attacks.adaptive.run import Run
 from attacks.adaptive.traits import Traits
 from attacks.autoattack import AutoAttackL2, AutoAttackLinf
-from attacks.autoattack.recipe import AutoAttack
-from attacks.malt import Malt, MaltL2, MaltLinf
-from bench import Batch, Perturbed
+from attacks.malt import MaltL2, MaltLinf
+from attacks.parts.making import in_norms
+from bench import Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator
-
-    from bench import ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -34,23 +32,9 @@ class Adaptive(Composition):
         return Perturbed(run.images, remarks=tuple(run.remarks), fell_to=tuple(run.fell_to))
 
 
-@dataclass(frozen=True)
-class AdaptiveLinf(Adaptive):
-    """The strongest known attack on each kind of defense in linf: AutoAttack on nets, gradients in expectation through
-    every offered route on random ones, estimates and Square where gradients fail."""
-
-    norm: ClassVar[str] = "linf"
-    plain: ClassVar[type[AutoAttack]] = AutoAttackLinf
-    short: ClassVar[type[A3]] = A3Linf
-    near: ClassVar[type[Malt]] = MaltLinf
-
-
-@dataclass(frozen=True)
-class AdaptiveL2(Adaptive):
-    """The strongest known attack on each kind of defense in l2: AutoAttack on nets, gradients in expectation through
-    every offered route on random ones, estimates and Square where gradients fail."""
-
-    norm: ClassVar[str] = "l2"
-    plain: ClassVar[type[AutoAttack]] = AutoAttackL2
-    short: ClassVar[type[A3]] = A3L2
-    near: ClassVar[type[Malt]] = MaltL2
+_SUMMARY = (
+    "The strongest known attack on each kind of defense in {norm}: AutoAttack on nets, gradients in expectation "
+    "through\nevery offered route on random ones, estimates and Square where gradients fail."
+)
+(AdaptiveLinf,) = in_norms(Adaptive, ("linf",), _SUMMARY, plain=AutoAttackLinf, short=A3Linf, near=MaltLinf)
+(AdaptiveL2,) = in_norms(Adaptive, ("l2",), _SUMMARY, plain=AutoAttackL2, short=A3L2, near=MaltL2)

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from attacks.adaptive.composition import Composition
 from attacks.adaptive.square import square
 from attacks.adaptive.traits import ROWS, Traits
-from attacks.parts.ascent import exact_step, random_start
+from attacks.parts.ascent import random_start
 from attacks.parts.auto_pgd import Best, Problem, auto_pgd, plain_pgd
 from attacks.parts.looking import Differences, Gradients, Look, answers, draws_for, rivals
 from attacks.parts.losses import LOSSES
-from bench import Batch
+from attacks.parts.settings import exact_step
+from bench import Attack, Batch, Route, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Attack, Route, ThreatModel, Victim
 
 Find = Callable[["Tensor", "Tensor"], "Tensor"]
 """From clean images and labels to a part's proposals."""

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from attacks.autoattack.library import isolated, seed_from
 from attacks.autoattack.limits import square_misfit
+from attacks.parts.ascent import drawn
+from bench import ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import ThreatModel, Victim
 
 
 def square(
@@ -30,12 +30,7 @@ def square(
         nonlocal asked
         asked += 1
         victim.watch(min(asked, queries), queries, f"square, {len(queried)} samples open")
-        found = []
-        for _ in range(draws):
-            if draws > 1:
-                victim.redraw()
-            found.append(victim(queried).log_softmax(1))
-        return torch.stack(found).mean(0)
+        return torch.stack([victim(queried).log_softmax(1) for _ in drawn(victim, draws)]).mean(0)
 
     seed = seed_from(rng)
     with isolated(), torch.no_grad():

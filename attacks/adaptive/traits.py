@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from attacks.parts.looking import Gradients
 from attacks.parts.losses import margin
-
-if TYPE_CHECKING:
-    from bench import Batch, Route, Victim
+from bench import Batch, Route, Victim
 
 ROWS = 8
 """Images that are looked at."""

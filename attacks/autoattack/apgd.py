@@ -6,16 +6,15 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attacks.autoattack.library import classes_of, isolated, points, seed_from, short
+from attacks.autoattack.library import classes_of, isolated, points, seed_from
 from attacks.autoattack.limits import check_steps, possible
 from attacks.autoattack.settled import OpenRows
-from attacks.parts.ascent import at_least_one
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.making import in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,7 @@ class Apgd(Attack):
     eot_iter: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("n_iter", "n_restarts", "eot_iter"):
-            at_least_one(name, getattr(self, name))
+        at_least_one(self, "n_iter", "n_restarts", "eot_iter")
         check_steps(self.norm, self.n_iter)
         if not 0 < self.rho <= 1:
             raise UsageError(f"rho is a share of steps above 0 and up to 1; got {self.rho}.")
@@ -74,8 +72,7 @@ class Apgd(Attack):
             images = rows.attack(part, part.perturb)
         if self.norm == "l1":
             images = images.clamp(0, 1)
-        warnings = tuple(dict.fromkeys((*remarks, *map(short, warned))))
-        return Perturbed(images, remarks=warnings, broken_at=rows.broken_at)
+        return Perturbed(images, remarks=(*remarks, *warned), broken_at=rows.broken_at)
 
     def _possible(self, classes: int) -> tuple[str, tuple[str, ...]]:
         """The attack that so many classes allow, and what was changed for it."""
@@ -116,7 +113,7 @@ class ApgdT(Apgd):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one("n_target_classes", self.n_target_classes)
+        at_least_one(self, "n_target_classes")
 
     def _part(self, name: str, epsilon: float, classes: int, seed: int, device: Any) -> Any:
         from pyautoattack.autopgd_base import APGDAttack_targeted
@@ -127,73 +124,16 @@ class ApgdT(Apgd):
         return APGDAttack_targeted(None, n_target_classes=targets, **self._settings(epsilon, seed, device))
 
 
-@dataclass(frozen=True)
-class ApgdCeLinf(Apgd):
-    """APGD on the cross-entropy in linf (Croce and Hein 2020, 2003.01690)."""
+IN_2020, IN_2021 = "Croce and Hein 2020, 2003.01690", "Croce and Hein 2021, 2103.01208"
 
-    name: ClassVar[str] = "apgd-ce"
-    norm: ClassVar[str] = "linf"
+_CE = "APGD on the cross-entropy in {norm}"
+ApgdCeLinf, ApgdCeL2 = in_norms(Apgd, ("linf", "l2"), f"{_CE} ({IN_2020}).", "ApgdCe", name="apgd-ce")
+(ApgdCeL1,) = in_norms(Apgd, ("l1",), f"{_CE} ({IN_2021}).", "ApgdCe", name="apgd-ce", n_restarts=5)
 
+_DLR = "APGD on the difference of logits ratio in {norm}"
+ApgdDlrLinf, ApgdDlrL2 = in_norms(Apgd, ("linf", "l2"), f"{_DLR} ({IN_2020}).", "ApgdDlr", name="apgd-dlr")
+(ApgdDlrL1,) = in_norms(Apgd, ("l1",), f"{_DLR} ({IN_2021}).", "ApgdDlr", name="apgd-dlr", n_restarts=5)
 
-@dataclass(frozen=True)
-class ApgdCeL2(Apgd):
-    """APGD on the cross-entropy in l2 (Croce and Hein 2020, 2003.01690)."""
-
-    name: ClassVar[str] = "apgd-ce"
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class ApgdCeL1(Apgd):
-    """APGD on the cross-entropy in l1 (Croce and Hein 2021, 2103.01208)."""
-
-    name: ClassVar[str] = "apgd-ce"
-    norm: ClassVar[str] = "l1"
-    n_restarts: int = 5
-
-
-@dataclass(frozen=True)
-class ApgdDlrLinf(Apgd):
-    """APGD on the difference of logits ratio in linf (Croce and Hein 2020, 2003.01690)."""
-
-    name: ClassVar[str] = "apgd-dlr"
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class ApgdDlrL2(Apgd):
-    """APGD on the difference of logits ratio in l2 (Croce and Hein 2020, 2003.01690)."""
-
-    name: ClassVar[str] = "apgd-dlr"
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class ApgdDlrL1(Apgd):
-    """APGD on the difference of logits ratio in l1 (Croce and Hein 2021, 2103.01208)."""
-
-    name: ClassVar[str] = "apgd-dlr"
-    norm: ClassVar[str] = "l1"
-    n_restarts: int = 5
-
-
-@dataclass(frozen=True)
-class ApgdTLinf(ApgdT):
-    """APGD on the targeted difference of logits ratio in linf (Croce and Hein 2020, 2003.01690)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class ApgdTL2(ApgdT):
-    """APGD on the targeted difference of logits ratio in l2 (Croce and Hein 2020, 2003.01690)."""
-
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class ApgdTL1(ApgdT):
-    """APGD on the targeted difference of logits ratio in l1 (Croce and Hein 2021, 2103.01208)."""
-
-    norm: ClassVar[str] = "l1"
-    n_target_classes: int = 5
+_TARGETED = "APGD on the targeted difference of logits ratio in {norm}"
+ApgdTLinf, ApgdTL2 = in_norms(ApgdT, ("linf", "l2"), f"{_TARGETED} ({IN_2020}).")
+(ApgdTL1,) = in_norms(ApgdT, ("l1",), f"{_TARGETED} ({IN_2021}).", n_target_classes=5)

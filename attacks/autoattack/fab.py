@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attacks.autoattack.library import classes_of, isolated, seed_from, short
-from attacks.parts.ascent import at_least_one
-from bench import Attack, Perturbed, UsageError
+from attacks.autoattack.library import classes_of, isolated, seed_from
+from attacks.parts.making import in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,7 @@ class Fab(Attack):
     beta: float = 0.9
 
     def __post_init__(self) -> None:
-        for name in ("n_iter", "n_restarts"):
-            at_least_one(name, getattr(self, name))
+        at_least_one(self, "n_iter", "n_restarts")
         for name, value in (("alpha_max", self.alpha_max), ("beta", self.beta)):
             if not 0 <= value <= 1:
                 raise UsageError(f"{name} is a share from 0 to 1; got {value}.")
@@ -68,8 +66,7 @@ class Fab(Attack):
             )
             torch.manual_seed(seed)
             images = search.within(part, tuple(self._runs(classes)))
-        remarks = tuple(dict.fromkeys(map(short, warned)))
-        return Perturbed(images, remarks=remarks, closest=search.closest)
+        return Perturbed(images, remarks=tuple(warned), closest=search.closest)
 
     def _runs(self, classes: int) -> Iterator[tuple[int | None, bool]]:
         """The rank of the class that each run aims at, and whether it begins at random."""
@@ -145,7 +142,7 @@ class FabT(Fab):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least_one("n_target_classes", self.n_target_classes)
+        at_least_one(self, "n_target_classes")
 
     def _runs(self, classes: int) -> Iterator[tuple[int | None, bool]]:
         for target in range(min(self.n_target_classes, classes - 1)):
@@ -153,43 +150,6 @@ class FabT(Fab):
                 yield target + 2, restart > 0
 
 
-@dataclass(frozen=True)
-class FabLinf(Fab):
-    """FAB, the nearest image across any boundary, in linf (Croce and Hein 2020, 1907.02044)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class FabL2(Fab):
-    """FAB, the nearest image across any boundary, in l2 (Croce and Hein 2020, 1907.02044)."""
-
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class FabL1(Fab):
-    """FAB, the nearest image across any boundary, in l1 (Croce and Hein 2020, 1907.02044)."""
-
-    norm: ClassVar[str] = "l1"
-
-
-@dataclass(frozen=True)
-class FabTLinf(FabT):
-    """FAB towards one class after another in linf (Croce and Hein 2020, 1907.02044)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class FabTL2(FabT):
-    """FAB towards one class after another in l2 (Croce and Hein 2020, 1907.02044)."""
-
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class FabTL1(FabT):
-    """FAB towards one class after another in l1 (Croce and Hein 2020, 1907.02044)."""
-
-    norm: ClassVar[str] = "l1"
+NORMS, SOURCE = ("linf", "l2", "l1"), "Croce and Hein 2020, 1907.02044"
+FabLinf, FabL2, FabL1 = in_norms(Fab, NORMS, f"FAB, the nearest image across any boundary, in {{norm}} ({SOURCE}).")
+FabTLinf, FabTL2, FabTL1 = in_norms(FabT, NORMS, f"FAB towards one class after another in {{norm}} ({SOURCE}).")

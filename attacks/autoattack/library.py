@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bench import Batch, Victim
+
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, Victim
 
 
 @dataclass
@@ -120,7 +120,8 @@ def seed_from(rng: Generator) -> int:
 
 @contextmanager
 def isolated(read: Callable[[str], object] = str) -> Iterator[list[str]]:
-    """A scope in which the library's side effects end; yields the warnings that it and Python give within.
+    """A scope in which the library's side effects end; yields the warnings that it and Python gave
+    within, each once and shortened.
 
     The library seeds torch's global generators, clears the trace function, counts calls for ever and logs.
     """
@@ -139,7 +140,8 @@ def isolated(read: Callable[[str], object] = str) -> Iterator[list[str]]:
             logger.handlers, logger.propagate, logger.disabled = [handler], False, False
             logger.setLevel(logging.DEBUG)
             yield warned
-            warned.extend(str(warning.message) for warning in caught)
+            told = (*warned, *(str(warning.message) for warning in caught))
+            warned[:] = dict.fromkeys(map(_short, told))
     finally:
         sys.settrace(trace)
         logger.handlers, logger.propagate, logger.disabled = logging_was[0], logging_was[2], logging_was[3]
@@ -160,6 +162,6 @@ class Handler(logging.Handler):
             self._read(record.getMessage())
 
 
-def short(warning: str) -> str:
+def _short(warning: str) -> str:
     """A warning without its pointer to the manual, and without the count that would make every shard's different."""
     return re.sub(r"there are \d+ points", "there are points", warning.partition(" See flags_doc")[0])

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from attacks.autoattack.recipe import AutoAttack, AutoAttackL2, AutoAttackLinf
-from bench import Attack, Perturbed
+from attacks.parts.making import in_norms
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -40,17 +39,8 @@ class AutoAttackRand(Attack):
         return self.kind("rand", n_iter=self.n_iter, n_restarts=self.n_restarts, eot_iter=self.eot_iter)
 
 
-@dataclass(frozen=True)
-class AutoAttackRandLinf(AutoAttackRand):
-    """AutoAttack's version for random defenses in linf (Croce and Hein 2020, 2003.01690): APGD-CE, APGD-DLR, EOT 20."""
-
-    norm: ClassVar[str] = "linf"
-    kind: ClassVar[type[AutoAttack]] = AutoAttackLinf
-
-
-@dataclass(frozen=True)
-class AutoAttackRandL2(AutoAttackRand):
-    """AutoAttack's version for random defenses in l2 (Croce and Hein 2020, 2003.01690): APGD-CE, APGD-DLR, EOT 20."""
-
-    norm: ClassVar[str] = "l2"
-    kind: ClassVar[type[AutoAttack]] = AutoAttackL2
+_SUMMARY = (
+    "AutoAttack's version for random defenses in {norm} (Croce and Hein 2020, 2003.01690): APGD-CE, APGD-DLR, EOT 20."
+)
+(AutoAttackRandLinf,) = in_norms(AutoAttackRand, ("linf",), _SUMMARY, kind=AutoAttackLinf)
+(AutoAttackRandL2,) = in_norms(AutoAttackRand, ("l2",), _SUMMARY, kind=AutoAttackL2)

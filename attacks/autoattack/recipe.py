@@ -5,19 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from attacks.autoattack.library import Falls, Progress, classes_of, isolated, passes, seed_from, set_steps, short
+from attacks.autoattack.library import Falls, Progress, classes_of, isolated, passes, seed_from, set_steps
 from attacks.autoattack.limits import check_steps, possible
 from attacks.autoattack.recall import Recall
 from attacks.autoattack.settled import OpenRows
-from attacks.parts.ascent import at_least_one
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.making import in_norm, in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 VERSIONS = {
     "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
@@ -26,7 +25,6 @@ VERSIONS = {
     "custom": (),
 }
 ATTACKS = VERSIONS["plus"]
-OVERRIDES = ("n_restarts", "n_iter", "n_queries", "eot_iter")
 
 
 @dataclass(frozen=True)
@@ -70,10 +68,7 @@ class AutoAttack(Attack):
         for name in self.attacks:
             if name not in ATTACKS:
                 raise UsageError(f"AutoAttack has no part called {name!r}.{_hint(name, ATTACKS)}")
-        for name in OVERRIDES:
-            value = getattr(self, name)
-            if value is not None:
-                at_least_one(name, value)
+        at_least_one(self, "n_restarts", "n_iter", "n_queries", "eot_iter")
         if self.n_iter is not None:
             check_steps(self.norm, self.n_iter)
 
@@ -116,8 +111,7 @@ class AutoAttack(Attack):
             images, _ = adversary.run_standard_evaluation(batch.images, batch.labels, batch_size=len(batch))
         if self.norm == "l1":
             images = images.clamp(0, 1)
-        told = tuple(dict.fromkeys((*remarks, *map(short, warned))))
-        return Perturbed(images, remarks=told, fell_to=falls.names)
+        return Perturbed(images, remarks=(*remarks, *warned), fell_to=falls.names)
 
     def _adversary(
         self,
@@ -163,25 +157,16 @@ def _stopping(apgd: Any, model: Callable[[Tensor], Tensor]) -> Callable[[Tensor,
     return perturb
 
 
-@dataclass(frozen=True)
-class AutoAttackLinf(AutoAttack):
-    """AutoAttack in linf: two APGD, FAB and Square (Croce and Hein 2020, 2003.01690)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class AutoAttackL2(AutoAttack):
-    """AutoAttack in l2: two APGD, FAB and Square (Croce and Hein 2020, 2003.01690)."""
-
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class AutoAttackL1(AutoAttack):
-    """AutoAttack in l1 (Croce and Hein 2021, 2103.01208): APGD from three times the budget down, 5 restarts."""
-
-    norm: ClassVar[str] = "l1"
+AutoAttackLinf, AutoAttackL2 = in_norms(
+    AutoAttack,
+    ("linf", "l2"),
+    "AutoAttack in {norm}: two APGD, FAB and Square (Croce and Hein 2020, 2003.01690).",
+)
+AutoAttackL1 = in_norm(
+    AutoAttack,
+    "l1",
+    "AutoAttack in l1 (Croce and Hein 2021, 2103.01208): APGD from three times the budget down, 5 restarts.",
+)
 
 
 def _hint(name: str, known: tuple[str, ...]) -> str:

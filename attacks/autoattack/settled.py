@@ -25,7 +25,8 @@ class OpenRows:
     gradient, and does not go through the victim again. The open rows do not notice: APGD's steps, losses, checkpoints
     and sparsity are each row's own in every norm, while what a run's rows share - the random start's draws, the
     counters - depends on how many they are, which stays. A run begins with all rows that are not broken, so their
-    number tells a new run from the next query of the present one.
+    number tells a new run from the next query of the present one. (The library's runs could be told of by wrapping its
+    `attack_single_run`, but the targeted attack asks about a run's rows before it begins it.)
 
     `ask` is the classifier, which averages `draws` gradients at a point; `told` hears how many points were visited and
     how many rows are not broken.

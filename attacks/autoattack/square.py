@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from attacks.autoattack.library import classes_of, isolated, seed_from, short
+from attacks.autoattack.library import classes_of, isolated, seed_from
 from attacks.autoattack.limits import square_misfit
 from attacks.autoattack.recall import Recall
-from attacks.parts.ascent import at_least_one
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.making import in_norms
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,7 @@ class Square(Attack):
     p_init: float = 0.8
 
     def __post_init__(self) -> None:
-        for name in ("n_queries", "n_restarts"):
-            at_least_one(name, getattr(self, name))
+        at_least_one(self, "n_queries", "n_restarts")
         if not 0 < self.p_init <= 1:
             raise UsageError(f"p_init is a share of the image above 0 and up to 1; got {self.p_init}.")
 
@@ -69,7 +67,7 @@ class Square(Attack):
             ).perturb(batch.images, batch.labels)
         if self.norm == "l1":
             images = images.clamp(0, 1)
-        return Perturbed(images, remarks=tuple(dict.fromkeys(map(short, warned))), broken_at=queries.broken_at)
+        return Perturbed(images, remarks=tuple(warned), broken_at=queries.broken_at)
 
 
 class Queries:
@@ -120,22 +118,6 @@ class Queries:
             self._victim.watch(done, self._total, f"square, {left} robust samples left")
 
 
-@dataclass(frozen=True)
-class SquareLinf(Square):
-    """Square, random search without gradients, in linf (Andriushchenko et al. 2020, 1912.00049)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class SquareL2(Square):
-    """Square, random search without gradients, in l2 (Andriushchenko et al. 2020, 1912.00049)."""
-
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class SquareL1(Square):
-    """Square, random search without gradients, in l1 (Croce and Hein 2021, 2103.01208)."""
-
-    norm: ClassVar[str] = "l1"
+_SUMMARY = "Square, random search without gradients, in {norm}"
+SquareLinf, SquareL2 = in_norms(Square, ("linf", "l2"), f"{_SUMMARY} (Andriushchenko et al. 2020, 1912.00049).")
+(SquareL1,) = in_norms(Square, ("l1",), f"{_SUMMARY} (Croce and Hein 2021, 2103.01208).")

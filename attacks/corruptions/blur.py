@@ -10,9 +10,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Image = NDArray[np.float64]
-Bytes = NDArray[np.uint8]
-Whole = NDArray[np.int64]
+from attacks.corruptions.images import Bytes, Image, Whole
 
 
 def gaussian_blur(image: Image, rng: Generator, sigma: float) -> Image:

@@ -6,13 +6,10 @@ from io import BytesIO
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from PIL import Image as Pillow
 from scipy import ndimage
 
-Image = NDArray[np.float64]
-Bytes = NDArray[np.uint8]
-Whole = NDArray[np.signedinteger]
+from attacks.corruptions.images import Bytes, Image, Whole
 
 
 def brightness(image: Image, rng: Generator, added: float) -> Image:

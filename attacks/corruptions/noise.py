@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
-Image = NDArray[np.float64]
+from attacks.corruptions.images import Image
 
 
 def gaussian_noise(image: Image, rng: Generator, deviation: float) -> Image:

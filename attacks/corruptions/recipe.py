@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.corruptions.severities import KINDS, Kind
-from bench import Attack, Perturbed, UsageError
+from attacks.corruptions.severities import KINDS
+from bench import Attack, Batch, CorruptionKind, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Corruption(Attack):
 
     norm: ClassVar[str] = "corruption"
     knowledge = "black-box"
-    kind: Kind = "gaussian_noise"
+    kind: CorruptionKind = "gaussian_noise"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

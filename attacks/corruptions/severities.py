@@ -8,7 +8,9 @@ numbers mean is what the function of that name takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, get_args
+from typing import get_args
+
+from bench import CorruptionKind
 
 Setting = float | tuple[float, ...]
 Table = Mapping[str, Sequence[Setting]]
@@ -124,29 +126,7 @@ IMAGENET: Table = {
     "saturate": ((0.3, 0), (0.1, 0), (2, 0), (5, 0.1), (20, 0.2)),
 }
 
-Kind = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-    "speckle_noise",
-    "gaussian_blur",
-    "spatter",
-    "saturate",
-]
-"""The 15 common corruptions, then the 4 extra ones; named as the files of CIFAR-10-C are."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[CorruptionKind, ...] = get_args(CorruptionKind)
 TABLES = {32: CIFAR, 64: TINY, 224: IMAGENET}
 
 

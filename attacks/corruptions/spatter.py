@@ -7,11 +7,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from attacks.corruptions.weather import tinted
-
-Image = NDArray[np.float64]
-Bytes = NDArray[np.uint8]
-Whole = NDArray[np.int64]
+from attacks.corruptions.images import Bytes, Image, Whole, tinted
 
 WATER = (175 / 255, 238 / 255, 238 / 255)
 MUD = (63 / 255, 42 / 255, 20 / 255)

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 
 from attacks.corruptions.blur import enlarged, moved
-
-Image = NDArray[np.float64]
-
-LUMINANCE = np.array([0.299, 0.587, 0.114])
-"""The share of red, green and blue in a grey value (ITU-R 601)."""
+from attacks.corruptions.images import Image, grey, tinted
 
 FROSTS = (
     ((0.31, 0.58, 0.65), 0.047, 0.3),
@@ -106,13 +101,3 @@ def plasma(side: int, decay: float, rng: Generator) -> Image:
         step, wobble = half, wobble / decay
     heights -= heights.min()
     return np.asarray(heights / max(heights.max(), 1e-12))
-
-
-def grey(image: Image) -> Image:
-    """The luminance (H, W, 1) of an image."""
-    return image if image.shape[2] == 1 else np.asarray(image @ LUMINANCE)[..., None]
-
-
-def tinted(colour: tuple[float, float, float], channels: int) -> Image:
-    """A colour as so many channels: itself or, for one, its luminance."""
-    return np.array(colour) if channels == 3 else np.array([LUMINANCE @ np.array(colour)])

@@ -5,25 +5,22 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import warnings
-from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
-from bench import Attack, Perturbed, PluginError, UsageError
+from attacks.parts.making import SettingField, subclass
+from bench import Attack, Batch, Perturbed, PluginError, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from bench import Batch, ThreatModel, Victim
-
 A = TypeVar("A", bound="LibraryAttack")
-SettingField = tuple[str, Any, Any]
-"""Name, type and `dataclasses.field` of a setting."""
 
 
 class Number:
@@ -58,7 +55,11 @@ class LibraryAttack(Attack):
     its images within the budget, the clean ones elsewhere, and all that mislead the victim as `closest`.
     """
 
+    distribution: ClassVar[str]
+    """The library's name where it is installed from."""
     member: ClassVar[str]
+    accepts: ClassVar[frozenset[str]]
+    """The constructor's parameters."""
     bounded: ClassVar[bool]
     """Whether the library's attack is given the budget."""
 
@@ -73,9 +74,52 @@ class LibraryAttack(Attack):
     def _run(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Tensor:
         """What the library's attack returns for copies of the batch."""
 
-    def _arguments(self) -> dict[str, Any]:
-        """The settings as the constructor's keywords."""
-        return {name: value for name, value in vars(self).items() if name != "norm"}
+    def _arguments(self, **filled: Any) -> dict[str, Any]:
+        """The constructor's keywords: the settings, and what is filled in of those that it has."""
+        settings = {name: value for name, value in vars(self).items() if name != "norm"}
+        return {name: value for name, value in filled.items() if name in self.accepts} | settings
+
+    def _module(self, victim: Victim, device: Any) -> nn.Module:
+        """The victim as a torch module on a device; every query has fresh noise where the attack averages gradients
+        (`eot_iter`)."""
+        import torch
+
+        redraws = getattr(self, "eot_iter", 1) > 1
+
+        class Module(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                # Libraries look for their device where a model's parameters are.
+                self.place = torch.nn.Parameter(torch.empty(0, device=device), requires_grad=False)
+
+            def forward(self, images: Tensor) -> Tensor:
+                if redraws:
+                    victim.redraw()
+                victim.watch(0, 1, f"{victim.forwards} images asked about")
+                return victim(images)
+
+        return Module().eval()
+
+
+class Library(ABC):
+    """A library's attacks as plugins; each is the same class whenever it is asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, type[LibraryAttack]] = {}
+
+    @abstractmethod
+    def members(self) -> Sequence[str]:
+        """The names of all attacks. Raises `PluginError` where the library is not installed."""
+
+    def member(self, name: str) -> type[LibraryAttack]:
+        """The plugin class of an attack."""
+        if name not in self._made:
+            self._made[name] = self._plugin(name)
+        return self._made[name]
+
+    @abstractmethod
+    def _plugin(self, name: str) -> type[LibraryAttack]:
+        """The plugin class, made anew."""
 
 
 def nearest(victim: Victim, batch: Batch, threat: ThreatModel, found: Tensor) -> Perturbed:
@@ -92,12 +136,34 @@ def nearest(victim: Victim, batch: Batch, threat: ThreatModel, found: Tensor) ->
 
 
 def plugin(
-    base: type[A], name: str, summary: str, fields: Collection[SettingField], facts: Mapping[str, Any]
+    base: type[A],
+    name: str,
+    attack: Any,
+    hidden: Collection[str],
+    norms: str | tuple[str, ...],
+    usual: str | None = None,
+    **facts: Any,
 ) -> type[A]:
-    """The plugin class of a library's attack: a frozen dataclass with these settings and class attributes."""
-    attributes = {"__doc__": summary, "__module__": base.__module__, "member": name, **facts}
-    made = dataclasses.make_dataclass(name, fields, bases=(base,), namespace=attributes, frozen=True, kw_only=True)
-    return cast("type[A]", made)
+    """The plugin class of a library's attack, a class or a function whose parameters are settings but for the hidden
+    ones; the norm is the attack's, or a setting's choice, required without a `usual` one. `facts` are class attributes.
+
+    Its revision has the library's version in it, which changes what its attacks find.
+    """
+    constructor = attack.__init__ if inspect.isclass(attack) else attack
+    settings = settings_of(constructor, hidden)
+    if isinstance(norms, str):
+        facts["norm"] = norms
+    else:
+        field = dataclasses.field() if usual is None else dataclasses.field(default=usual)
+        settings.append(("norm", Literal[norms], field))
+    source = f"{base.distribution} {version(base.distribution)}"
+    told = " ".join((inspect.getdoc(attack) or attack.__name__).partition("\n\n")[0].split())
+    facts |= {
+        "member": name,
+        "accepts": frozenset(inspect.signature(constructor).parameters),
+        "revision": f"1+{source.replace(' ', '-')}",
+    }
+    return subclass(base, name, f"{told.rstrip('.')} ({attack.__name__} of {source}).", facts, settings)
 
 
 def settings_of(constructor: Any, hidden: Collection[str]) -> list[SettingField]:
@@ -120,12 +186,6 @@ def settings_of(constructor: Any, hidden: Collection[str]) -> list[SettingField]
     return fields
 
 
-def norm_field(choices: tuple[str, ...], default: str | None) -> SettingField:
-    """The setting of an attack that knows several norms; required without a default."""
-    field = dataclasses.field() if default is None else dataclasses.field(default=default)
-    return "norm", Literal[choices], field
-
-
 def load(library: str, remedy: str) -> ModuleType:
     """The library, or a `PluginError` that says how to install it; what it uses that is outdated is not told here."""
     try:
@@ -133,36 +193,6 @@ def load(library: str, remedy: str) -> ModuleType:
             return import_module(library)
     except ImportError as error:
         raise PluginError(f"{library} cannot be imported ({error}); {remedy}") from error
-
-
-def revision_of(library: str) -> str:
-    """The adapter's revision with the library's version, which changes what its attacks find."""
-    return f"1+{library}-{version(library)}"
-
-
-def summary_of(attack: type, library: str) -> str:
-    """What the library says of an attack in its first paragraph, and which version says it."""
-    text = " ".join((inspect.getdoc(attack) or attack.__name__).partition("\n\n")[0].split())
-    return f"{text.rstrip('.')} ({attack.__name__} of {library} {version(library)})."
-
-
-def as_module(victim: Victim, device: Any, redraws: bool) -> nn.Module:
-    """The victim as a torch module on a device; `redraws` gives every query fresh noise."""
-    import torch
-
-    class Module(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            # Libraries look for their device where a model's parameters are.
-            self.place = torch.nn.Parameter(torch.empty(0, device=device), requires_grad=False)
-
-        def forward(self, images: Tensor) -> Tensor:
-            if redraws:
-                victim.redraw()
-            victim.watch(0, 1, f"{victim.forwards} images asked about")
-            return victim(images)
-
-    return Module().eval()
 
 
 def _kind_of(default: object, annotation: Any) -> Any:

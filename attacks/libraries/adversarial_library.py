@@ -11,23 +11,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from attacks.libraries.adapter import (
-    LibraryAttack,
-    as_module,
-    load,
-    norm_field,
-    plugin,
-    revision_of,
-    settings_of,
-    summary_of,
-)
+from attacks.libraries.adapter import Library, LibraryAttack, load, plugin
+from bench import Batch, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 REMEDY = (
     "install it without its dependencies, of which its attacks need tqdm alone (and setuptools since Python 3.12): "
@@ -70,22 +60,19 @@ class AdversarialLibraryAttack(LibraryAttack):
     """An attack of adversarial-library: epsilon is the plan's where the attack takes one, images are never rounded, and
     the noise of a random defense is fixed unless the attack averages gradients (`eot_iter`)."""
 
-    accepts: ClassVar[frozenset[str]]
-    """The function's parameters."""
+    distribution = "adv-lib"
 
     def _run(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Tensor:
         code = CODES[self.norm]
         filled = {"norm": code, "p": code, "distance": self.norm, "targeted": False, "levels": None}
         if self.bounded:
             filled[BUDGETS[self.member]] = threat.radius
-        given = {name: value for name, value in filled.items() if name in self.accepts}
-        model = as_module(victim, batch.images.device, redraws=getattr(self, "eot_iter", 1) > 1)
-        attack = getattr(library(), self.member)
-        images: Tensor = attack(model, batch.images.clone(), batch.labels.clone(), **given, **self._arguments())
+        model, attack = self._module(victim, batch.images.device), getattr(library(), self.member)
+        images: Tensor = attack(model, batch.images.clone(), batch.labels.clone(), **self._arguments(**filled))
         return images
 
 
-class AdversarialLibrary:
+class AdversarialLibrary(Library):
     """Any attack of adversarial-library that keeps a norm, with its own settings and the plan's epsilon; `bench check
     adv-lib` names them."""
 
@@ -93,9 +80,12 @@ class AdversarialLibrary:
         """The attacks' names."""
         return [name for name in NORMS if hasattr(library(), name)]
 
-    def member(self, name: str) -> type[AdversarialLibraryAttack]:
-        """The plugin class of an attack."""
-        return _plugin(name)
+    def _plugin(self, name: str) -> type[AdversarialLibraryAttack]:
+        attack, norms = getattr(library(), name), NORMS[name]
+        parameters = inspect.signature(attack).parameters
+        named = parameters.get("norm", parameters.get("p", parameters.get("distance")))
+        usual = None if named is None or named.default is named.empty else norms[0]
+        return plugin(AdversarialLibraryAttack, name, attack, FILLED, norms, usual, bounded=name in BUDGETS)
 
 
 FAMILY = AdversarialLibrary()
@@ -120,23 +110,3 @@ def _without(unused: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
     finally:
         for name in absent:
             del sys.modules[name]
-
-
-@cache
-def _plugin(name: str) -> type[AdversarialLibraryAttack]:
-    attack = getattr(library(), name)
-    parameters = inspect.signature(attack).parameters
-    fields, norms = settings_of(attack, FILLED), NORMS[name]
-    facts: dict[str, Any] = {
-        "accepts": frozenset(parameters),
-        "bounded": name in BUDGETS,
-        "knowledge": "white-box",
-        "revision": revision_of("adv-lib"),
-    }
-    if isinstance(norms, str):
-        facts["norm"] = norms
-    else:
-        usual = parameters.get("norm", parameters.get("p", parameters.get("distance")))
-        default = None if usual is None or usual.default is usual.empty else norms[0]
-        fields.append(norm_field(norms, default))
-    return plugin(AdversarialLibraryAttack, name, summary_of(attack, "adv-lib"), fields, facts)

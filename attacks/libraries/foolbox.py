@@ -5,25 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from attacks.libraries.adapter import (
-    LibraryAttack,
-    as_module,
-    load,
-    norm_field,
-    plugin,
-    revision_of,
-    settings_of,
-    summary_of,
-)
+from attacks.libraries.adapter import Library, LibraryAttack, load, plugin
+from bench import Batch, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 REMEDY = "install it with pip install 'defense-bench[foolbox]'."
 FILLED = ("distance", "constraint", "tensorboard", "channel_axis")
@@ -44,26 +33,21 @@ class FoolboxAttack(LibraryAttack):
     An attack that takes an epsilon proposes foolbox's clipped images.
     """
 
-    norm_parameter: ClassVar[str | None]
-    """The constructor's parameter that names the norm, where there is one."""
+    distribution = "foolbox"
 
     def _run(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Tensor:
-        foolbox = library()
-        arguments = self._arguments()
-        if self.norm_parameter == "constraint":
-            arguments["constraint"] = self.norm
-        elif self.norm_parameter == "distance":
-            arguments["distance"] = getattr(foolbox.distances, self.norm)
-        device = batch.images.device
-        model = foolbox.PyTorchModel(as_module(victim, device, redraws=False), bounds=(0, 1), device=device)
-        attack = getattr(foolbox.attacks, self.member)(**arguments)
+        foolbox, device = library(), batch.images.device
+        distance = getattr(foolbox.distances, self.norm)
+        named = {"constraint": self.norm} if "constraint" in self.accepts else {"distance": distance}
+        model = foolbox.PyTorchModel(self._module(victim, device), bounds=(0, 1), device=device)
+        attack = getattr(foolbox.attacks, self.member)(**self._arguments(**named))
         epsilon = threat.radius if self.bounded else None
         _, clipped, _ = attack(model, batch.images.clone(), batch.labels.clone(), epsilons=epsilon)
         images: Tensor = clipped
         return images
 
 
-class Foolbox:
+class Foolbox(Library):
     """Any attack of the library foolbox, with its own settings and the plan's epsilon; `bench check foolbox` names
     them."""
 
@@ -80,9 +64,20 @@ class Foolbox:
             and name not in NEEDS_MORE
         ]
 
-    def member(self, name: str) -> type[FoolboxAttack]:
-        """The plugin class of an attack."""
-        return _plugin(name)
+    def _plugin(self, name: str) -> type[FoolboxAttack]:
+        foolbox = library()
+        cls = getattr(foolbox.attacks, name)
+        norms, usual = _norms(cls)
+        return plugin(
+            FoolboxAttack,
+            name,
+            cls,
+            FILLED,
+            norms,
+            usual,
+            bounded=issubclass(cls, foolbox.attacks.base.FixedEpsilonAttack),
+            knowledge="black-box" if any(part in cls.__name__ for part in BLACK_BOX) else "white-box",
+        )
 
 
 FAMILY = Foolbox()
@@ -93,32 +88,11 @@ def library() -> ModuleType:
     return load("foolbox", REMEDY)
 
 
-@cache
-def _plugin(name: str) -> type[FoolboxAttack]:
-    foolbox = library()
-    cls = getattr(foolbox.attacks, name)
+def _norms(cls: Any) -> tuple[str | tuple[str, ...], str | None]:
+    """The norm of an attack's distance; or those that a setting chooses from, and its default."""
     constructor = inspect.signature(cls.__init__).parameters
-    fields = settings_of(cls.__init__, FILLED)
-    named = [parameter for parameter in ("constraint", "distance") if parameter in constructor]
-    facts: dict[str, Any] = {
-        "norm_parameter": named[0] if named else None,
-        "bounded": issubclass(cls, foolbox.attacks.base.FixedEpsilonAttack),
-        "knowledge": "black-box" if any(part in cls.__name__ for part in BLACK_BOX) else "white-box",
-        "revision": revision_of("foolbox"),
-    }
-    norm = _norm(cls)
-    if "constraint" in named:
-        fields.append(norm_field(("linf", "l2"), str(constructor["constraint"].default)))
-    elif norm is None:
-        fields.append(norm_field(NORMS, None))
-    else:
-        facts["norm"] = norm
-    return plugin(FoolboxAttack, name, summary_of(cls, "foolbox"), fields, facts)
-
-
-def _norm(cls: Any) -> str | None:
-    """The norm of an attack's distance; None where a setting says it."""
-    lengths = {float("inf"): "linf", 2: "l2", 1: "l1", 0: "l0"}
+    if "constraint" in constructor:
+        return ("linf", "l2"), str(constructor["constraint"].default)
     if not isinstance(cls.distance, property):
-        return lengths[cls.distance.p]
-    return next((norm for norm in NORMS if cls.__name__.lower().startswith(norm)), None)
+        return {float("inf"): "linf", 2: "l2", 1: "l1", 0: "l0"}[cls.distance.p], None
+    return next((norm for norm in NORMS if cls.__name__.lower().startswith(norm)), NORMS), None

@@ -5,25 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from attacks.libraries.adapter import (
-    LibraryAttack,
-    as_module,
-    load,
-    norm_field,
-    plugin,
-    revision_of,
-    settings_of,
-    summary_of,
-)
+from attacks.libraries.adapter import Library, LibraryAttack, load, plugin
+from bench import Batch, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 REMEDY = (
     "install it without its dependencies, for its pin on requests is refused by today's hub packages: "
@@ -51,8 +40,7 @@ class Torchattack(LibraryAttack):
     Gradients that the attack averages (`eot_iter`) are drawn anew, else a random defense's noise is fixed.
     """
 
-    accepts: ClassVar[frozenset[str]]
-    """The constructor's parameters."""
+    distribution = "torchattacks"
 
     def _run(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Tensor:
         import torch
@@ -63,15 +51,14 @@ class Torchattack(LibraryAttack):
         filled = {**epsilon, "norm": self.norm.capitalize(), "n_classes": classes}
         if "seed" in self.accepts:
             filled["seed"] = int(torch.randint(2**31, (), generator=rng, device=rng.device))
-        redraws = getattr(self, "eot_iter", 1) > 1
-        model = as_module(victim, batch.images.device, redraws)
-        given = {name: value for name, value in filled.items() if name in self.accepts}
-        attack = getattr(library(), self.member)(model, **given, **self._arguments())
-        images: Tensor = attack(batch.images.clone(), batch.labels.clone())
+        model = self._module(victim, batch.images.device)
+        images: Tensor = getattr(library(), self.member)(model, **self._arguments(**filled))(
+            batch.images.clone(), batch.labels.clone()
+        )
         return images
 
 
-class Torchattacks:
+class Torchattacks(Library):
     """Any attack of the library torchattacks, with its own settings and the plan's epsilon; `bench check torchattacks`
     names them."""
 
@@ -79,9 +66,20 @@ class Torchattacks:
         """The attacks' names."""
         return [name for name in library().__all__ if name not in NOT_ATTACKS]
 
-    def member(self, name: str) -> type[Torchattack]:
-        """The plugin class of an attack."""
-        return _plugin(name)
+    def _plugin(self, name: str) -> type[Torchattack]:
+        cls = getattr(library(), name)
+        accepts = frozenset(inspect.signature(cls.__init__).parameters)
+        norms, usual = _norms(name, accepts)
+        return plugin(
+            Torchattack,
+            name,
+            cls,
+            FILLED,
+            norms,
+            usual,
+            bounded=bool(accepts & set(BUDGETS)),
+            knowledge="black-box" if name in BLACK_BOX else "white-box",
+        )
 
 
 FAMILY = Torchattacks()
@@ -92,29 +90,11 @@ def library() -> ModuleType:
     return load("torchattacks", REMEDY)
 
 
-@cache
-def _plugin(name: str) -> type[Torchattack]:
-    cls = getattr(library(), name)
-    accepts = frozenset(inspect.signature(cls.__init__).parameters)
-    fields, norm = settings_of(cls.__init__, FILLED), _norm(name, accepts)
-    facts: dict[str, Any] = {
-        "accepts": accepts,
-        "bounded": bool(accepts & set(BUDGETS)),
-        "knowledge": "black-box" if name in BLACK_BOX else "white-box",
-        "revision": revision_of("torchattacks"),
-    }
-    if norm is not None:
-        facts["norm"] = norm
-    elif "norm" in accepts:
-        fields.append(norm_field(CHOICES.get(name, ("linf", "l2")), "linf"))
-    else:
-        fields.append(norm_field(("linf", "l2", "l1", "l0"), None))
-    return plugin(Torchattack, name, summary_of(cls, "torchattacks"), fields, facts)
-
-
-def _norm(name: str, accepts: frozenset[str]) -> str | None:
-    """The norm of an attack's budget or distance; None where a setting says it."""
+def _norms(name: str, accepts: frozenset[str]) -> tuple[str | tuple[str, ...], str | None]:
+    """The norm of an attack's budget or distance; or those that a setting chooses from, and its default."""
     listed = [norm for norm, names in NORMS.items() if name in names]
-    if listed or "norm" in accepts:
-        return listed[0] if listed else None
-    return "linf" if accepts & set(BUDGETS) else None
+    if listed:
+        return listed[0], None
+    if "norm" in accepts:
+        return CHOICES.get(name, ("linf", "l2")), "linf"
+    return ("linf" if accepts & set(BUDGETS) else ("linf", "l2", "l1", "l0")), None

@@ -6,14 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.nearest import Nearest, lengths
-from attacks.parts.ascent import at_least_one
-from bench import Attack, Perturbed, UsageError
+from attacks.minimum_norm.norms import lengths
+from attacks.parts.ascent import slope
+from attacks.parts.losses import cross_entropy
+from attacks.parts.nearest import Nearest
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,20 @@ class DdnL2(Attack):
     initial: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
+        at_least_one(self, "steps")
         if not 0 < self.gamma < 1 or self.initial <= 0:
             raise UsageError(f"gamma must lie in (0, 1) and initial be above 0; got {self.gamma} and {self.initial}.")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The nearest images, and those of them that lie within `threat`."""
         import torch
-        from torch.nn.functional import cross_entropy
 
         nearest, clean = Nearest.start(victim, batch, threat), batch.images
         delta, sizes = torch.zeros_like(clean), torch.full_like(nearest.distances, self.initial)
         most = torch.maximum(clean, 1 - clean).flatten(1).norm(dim=1)
         for step in range(self.steps):
-            asked = (clean + delta).requires_grad_()
-            with torch.enable_grad():
-                logits = victim(asked)
-                loss = cross_entropy(logits, batch.labels, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, asked)
-            misled = nearest.saw(asked.detach(), logits.detach(), step + 1)
+            logits, _, gradient = slope(victim, clean + delta, batch.labels, cross_entropy)
+            misled = nearest.saw(clean + delta, logits, step + 1)
             length = lengths(gradient, "l2")
             chance = torch.empty_like(gradient).normal_(generator=rng)
             gradient = torch.where((length < 1e-12).view(-1, 1, 1, 1), chance, gradient)

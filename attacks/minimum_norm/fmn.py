@@ -6,14 +6,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.nearest import Nearest, attacked, farthest, lengths, shortened
-from attacks.parts.ascent import at_least_one
-from bench import Attack, Perturbed, UsageError
+from attacks.minimum_norm.norms import farthest, lengths, shortened
+from attacks.parts.ascent import slope
+from attacks.parts.losses import margin
+from attacks.parts.making import in_norms
+from attacks.parts.nearest import Nearest
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 BEYOND = {"linf": 1.01, "l2": 1.2, "l1": 1.2}
 """How far the ball reaches beyond the boundary's estimated distance until something misleads: on the boundary itself
@@ -39,7 +41,7 @@ class Fmn(Attack):
     gamma_final: float = 0.001
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
+        at_least_one(self, "steps")
         if self.step_size <= 0 or not 0 < self.gamma_final <= self.gamma < 1:
             raise UsageError(
                 f"step_size must be above 0, and 0 < gamma_final <= gamma < 1; got {self.step_size}, "
@@ -57,7 +59,7 @@ class Fmn(Attack):
             share = (1 + math.cos(math.pi * step / self.steps)) / 2
             rate = self.step_size * (0.01 + 0.99 * share)
             gamma = self.gamma_final + (self.gamma - self.gamma_final) * share
-            logits, leads, gradient = attacked(victim, clean + delta, batch.labels)
+            logits, leads, gradient = slope(victim, clean + delta, batch.labels, margin)
             misled = nearest.saw(clean + delta, logits, step + 1)
             sizes = torch.minimum(self._resized(nearest, delta, misled, leads, gradient, sizes, gamma), most)
             moved = delta + rate * gradient / lengths(gradient, "l2").clamp_min(1e-12).view(-1, 1, 1, 1)
@@ -89,29 +91,8 @@ class Fmn(Attack):
         return torch.where(misled, torch.minimum(sizes * (1 - gamma), best), further)
 
 
-@dataclass(frozen=True)
-class FmnLinf(Fmn):
-    """The nearest misclassified image in linf by the fast minimum-norm attack (Pintor et al. 2021, 2102.12827)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class FmnL2(Fmn):
-    """The nearest misclassified image in l2 by the fast minimum-norm attack (Pintor et al. 2021, 2102.12827)."""
-
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class FmnL1(Fmn):
-    """The nearest misclassified image in l1 by the fast minimum-norm attack (Pintor et al. 2021, 2102.12827)."""
-
-    norm: ClassVar[str] = "l1"
-
-
-@dataclass(frozen=True)
-class FmnL0(Fmn):
-    """The nearest misclassified image in l0 by the fast minimum-norm attack (Pintor et al. 2021, 2102.12827)."""
-
-    norm: ClassVar[str] = "l0"
+FmnLinf, FmnL2, FmnL1, FmnL0 = in_norms(
+    Fmn,
+    ("linf", "l2", "l1", "l0"),
+    "The nearest misclassified image in {norm} by the fast minimum-norm attack (Pintor et al. 2021, 2102.12827).",
+)

@@ -6,15 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.nearest import Nearest, attacked, lengths, shortened
-from attacks.parts.ascent import at_least_one
+from attacks.minimum_norm.norms import lengths, shortened
+from attacks.parts.ascent import slope
 from attacks.parts.descent import BETAS, STABILITY
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.losses import margin
+from attacks.parts.making import in_norms
+from attacks.parts.nearest import Nearest
+from attacks.parts.settings import at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Batch, ThreatModel, Victim
 
 DUAL_RATE, DUAL_RATE_LAST = 0.1, 0.01
 AVERAGE = 0.9
@@ -43,7 +45,7 @@ class Pdpgd(Attack):
     ratio: float = 0.01
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
+        at_least_one(self, "steps")
         if self.step_size <= 0 or not LEAST_RATIO <= self.ratio <= 1:
             raise UsageError(
                 f"step_size must be above 0 and ratio lie in [{LEAST_RATIO:g}, 1]; got {self.step_size}, {self.ratio}."
@@ -59,10 +61,10 @@ class Pdpgd(Attack):
         dual = torch.full_like(nearest.distances, -math.log(self.ratio))
         weight = dual.sigmoid()  # of misclassification; that of the distance is what is left to 1
         for step in range(self.steps):
-            logits, leads, slope = attacked(victim, clean + delta, batch.labels)
+            logits, leads, uphill = slope(victim, clean + delta, batch.labels, margin)
             nearest.saw(clean + delta, logits, step + 1)
             right = -leads  # the true class's lead
-            gradient = -slope * right.sigmoid().view(-1, 1, 1, 1)  # d softplus(right) / d delta
+            gradient = -uphill * right.sigmoid().view(-1, 1, 1, 1)  # d softplus(right) / d delta
             mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
             square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
             metric = (square / (1 - BETAS[1] ** (step + 1))).sqrt() + STABILITY
@@ -104,22 +106,8 @@ class Pdpgd(Attack):
         return (clean + delta).clamp(0, 1) - clean
 
 
-@dataclass(frozen=True)
-class PdpgdLinf(Pdpgd):
-    """The nearest misclassified image in linf by primal-dual proximal descent (Matyasko and Chau 2021, 2106.01538)."""
-
-    norm: ClassVar[str] = "linf"
-
-
-@dataclass(frozen=True)
-class PdpgdL2(Pdpgd):
-    """The nearest misclassified image in l2 by primal-dual proximal descent (Matyasko and Chau 2021, 2106.01538)."""
-
-    norm: ClassVar[str] = "l2"
-
-
-@dataclass(frozen=True)
-class PdpgdL1(Pdpgd):
-    """The nearest misclassified image in l1 by primal-dual proximal descent (Matyasko and Chau 2021, 2106.01538)."""
-
-    norm: ClassVar[str] = "l1"
+PdpgdLinf, PdpgdL2, PdpgdL1 = in_norms(
+    Pdpgd,
+    ("linf", "l2", "l1"),
+    "The nearest misclassified image in {norm} by primal-dual proximal descent (Matyasko and Chau 2021, 2106.01538).",
+)

@@ -6,16 +6,14 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.nearest import Nearest
-from attacks.parts.ascent import at_least_one
 from attacks.parts.descent import BETAS, STABILITY
 from attacks.parts.losses import margin
-from bench import Attack, Perturbed, UsageError
+from attacks.parts.nearest import Nearest
+from attacks.parts.settings import above_zero, at_least_one
+from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator
-
-    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,8 @@ class SigmaZeroL0(Attack):
     adjustment: float = 0.01
 
     def __post_init__(self) -> None:
-        at_least_one("steps", self.steps)
-        for name in ("step_size", "sigma"):
-            if not getattr(self, name) > 0:
-                raise UsageError(f"{name} must be above 0; got {getattr(self, name)}.")
+        at_least_one(self, "steps")
+        above_zero(self, "step_size", "sigma")
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The sparsest images, and those of them that lie within `threat`; draws nothing from `rng`."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench import UsageError
+from attacks.parts.losses import Loss, cross_entropy
+from bench import Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Victim
 
 
 def random_start(norm: str, images: Tensor, radius: float, rng: Generator) -> Tensor:
@@ -34,37 +33,46 @@ def steepest(norm: str, gradient: Tensor) -> Tensor:
     return scaled / _norms(scaled).clamp_min(1e-12)
 
 
-def ascend(victim: Victim, images: Tensor, labels: Tensor, draws: int) -> tuple[Tensor, Tensor]:
-    """The summed cross-entropy's gradient at `images`, averaged over `draws`, and which samples (N,) bool at least half
-    of the draws misled.
-
-    One draw keeps the noise of the prediction; several draw fresh noise each (expectation over transformation).
-    """
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    images = images.detach().requires_grad_()
-    total = torch.zeros_like(images, requires_grad=False)
-    wrong = torch.zeros_like(labels)
+def drawn(victim: Victim, draws: int) -> Iterator[None]:
+    """A turn for each draw of the victim's noise: one keeps that of the prediction, several are fresh each (expectation
+    over transformation; Athalye et al. 2018, 1707.07397)."""
     for _ in range(draws):
         if draws > 1:
             victim.redraw()
-        with torch.enable_grad():
-            logits = victim(images)
-            loss = cross_entropy(logits, labels, reduction="sum")
-        total += torch.autograd.grad(loss, images)[0]
-        wrong += logits.detach().argmax(1) != labels
+        yield
+
+
+def slope(victim: Victim, images: Tensor, labels: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (N, K) of images, a loss (N,) of them, and the loss's gradient (N, C, H, W), from one pass each way."""
+    import torch
+
+    asked = images.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        logits = victim(asked)
+        losses = loss(logits, labels)
+    return logits.detach(), losses.detach(), torch.autograd.grad(losses.sum(), asked)[0]
+
+
+def ascend(victim: Victim, images: Tensor, labels: Tensor, draws: int) -> tuple[Tensor, Tensor]:
+    """The summed cross-entropy's gradient at `images`, averaged over `draws`, and which samples (N,) bool at least half
+    of the draws misled."""
+    import torch
+
+    total, wrong = torch.zeros_like(images), torch.zeros_like(labels)
+    for _ in drawn(victim, draws):
+        logits, _, gradient = slope(victim, images, labels, cross_entropy)
+        total += gradient
+        wrong += logits.argmax(1) != labels
     return total / draws, 2 * wrong >= draws
 
 
 def heights(victim: Victim, images: Tensor, labels: Tensor) -> Tensor:
     """Each sample's cross-entropy (N,); infinite where it is misclassified."""
     import torch
-    from torch.nn.functional import cross_entropy
 
     with torch.no_grad():
         logits = victim(images)
-        losses = cross_entropy(logits, labels, reduction="none")
+        losses = cross_entropy(logits, labels)
         losses[logits.argmax(1) != labels] = torch.inf
     return losses
 
@@ -79,23 +87,6 @@ def never(labels: Tensor) -> Tensor:
 def first_seen(broken_at: Tensor, misled: Tensor, iteration: int) -> Tensor:
     """`broken_at` with this iteration for the samples that were misled in it and in none before."""
     return broken_at.masked_fill((broken_at < 0) & misled, iteration)
-
-
-def at_least_one(name: str, value: int) -> None:
-    """Raise `UsageError` for a count below 1."""
-    if value < 1:
-        raise UsageError(f"{name} must be at least 1; got {value}.")
-
-
-def exact_step(text: str) -> Fraction:
-    """A step size above 0 from its text ('2/255'); `UsageError` for anything else."""
-    try:
-        size = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"step_size {text!r} is not a number; write it like 2/255 or 0.01.") from None
-    if size <= 0:
-        raise UsageError(f"step_size must be above 0; got {text}.")
-    return size
 
 
 def _norms(images: Tensor) -> Tensor:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from attacks.parts.ascent import steepest
 from attacks.parts.looking import Look, View
+from bench import ThreatModel
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from bench import ThreatModel
 
 MOMENTUM, CLIMBED = 0.75, 0.75
 """How much of a step is new, and the share of a window's steps that must climb for the step size to stay."""

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from attacks.parts.ascent import steepest
+from bench import ThreatModel, Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import ThreatModel, Victim
 
 INNER = 64
 """Random images well inside the budget that a readout must call clean, beside the clean image itself."""

@@ -1,4 +1,4 @@
-"""Descent on the true class's lead: the loss, and Adam for samples that leave as they are settled."""
+"""Adam for samples that leave as they are settled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ BETAS, STABILITY = (0.9, 0.999), 1e-8
 
 @dataclass
 class Adam:
-    """Adam (Kingma and Ba 2014, 1412.6980) over `points` (M, ...), those of the samples at `rows` (M,) of a batch."""
+    """Adam (Kingma and Ba 2014, 1412.6980) over `points` (M, ...), those of the samples at `rows` (M,) of a batch.
+
+    torch.optim's has no way to let samples leave, and rounds otherwise.
+    """
 
     rows: Tensor
     points: Tensor
@@ -41,12 +44,3 @@ class Adam:
         self.square = BETAS[1] * self.square + (1 - BETAS[1]) * gradient.square()
         mean, square = self.mean / (1 - BETAS[0] ** self.taken), self.square / (1 - BETAS[1] ** self.taken)
         self.points = self.points.detach() - rate * mean / (square.sqrt() + STABILITY)
-
-
-def lead(logits: Tensor, labels: Tensor) -> Tensor:
-    """By how much (N,) the true class's logit exceeds the largest other one (Carlini and Wagner 2017, 1608.04644, f6);
-    differentiable."""
-    import torch
-
-    own = torch.zeros_like(logits, dtype=torch.bool).scatter(1, labels[:, None], True)
-    return logits.gather(1, labels[:, None]).flatten() - logits.masked_fill(own, -torch.inf).amax(1)

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from attacks.parts.ascent import drawn
 from attacks.parts.losses import Loss, margin, pull
+from bench import Victim
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-    from bench import Victim
 
 SURE = 3.0
 """How many standard deviations over the draws a mean lead must be above 0 to be beyond doubt."""
@@ -58,9 +58,7 @@ class Gradients:
         import torch
 
         losses, leads, total = [], [], torch.zeros_like(images)
-        for _ in range(self.draws):
-            if self.draws > 1:
-                self.victim.redraw()
+        for _ in drawn(self.victim, self.draws):
             asked = images.detach().clone().requires_grad_()
             with torch.enable_grad():
                 logits = self.victim(asked)
@@ -117,9 +115,7 @@ def rivals(victim: Victim, sets: list[Tensor], labels: Tensor, draws: int) -> li
     import torch
 
     leads: list[list[Tensor]] = [[] for _ in sets]
-    for _ in range(draws):
-        if draws > 1:
-            victim.redraw()
+    for _ in drawn(victim, draws):
         for found, images in zip(leads, sets, strict=True):
             with torch.no_grad():
                 found.append(margin(victim(images), labels))

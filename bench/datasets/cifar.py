@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bench.datasets.files import class_folders, class_names, decode
+from bench.datasets.files import class_folders, class_names, decode, scaled
 from bench.datasets.hub import hub_file
 from bench.datasets.parquet import Columns, ParquetImages, checked_labels, other_splits, parquet_files
-from bench.domain.dataset import ImageSet, Split, Task
+from bench.domain.dataset import Dataset, ImageSet, Split, Task
 from bench.domain.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class Cifar(Dataset):
+    """Either of the two: photographs (3, 32, 32), read as its files are called."""
+
+    files: ClassVar[Files]
+
+    def load(self, split: Split, folder: Path | None) -> ImageSet:
+        """The images of a split: from the hub where `folder` is None, else from what lies in it (`Files.load`)."""
+        return self.files.load(split, folder)
 
 
 @dataclass(frozen=True)
@@ -40,7 +50,8 @@ class Files:
         """The images of a split: from the hub where `folder` is None, else from what lies in it.
 
         Looked for are, in this order: parquet files named after the split (or `folder` may be one such file), the
-        original batches, and `<split>/<class>/<image>`.
+        original batches, and `<split>/<class>/<image>`, the classes with blanks or underscores. Parquet needs the
+        columns of the images (struct of `bytes` and `path`) and of the labels.
         """
         if folder is None:
             return self._parquet([hub_file(self.title, self.repository, self.file.format(split=split))])
@@ -73,11 +84,8 @@ class Files:
         pixels = np.concatenate([rows for rows, _ in batches]).reshape(-1, *self.task.shape)
         names = ", ".join(path.name for path in paths)
 
-        def image(index: int) -> NDArray[np.float32]:
-            scaled: NDArray[np.float32] = pixels[index].astype(np.float32) / np.float32(255)
-            return scaled
-
-        return ImageSet(self.task, self._labels([label for _, labels in batches for label in labels], names), image)
+        labels = self._labels([label for _, labels in batches for label in labels], names)
+        return ImageSet(self.task, labels, lambda index: scaled(pixels[index]))
 
     def _folders(self, folder: Path) -> ImageSet:
         names, classes = class_names(folder), self.task.classes
@@ -87,8 +95,7 @@ class Files:
         found_files = class_folders(folder, names)
 
         def image(index: int) -> NDArray[np.float32]:
-            path = found_files.paths[index]
-            return self._checked(decode(path, str(path), 3), str(path))
+            return self._checked(found_files.image(index), str(found_files.paths[index]))
 
         return ImageSet(self.task, found_files.labels, image)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from bench.datasets.cifar import Files
+from bench.datasets.cifar import Cifar, Files
 from bench.datasets.parquet import Columns
-from bench.domain.dataset import Dataset, ImageSet, Split, Task
+from bench.domain.dataset import Task
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 TASK = Task("cifar10", CLASSES, (3, 32, 32))
@@ -26,13 +25,14 @@ FILES = Files(
 
 
 @dataclass(frozen=True)
-class Cifar10(Dataset):
+class Cifar10(Cifar):
     """50,000 training and 10,000 test photographs (3, 32, 32) of ten classes, in the order of their files.
 
     The budgets are those of RobustBench's leaderboards (8/255, 128/255), AutoAttack's (l1 12), one
     pixel (Su et al. 2019), StAdv's customary flow, and the middle severity of a corruption.
     """
 
+    files = FILES
     budgets: ClassVar[Mapping[str, str]] = {
         "linf": "8/255",
         "l2": "128/255",
@@ -41,12 +41,3 @@ class Cifar10(Dataset):
         "flow": "0.05",
         "corruption": "3",
     }
-
-    def load(self, split: Split, folder: Path | None) -> ImageSet:
-        """The images of a split: from the hub where `folder` is None, else from what lies in it.
-
-        Looked for are, in this order: parquet files named after the split (or `folder` may be one such file), the
-        batches of `cifar-10-batches-py`, and `<split>/<class>/<image>`. Parquet needs the columns `img` (struct of
-        `bytes` and `path`) and `label`.
-        """
-        return FILES.load(split, folder)

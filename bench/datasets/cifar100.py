@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from bench.datasets.cifar import Files
+from bench.datasets.cifar import Cifar, Files
+from bench.datasets.cifar10 import Cifar10
 from bench.datasets.parquet import Columns
-from bench.domain.dataset import Dataset, ImageSet, Split, Task
+from bench.domain.dataset import Task
 
 FINE = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
@@ -35,27 +35,12 @@ FILES = Files(
 
 
 @dataclass(frozen=True)
-class Cifar100(Dataset):
+class Cifar100(Cifar):
     """50,000 training and 10,000 test photographs (3, 32, 32) of a hundred classes, in the order of their files.
 
     The classes are the official fine labels, with blanks for underscores, as sentences want them. The budgets are
     RobustBench's (8/255, 0.5), and otherwise those of CIFAR-10.
     """
 
-    budgets: ClassVar[Mapping[str, str]] = {
-        "linf": "8/255",
-        "l2": "0.5",
-        "l1": "12",
-        "l0": "1",
-        "flow": "0.05",
-        "corruption": "3",
-    }
-
-    def load(self, split: Split, folder: Path | None) -> ImageSet:
-        """The images of a split: from the hub where `folder` is None, else from what lies in it.
-
-        Looked for are, in this order: parquet files named after the split (or `folder` may be one such file), the
-        files of `cifar-100-python`, and `<split>/<class>/<image>`, the classes with blanks or underscores. Parquet
-        needs the columns `img` (struct of `bytes` and `path`) and `fine_label`.
-        """
-        return FILES.load(split, folder)
+    files = FILES
+    budgets: ClassVar[Mapping[str, str]] = {**Cifar10.budgets, "l2": "0.5"}

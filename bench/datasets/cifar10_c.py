@@ -10,34 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 import numpy as np
 
 from bench.datasets.cifar10 import CLASSES, TASK, Cifar10
+from bench.datasets.files import scaled
+from bench.domain.corruptions import CorruptionKind
 from bench.domain.dataset import Dataset, ImageSet, Split
 from bench.domain.errors import DataError, UsageError, closest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Kind = Literal[
-    "gaussian_noise",
-    "shot_noise",
-    "impulse_noise",
-    "defocus_blur",
-    "glass_blur",
-    "motion_blur",
-    "zoom_blur",
-    "snow",
-    "frost",
-    "fog",
-    "brightness",
-    "contrast",
-    "elastic_transform",
-    "pixelate",
-    "jpeg_compression",
-    "speckle_noise",
-    "gaussian_blur",
-    "spatter",
-    "saturate",
-]
-KINDS: tuple[str, ...] = get_args(Kind)
+KINDS: tuple[str, ...] = get_args(CorruptionKind)
 COMMON = KINDS[:15]
 """The 15 corruptions over which the mean corruption error is taken."""
 EXTRA = KINDS[15:]
@@ -58,7 +39,7 @@ class Cifar10C(Dataset):
     images are cifar10's, looked for in the same place.
     """
 
-    kind: Kind
+    kind: CorruptionKind
     severity: Severity
     budgets: ClassVar[Mapping[str, str]] = {norm: Cifar10.budgets[norm] for norm in ("linf", "l2", "l1")}
 
@@ -87,12 +68,7 @@ class Cifar10C(Dataset):
                 f"{place / 'labels.npy'} is not CIFAR-10-C's: it should repeat the same labels from 0 to 9 for every "
                 f"severity."
             )
-
-        def image(index: int) -> NDArray[np.float32]:
-            scaled: NDArray[np.float32] = images[index].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
-            return scaled
-
-        return ImageSet(TASK, wanted, image)
+        return ImageSet(TASK, wanted, lambda index: scaled(images[index].transpose(2, 0, 1)))
 
 
 def _array(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:

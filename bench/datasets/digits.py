@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from bench.datasets.files import scaled
 from bench.domain.dataset import Dataset, ImageSet, Split, Task
 
 if TYPE_CHECKING:
@@ -50,12 +51,7 @@ class Digits(Dataset):
         images, labels = _archive()
         order = np.random.RandomState(SPLIT_SEED).permutation(len(labels))
         chosen = order[:TRAIN] if split == "train" else order[TRAIN:]
-
-        def decode(index: int) -> NDArray[np.float32]:
-            image: NDArray[np.float32] = images[chosen[index]][None].astype(np.float32) / np.float32(BRIGHTEST)
-            return image
-
-        return ImageSet(TASK, labels[chosen], decode)
+        return ImageSet(TASK, labels[chosen], lambda index: scaled(images[chosen[index]][None], BRIGHTEST))
 
 
 @cache

@@ -27,6 +27,10 @@ class ClassFolders:
     paths: tuple[Path, ...]
     labels: NDArray[np.int64]
 
+    def image(self, index: int, channels: int = 3, fit: Callable[[Image], Image] | None = None) -> NDArray[np.float32]:
+        """One of the images (C, H, W), as `decode` gives it under the name of its path."""
+        return decode(self.paths[index], str(self.paths[index]), channels, fit)
+
 
 def class_names(folder: Path) -> tuple[str, ...]:
     """The names of the folders in a folder, sorted, hidden ones left out."""
@@ -68,9 +72,14 @@ def decode(
         raise DataError(f"{name} cannot be read as an image ({error}); replace or remove it.") from error
     if mode.startswith(("I", "F")):
         raise DataError(f"{name} has more than 8 bits a channel (mode {mode}); convert it to 8 bits.")
-    pixels = np.asarray(fit(converted) if fit else converted)
-    scaled: NDArray[np.float32] = pixels.astype(np.float32) / np.float32(255)
-    return np.ascontiguousarray(scaled[None] if channels == 1 else scaled.transpose(2, 0, 1))
+    pixels = scaled(np.asarray(fit(converted) if fit else converted))
+    return np.ascontiguousarray(pixels[None] if channels == 1 else pixels.transpose(2, 0, 1))
+
+
+def scaled(pixels: NDArray[np.uint8], brightest: int = 255) -> NDArray[np.float32]:
+    """Whole grey levels as float32 in [0, 1]."""
+    values: NDArray[np.float32] = pixels.astype(np.float32) / np.float32(brightest)
+    return values
 
 
 def square(size: int) -> Callable[[Image], Image]:

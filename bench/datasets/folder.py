@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
-from bench.datasets.files import class_folders, class_names, decode, square
+from bench.datasets.files import class_folders, class_names, square
 from bench.domain.dataset import Dataset, ImageSet, Split, Task
 from bench.domain.errors import DataError, UsageError
 
@@ -46,16 +46,15 @@ class Folder(Dataset):
         root, classes = _layout(split, folder)
         found = class_folders(root, classes)
         fit = square(self.size) if self.size else None
-        shape = decode(found.paths[0], str(found.paths[0]), self.channels, fit).shape
+        shape = found.image(0, self.channels, fit).shape
         task = Task("folder", classes, (shape[0], shape[1], shape[2]))
 
         def image(index: int) -> NDArray[np.float32]:
-            path = found.paths[index]
-            pixels = decode(path, str(path), self.channels, fit)
+            pixels = found.image(index, self.channels, fit)
             if pixels.shape != shape:
                 raise DataError(
-                    f"{path} has {pixels.shape[2]}x{pixels.shape[1]} pixels, but {found.paths[0].name} has "
-                    f"{shape[2]}x{shape[1]}; give the data set a size to scale and cut all images to."
+                    f"{found.paths[index]} has {pixels.shape[2]}x{pixels.shape[1]} pixels, but {found.paths[0].name} "
+                    f"has {shape[2]}x{shape[1]}; give the data set a size to scale and cut all images to."
                 )
             return pixels
 

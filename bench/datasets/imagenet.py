@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from bench.datasets.files import class_folders, class_names, decode
+from bench.datasets.files import ClassFolders, class_folders, class_names, decode
 from bench.datasets.hub import hub_file
 from bench.datasets.parquet import Columns, ParquetImages, checked_labels, parquet_files
 from bench.domain.dataset import Dataset, ImageSet, Split, Task
@@ -150,19 +150,14 @@ def _folders(folder: Path, wanted: Path | None) -> ImageSet:
         raise DataError(f"{folder} should hold a folder a synset, as n01440764; found is {unknown[0]}.")
     if wanted is None:
         found = class_folders(folder, tuple(synsets()))
-        paths, labels = found.paths, found.labels
     else:
-        listed, names = _listed(wanted), list(synsets())
+        listed, names = _listed(wanted), tuple(synsets())
         paths = tuple(folder / names[label] / name for label, name in listed)
-        labels = np.asarray([label for label, _ in listed], dtype=np.int64)
+        found = ClassFolders(names, paths, np.asarray([label for label, _ in listed], dtype=np.int64))
         lost = next((path for path in paths if not path.is_file()), None)
         if lost is not None:
             raise DataError(f"There is no {lost}, which {wanted} lists; use -S images=all for all there are.")
-
-    def image(index: int) -> NDArray[np.float32]:
-        return decode(paths[index], str(paths[index]), 3, resize_and_crop)
-
-    return ImageSet(task(), labels, image)
+    return ImageSet(task(), found.labels, lambda index: found.image(index, fit=resize_and_crop))
 
 
 def _identity(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from operator import attrgetter
@@ -149,12 +150,10 @@ class Evidence:
         if not found:
             return None
         crafted = [each.crafting for each in found if each.crafting is not None]
-        gradients: dict[str, int] = {}
-        told: dict[str, int] = {}
+        gradients, told = Counter[str](), Counter[str]()
         for crafting in crafted:
-            for sums, counts in ((gradients, crafting.gradients), (told, crafting.told)):
-                for name, count in counts.items():
-                    sums[name] = sums.get(name, 0) + count
+            gradients.update(crafting.gradients)
+            told.update(crafting.told)
         return cls(
             random=any(each.random for each in found),
             declared_random=any(each.declared_random for each in found),
@@ -168,14 +167,14 @@ class Evidence:
             forwards=sum(each.forwards for each in crafted),
             backwards=sum(each.backwards for each in crafted),
             queries=sum(each.queries for each in crafted),
-            gradients=gradients,
+            gradients=dict(gradients),
             noises=sum(each.noises for each in crafted),
             zero_gradients=sum(each.zero_gradients for each in crafted) / max(1, len(crafted)),
             unmoved=sum(each.unmoved for each in crafted),
             controls=Controls.sum(each.controls for each in crafted),
             odd=tuple(sum(counts) for counts in zip(*(each.odd for each in found), strict=True)),
             alike=tuple(sum(counts) for counts in zip(*(each.alike for each in found), strict=True)),
-            told=told,
+            told=dict(told),
             partial=sum(each.partial for each in crafted),
         )
 

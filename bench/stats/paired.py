@@ -9,7 +9,6 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
 
 from bench.stats.proportions import CONFIDENCE, Interval, binomial_test
 
@@ -62,6 +61,8 @@ def redrawn_mean(means: Sequence[float], share: float, confidence: float = CONFI
     error = math.sqrt(variance * (1 / k + share / (1 - share)))
     if error <= _NOTHING:
         return Interval(mean, mean), 1.0 if abs(mean) <= _NOTHING else 0.0
+    from scipy.special import stdtr, stdtrit
+
     reach = float(stdtrit(k - 1, (1 + confidence) / 2)) * error
     return Interval(max(-1.0, mean - reach), min(1.0, mean + reach)), 2 * float(stdtr(k - 1, -abs(mean) / error))
 
@@ -75,12 +76,11 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     """
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(f"P-values lie in [0, 1]; got {list(p_values)}.")
-    adjusted = [0.0] * len(p_values)
-    largest = 0.0
-    for rank, position in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[position]))
-        adjusted[position] = largest
-    return tuple(adjusted)
+    order = np.argsort(p_values, kind="stable")
+    raised = np.minimum(1.0, np.arange(len(order), 0, -1) * np.asarray(p_values)[order])
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.maximum.accumulate(raised)
+    return tuple(adjusted.tolist())
 
 
 @cache
@@ -124,7 +124,9 @@ def samples_to_show(
 
 
 def _power(n: int, discordant: float, difference: float, alpha: float) -> float:
-    """How often the test shows the difference: a sum over numbers of discordant pairs (M, 1) and of wins (M, W)."""
+    """How often the test shows the difference: a sum over numbers of discordant pairs."""
+    from scipy.special import betainc
+
     share = max(discordant, difference)
     if share == 0:
         return 0.0
@@ -132,12 +134,8 @@ def _power(n: int, discordant: float, difference: float, alpha: float) -> float:
     pairs = np.arange(least, most + 1)
     critical = np.array([_critical(int(count), alpha) for count in pairs])
     favour = (1 + difference / share) / 2
-    fewest = np.array([_likely(int(count), favour)[0] for count in pairs])
-    width = max(_likely(int(count), favour)[1] for count in pairs) - int(fewest.min()) + 1
-    wins = np.maximum(critical, fewest)[:, None] + np.arange(width)
-    possible = wins <= pairs[:, None]
-    shown = _binomial(np.minimum(wins, pairs[:, None]), pairs[:, None], favour) * possible
-    return float(_binomial(pairs, np.array([n]), share) @ shown.sum(1))
+    shown = betainc(critical, np.maximum(pairs - critical, 0) + 1, favour) * (critical <= pairs)
+    return float(_binomial(pairs, n, share) @ shown)
 
 
 def _likely(trials: int, probability: float) -> tuple[int, int]:
@@ -156,18 +154,11 @@ def _critical(pairs: int, alpha: float) -> int:
     return high
 
 
-def _binomial(successes: NDArray[np.int64], trials: NDArray[np.int64], probability: float) -> NDArray[np.float64]:
-    """P(X = successes) of binomial counts, elementwise."""
-    if probability >= 1:
-        return np.where(successes == trials, 1.0, 0.0)
-    logarithms = _log_factorials(int(trials.max(initial=0)))
-    ways = logarithms[trials] - logarithms[successes] - logarithms[trials - successes]
-    density: NDArray[np.float64] = np.exp(
-        ways + successes * math.log(probability) + (trials - successes) * math.log1p(-probability)
-    )
+def _binomial(successes: NDArray[np.int64], trials: int, probability: float) -> NDArray[np.float64]:
+    """P(X = successes) of a binomial count."""
+    from scipy.special import gammaln, xlog1py, xlogy
+
+    failures = trials - successes
+    ways = gammaln(trials + 1) - gammaln(successes + 1) - gammaln(failures + 1)
+    density: NDArray[np.float64] = np.exp(ways + xlogy(successes, probability) + xlog1py(failures, -probability))
     return density
-
-
-@cache
-def _log_factorials(largest: int) -> NDArray[np.float64]:
-    return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, largest + 1)))])

@@ -24,7 +24,7 @@ from attacks.minimum_norm import (
     PdpgdLinf,
     SigmaZeroL0,
 )
-from attacks.minimum_norm.nearest import lengths, shortened
+from attacks.minimum_norm.norms import lengths, shortened
 from bench import Attack, Batch, UsageError
 from tests.attacks.victims import batch_for, generator, network, threat, victim
 

@@ -6,10 +6,11 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.domain.facts import Gradient
-
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from bench.domain.facts import Gradient
+    from bench.domain.queries.spending import Limit
 
 
 @dataclass
@@ -69,3 +70,40 @@ class Observation:
     def keep(self, place: int, query: Query) -> None:
         """Keep a query in its place."""
         self._kept[place : place + 1] = [query]
+
+    def follow(
+        self, images: Tensor, logits: Tensor, source: Gradient, noise: int, query: Query | None, limit: Limit
+    ) -> None:
+        """Count the first gradient that comes back through a query, and keep it where the query is kept; every backward
+        pass is charged to the limit."""
+        moving: list[Tensor] = []
+
+        def at_logits(cotangent: Tensor) -> None:
+            self.backwards += len(cotangent)
+            limit.charge(len(cotangent))
+            if not moving:
+                self.gradients[source] = self.gradients.get(source, 0) + 1
+                self.noises.add(noise)
+                if query is not None and source == "own":
+                    query.cotangent = copied(cotangent)
+            moving.append(_moves(cotangent))
+
+        def at_images(gradient: Tensor) -> None:
+            rows = moving[-1]
+            self.asked = self.asked + rows.sum()
+            self.zero = self.zero + rows.gt(_moves(gradient)).sum()
+            if len(moving) == 1 and query is not None and source == "own":
+                query.gradient = copied(gradient)
+
+        logits.register_hook(at_logits)
+        images.register_hook(at_images)
+
+
+def copied(tensor: Tensor) -> Tensor:
+    """A copy off the device, whose memory is the attack's."""
+    return tensor.detach().to("cpu", copy=True)
+
+
+def _moves(gradient: Tensor) -> Tensor:
+    """Which rows (N,) of a gradient are not zero; by the way that is fastest on a CPU."""
+    return gradient.detach().flatten(1).abs().amax(1).ne(0)

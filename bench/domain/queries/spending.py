@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bench.domain.errors import Control
 
@@ -23,8 +23,8 @@ class Spent(Control):
     """Raised through an attack whose passes are spent."""
 
 
-class Limit(Protocol):
-    """What stands in a victim to end an attack."""
+class Limit:
+    """What stands in a victim to end an attack; this one never does."""
 
     def charge(self, passes: int) -> None:
         """Count passes in samples."""
@@ -36,7 +36,7 @@ class Limit(Protocol):
         """Look at an answer."""
 
 
-class Ledger:
+class Ledger(Limit):
     """Counts an attack's forward and backward passes over a batch, and keeps of each sample the admissible image that
     came furthest.
 
@@ -101,31 +101,28 @@ class Ledger:
         return rows[fits], samples[fits]
 
 
-class Hourglass:
+class Hourglass(Limit):
     """Ends an attack after so many `seconds`, which are asked for at every query, or where the limit `within` does;
     `has_run_out` tells which."""
 
     def __init__(self, seconds: Callable[[], float], within: Limit | None = None) -> None:
-        self._since, self._seconds, self._within = time.monotonic(), seconds, within
+        self._since, self._seconds, self._within = time.monotonic(), seconds, within or Limit()
         self.has_run_out = False
 
     def charge(self, passes: int) -> None:
         """Count passes in samples."""
-        if self._within is not None:
-            self._within.charge(passes)
+        self._within.charge(passes)
 
     def check(self) -> None:
         """Raise `Spent` where the time is over, or the passes are."""
-        if self._within is not None:
-            self._within.check()
+        self._within.check()
         if time.monotonic() - self._since > self._seconds():
             self.has_run_out = True
             raise Spent
 
     def saw(self, images: Tensor, logits: Tensor) -> None:
         """Look at an answer."""
-        if self._within is not None:
-            self._within.saw(images, logits)
+        self._within.saw(images, logits)
 
 
 def lead(logits: Tensor, labels: Tensor) -> Tensor:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from bench.domain.blame import blame
 from bench.domain.errors import PluginError, UsageError
-from bench.domain.facts import Gradient
-from bench.domain.queries.observation import Observation, Query
+from bench.domain.queries.observation import Observation, Query, copied
 from bench.domain.queries.spending import Limit
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from bench.domain.defense import Classifier, Watch
-
+    from bench.domain.facts import Gradient
 
 Route = Literal["given", "exact", "surrogate", "identity"]
 """Whose gradient an attack asks for: what the classifier gives by default, its exact one, a cheaper version's, or that
@@ -53,11 +52,11 @@ class Victim:
         self._rng = rng
         self._seed = rng.initial_seed()
         self._draw, self._is_fixed = 0, fixed_noise
-        self._drawn = -1, 0  # a draw and its seed, which is asked for at every query
+        self._noise = noise_seed(self._seed)  # under which the next query is answered
         self._route: Route = "given"
         self._surrogate: Classifier | None = None
         self._seen = Observation(self._seed, audits)
-        self._ledger = ledger
+        self._ledger = Limit() if ledger is None else ledger
 
     @property
     def deterministic(self) -> bool:
@@ -89,32 +88,33 @@ class Victim:
         import torch
 
         if images.is_inference():  # such images have neither a gradient nor a version
-            images = _outside(images)
-        if self._ledger is not None:
-            self._ledger.check()
-            self._ledger.charge(len(images))
+            with torch.inference_mode(False):
+                images = images.clone()
+        self._ledger.check()
+        self._ledger.charge(len(images))
         self._seen.forwards += len(images)
         self._seen.sizes[len(images)] = self._seen.sizes.get(len(images), 0) + 1
         if self._route == "surrogate" and self._surrogate is not None:
             return self._cheaper(self._surrogate, images)
         place = self._seen.place()
-        asked = None if place is None else _copy(images)
+        asked = None if place is None else copied(images)
         if torch.is_grad_enabled() and images.requires_grad:
             logits, query = self._differentiable(images, asked)
         else:
             logits = self._query(self.classifier, images.detach()).detach()
-            query = None if asked is None else Query(asked, self._noise(), _copy(logits))
+            query = None if asked is None else Query(asked, self._noise, copied(logits))
         if asked is not None and not torch.equal(asked.to(images.device), images.detach()):
             raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
         if place is not None and query is not None:
             self._seen.keep(place, query)
-        if self._ledger is not None:
-            self._ledger.saw(images.detach(), logits.detach())
+        self._ledger.saw(images.detach(), logits.detach())
         return logits
 
     def redraw(self) -> None:
         """Use fresh noise from now on; without effect where attack and judge share one noise."""
-        self._draw += not self._is_fixed
+        if not self._is_fixed:
+            self._draw += 1
+            self._noise = noise_seed(self._seed, self._draw)
 
     def bypass(self) -> None:
         """From now on give the identity's gradient for a purifier's, or the classifier's stand-in's, even where one is
@@ -152,9 +152,9 @@ class Victim:
         """The logits with a gradient that is counted on its way back, and the query where it is to be kept."""
         seen = images.view_as(images)  # so that the gradient of this query alone comes by
         source, logits = self._with_gradient(seen)
-        query = None if asked is None else Query(asked, self._noise(), _copy(logits))
+        query = None if asked is None else Query(asked, self._noise, copied(logits))
         if logits.requires_grad and seen.requires_grad:
-            self._observe(seen, logits, source, query)
+            self._seen.follow(seen, logits, source, self._noise, query, self._ledger)
         return logits, query
 
     def _with_gradient(self, images: Tensor) -> tuple[Gradient, Tensor]:
@@ -189,7 +189,7 @@ class Victim:
             return self._query(surrogate, images.detach()).detach()
         seen = images.view_as(images)
         logits = self._attached(self._query(surrogate, seen))
-        self._observe(seen, logits, "surrogate", None)
+        self._seen.follow(seen, logits, "surrogate", self._noise, None, self._ledger)
         return logits
 
     def _attached(self, logits: Tensor) -> Tensor:
@@ -201,40 +201,8 @@ class Victim:
             )
         return logits
 
-    def _observe(self, images: Tensor, logits: Tensor, source: Gradient, query: Query | None) -> None:
-        """Count the first gradient that comes back through a query, and keep it where the query is kept."""
-        observation, noise = self._seen, self._noise()
-        moving: list[Tensor] = []
-
-        def at_logits(cotangent: Tensor) -> None:
-            observation.backwards += len(cotangent)
-            if self._ledger is not None:
-                self._ledger.charge(len(cotangent))
-            if not moving:
-                observation.gradients[source] = observation.gradients.get(source, 0) + 1
-                observation.noises.add(noise)
-                if query is not None and source == "own":
-                    query.cotangent = _copy(cotangent)
-            moving.append(_moves(cotangent))
-
-        def at_images(gradient: Tensor) -> None:
-            rows = moving[-1]
-            observation.asked = observation.asked + rows.sum()
-            observation.zero = observation.zero + rows.gt(_moves(gradient)).sum()
-            if len(moving) == 1 and query is not None and source == "own":
-                query.gradient = _copy(gradient)
-
-        logits.register_hook(at_logits)
-        images.register_hook(at_images)
-
-    def _noise(self) -> int:
-        """The seed of the noise under which the next query is answered."""
-        if self._drawn[0] != self._draw:
-            self._drawn = self._draw, noise_seed(self._seed, self._draw)
-        return self._drawn[1]
-
     def _query(self, classifier: Classifier, images: Tensor) -> Tensor:
-        self._rng.manual_seed(self._noise())
+        self._rng.manual_seed(self._noise)
         written = images._version
         with blame(self._name):
             logits = without_refusals(ask(classifier, images, self._rng, self._classes), classifier)
@@ -280,21 +248,3 @@ def check_logits(logits: Tensor, count: int, classes: int | None = None) -> Tens
         bad = int((~logits.isfinite()).any(1).sum())
         raise PluginError(f"The classifier returned NaN or infinite logits for {bad} of {count} images.")
     return logits
-
-
-def _moves(gradient: Tensor) -> Tensor:
-    """Which rows (N,) of a gradient are not zero; by the way that is fastest on a CPU."""
-    return gradient.detach().flatten(1).abs().amax(1).ne(0)
-
-
-def _copy(tensor: Tensor) -> Tensor:
-    """A copy off the device, whose memory is the attack's."""
-    return tensor.detach().to("cpu", copy=True)
-
-
-def _outside(images: Tensor) -> Tensor:
-    """A copy of images that were made in inference mode as ordinary ones."""
-    import torch
-
-    with torch.inference_mode(False):
-        return images.clone()
