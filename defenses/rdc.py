@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Literal
 
 from bench import Classifier, Defense, Task, UsageError
 from defenses.parts.images import is_tiny
+from defenses.parts.weights.layout import PATTERNS, denoiser_files, precision_at, unconditional_files
+from defenses.parts.weights.places import NOWHERE, locate
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAME = "rdc"
-DENOISER, FRONT = "diffusion-classifier", "diffpure"
+DENOISER = "diffusion-classifier"
 FEWER = 4
 """How many times as many noise levels as its surrogate the classifier looks at."""
-HUB_FRONT = {"cifar10": "google/ddpm-cifar10-32"}
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,13 @@ class RDC(Defense):
 
     def on(self, task: Task, device: Callable[[], str]) -> RDC:
         """The same classifier with its precision spelled out."""
-        from defenses.parts.weights.layout import precision_at
-
         return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """Both denoisers in memory, one before the other."""
         import torch
 
-        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.assembly import type_for, unconditional
         from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
         from defenses.parts.diffusion.elimination import Stages
         from defenses.parts.diffusion.likelihood import Ascent, LikelihoodMaximizer, edm_grid
@@ -87,7 +85,7 @@ class RDC(Defense):
         from defenses.parts.purification.purified import Purified, StraightThrough
 
         files, dtype = self.files(task), type_for(self.precision, None, device)
-        front = load(files["front/denoiser"], task, device, dtype, conditional=False)
+        front = unconditional(files["front/denoiser"], self.precision, task, device)
         ascent = Ascent(self.steps, self.learning_rate, self.softest, self.loudest)
         exact = self.gradient == "exact"
         ahead = chunks_for(front, task, device, self.rows)
@@ -115,11 +113,8 @@ class RDC(Defense):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """Both denoisers, and the configurations beside them that they do not hold themselves."""
-        from defenses.parts.weights.checkpoints import locate
-        from defenses.parts.weights.layout import PATTERNS, denoiser_files
-
-        conditional = denoiser_files(locate(DENOISER, self.weights, task, {}, PATTERNS), DENOISER)
-        front = denoiser_files(locate(FRONT, self.front, task, HUB_FRONT, PATTERNS), FRONT)
+        conditional = denoiser_files(locate(DENOISER, self.weights, task, NOWHERE, PATTERNS), DENOISER)
+        front = unconditional_files(self.front, task)
         return conditional | {f"front/{role}": path for role, path in front.items()}
 
     def _levels(self, task: Task) -> int:

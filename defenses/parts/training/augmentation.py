@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-Augmentation = Literal["affine", "crop-flip", "flip", "none"]
+from defenses.parts.training.recipes import Augmentation
 
 
 def augment(images: Tensor, kind: Augmentation, strength: float, rng: Generator) -> Tensor:

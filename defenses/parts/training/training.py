@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 
 from bench import EndTraining, Training, UsageError, WeightsError
 from defenses.parts.randomness import ambient, stream
+from defenses.parts.training.recipes import ClassifierRecipe, RobustRecipe
 
 CHECKPOINTS_A_RUN = 20
 SECONDS_BETWEEN = 60.0
@@ -27,6 +28,7 @@ class Course:
 
     `warmup` steps rise linearly, then the rate is constant or falls as a cosine; `averaging` is the decay of the
     weights' exponential average (0 keeps the last weights); `clip` bounds the gradient's norm (0: no bound).
+    By hand, since torch's and transformers' schedules begin at a rate of 0, and keep a state that checkpoints lack.
     """
 
     steps: int
@@ -45,11 +47,11 @@ class Course:
         return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
 
 
-def at_least_one(**sizes: int) -> None:
-    """`UsageError` for the first of these sizes that is below 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise UsageError(f"The recipe's {name} must be at least 1; got {size}.")
+def sgd(module: nn.Module, recipe: ClassifierRecipe | RobustRecipe) -> torch.optim.SGD:
+    """SGD with Nesterov's momentum 0.9, as residual networks are trained."""
+    return torch.optim.SGD(
+        module.parameters(), recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
+    )
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,10 @@ def _step(
 
 @torch.no_grad()
 def _follow(average: nn.Module, module: nn.Module, decay: float) -> None:
-    """Move the average towards the module; integer buffers (batch counters) are copied."""
+    """Move the average towards the module; integer buffers (batch counters) are copied.
+
+    By hand, since torch's `AveragedModel` copies the first weights and names them otherwise in checkpoints.
+    """
     kept, current = list(average.state_dict().values()), list(module.state_dict().values())
     floats = [(a, b) for a, b in zip(kept, current, strict=True) if a.is_floating_point()]
     torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
