@@ -119,7 +119,7 @@ def test_truth_maximization_asks_for_the_images_that_its_steps_see_and_no_others
 
 
 def test_every_sample_is_seen_once_an_epoch() -> None:
-    from defenses.parts.training.training import shuffled
+    from defenses.parts.training.loop import shuffled
 
     epoch = torch.cat([shuffled(12, 4, 0, step) for step in range(3)])
     assert sorted(epoch.tolist()) == list(range(12))

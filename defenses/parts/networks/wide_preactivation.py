@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench import Network, Task, WeightsError
-from defenses.parts.images import CIFAR_MEAN, Normalisation
+from defenses.parts.images import Normalisation, normalisation
 from defenses.parts.networks.residual import fold_batch_norm
 from defenses.parts.randomness import ambient
 from defenses.parts.weights.checkpoints import fill, read, save
@@ -106,7 +106,7 @@ class WideFamily:
 
     def normalisation(self, task: Task) -> Normalisation:
         """As the released code has it."""
-        return normalisation(task)
+        return normalisation(task, STD)
 
     def fresh(self, task: Task) -> WideNet:
         """A network to be trained, with the released code's first weights."""
@@ -143,9 +143,4 @@ class WideFamily:
         """The classifier in such a file, batch norm folded. Raises like `started`."""
         with ambient():
             module = self.started(path, task)
-        return Network(fold_batch_norm(module).to(device), *normalisation(task))
-
-
-def normalisation(task: Task) -> Normalisation:
-    """Mean and standard deviation by channel: CIFAR-10's for colour images, none for others."""
-    return (CIFAR_MEAN, STD) if task.shape[0] == 3 else (None, None)
+        return Network(fold_batch_norm(module).to(device), *normalisation(task, STD))

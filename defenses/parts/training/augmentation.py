@@ -13,7 +13,9 @@ from defenses.parts.training.recipes import Augmentation
 
 def augment(images: Tensor, kind: Augmentation, strength: float, rng: Generator) -> Tensor:
     """Images (N, C, H, W) changed at random: 'affine' (small shifts, turns, scales, shears; `strength` 1 is for
-    classifiers), 'crop-flip' (4 pixels of padding, random crop, mirror), 'flip' or 'none'. `rng` lives on the CPU."""
+    classifiers), 'crop-flip' (4 pixels of padding, random crop, mirror), 'flip' or 'none'. `rng` lives on the CPU.
+
+    By hand, since torchvision is not required and draws from the global generator."""
     if kind == "none":
         return images
     if kind == "affine":

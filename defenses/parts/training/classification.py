@@ -11,8 +11,8 @@ from bench import Network, Trained, Training
 from defenses.parts.networks import families
 from defenses.parts.randomness import ambient, stream
 from defenses.parts.training.augmentation import augment
+from defenses.parts.training.loop import Course, finish, fit, sgd, shuffled
 from defenses.parts.training.recipes import ClassifierRecipe
-from defenses.parts.training.training import Course, finish, fit, sgd, shuffled
 from defenses.parts.weights import starts
 
 MEASURED_AT_ONCE = 128

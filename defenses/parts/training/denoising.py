@@ -11,8 +11,8 @@ from defenses.parts.diffusion import pixels
 from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.randomness import ambient
 from defenses.parts.training.augmentation import augment
+from defenses.parts.training.loop import Course, finish, fit, shuffled
 from defenses.parts.training.recipes import DenoiserRecipe
-from defenses.parts.training.training import Course, finish, fit, shuffled
 
 
 def learn(run: Training, recipe: DenoiserRecipe, name: str, conditional: bool = True) -> Trained:

@@ -11,8 +11,8 @@ from defenses.parts.networks.energy import EnergyNet, climb
 from defenses.parts.randomness import ambient, stream
 from defenses.parts.training.augmentation import augment
 from defenses.parts.training.classification import MEASURED_AT_ONCE
+from defenses.parts.training.loop import Course, finish, fit, shuffled
 from defenses.parts.training.recipes import EnergyRecipe
-from defenses.parts.training.training import Course, finish, fit, shuffled
 from defenses.parts.weights.checkpoints import save
 
 

@@ -19,18 +19,6 @@ CIFAR = ClassifierRecipe(200, 128, "sgd", 0.1, 5e-4, 0, 0.0, 0.0, "crop-flip")
 """The field's usual hyperparameters of residual networks."""
 FINE_TUNING = ClassifierRecipe(20, 128, "sgd", 0.01, 5e-4, 500, 0.0, 0.0, "crop-flip", clip=1.0)
 """For weights that know other photographs: a tenth of the epochs at a tenth of the rate, which rises first."""
-ROBUST_DIGITS = RobustRecipe(
-    epochs=120,
-    batch=64,
-    learning_rate=0.1,
-    weight_decay=5e-4,
-    averaging=0.995,
-    augmentation="affine",
-    epsilon=Fraction("0.1"),
-    step_size=Fraction("0.025"),
-    held_out=0.15,
-    every=5,
-)
 ROBUST_CIFAR = RobustRecipe(
     epochs=200,
     batch=128,
@@ -40,6 +28,17 @@ ROBUST_CIFAR = RobustRecipe(
     augmentation="crop-flip",
     epsilon=Fraction("8/255"),
     step_size=Fraction("2/255"),
+)
+ROBUST_DIGITS = replace(
+    ROBUST_CIFAR,
+    epochs=120,
+    batch=64,
+    averaging=0.995,
+    augmentation="affine",
+    epsilon=Fraction("0.1"),
+    step_size=Fraction("0.025"),
+    held_out=0.15,
+    every=5,
 )
 
 

@@ -1,4 +1,7 @@
-"""The hyperparameters that `bench train -T` can set, by kind of training; needs no torch."""
+"""The hyperparameters that `bench train -T` can set, by kind of training; needs no torch.
+
+They have fields in common and no base: a field's place stands in the label by which a run knows its checkpoint.
+"""
 
 from __future__ import annotations
 

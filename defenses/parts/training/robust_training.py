@@ -15,10 +15,10 @@ from defenses.parts.networks import families
 from defenses.parts.randomness import ambient, stream
 from defenses.parts.training.adversarial import evaluating, robust_accuracy
 from defenses.parts.training.augmentation import augment
+from defenses.parts.training.loop import Course, finish, fit, sgd, shuffled
 from defenses.parts.training.recipes import RobustRecipe
 from defenses.parts.training.settling import Settling, split
 from defenses.parts.training.stored import StoredImages
-from defenses.parts.training.training import Course, finish, fit, sgd, shuffled
 from defenses.parts.weights import starts
 
 Loss = Callable[[nn.Module, Tensor, Tensor, Generator], Tensor]

@@ -10,8 +10,8 @@ from defenses.parts.diffusion import lora
 from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.randomness import ambient, stream
 from defenses.parts.training.denoising import noise_loss
+from defenses.parts.training.loop import Course, finish, fit, shuffled
 from defenses.parts.training.recipes import TruthRecipe
-from defenses.parts.training.training import Course, finish, fit, shuffled
 
 
 def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> Trained:
