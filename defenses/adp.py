@@ -50,7 +50,7 @@ class ADP(Defense):
 
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory. Raises `UsageError` for sizes that make no sense."""
-        from defenses.parts.diffusion.assembly import unconditional
+        from defenses.parts.diffusion.assembly import in_pixels
         from defenses.parts.diffusion.memory import chunks_for
         from defenses.parts.purification.ascent import Ascent, ScorePurified
 
@@ -60,7 +60,7 @@ class ADP(Defense):
                 f"sigma and rate must be above 0, steps and draws at least 1; got sigma {self.sigma:g}, "
                 f"rate {rate:g}, steps {steps}, draws {draws}."
             )
-        denoiser = unconditional(self.files(task)["denoiser"], self.precision, task, device)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
         chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
         ascent = Ascent(denoiser, self.sigma, steps, rate, self.enough)
         return ScorePurified(ascent, inner, self.sigma, draws, chunks, self.gradient)

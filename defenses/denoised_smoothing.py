@@ -37,13 +37,13 @@ class DenoisedSmoothing(Defense):
 
     def load(self, task: Task, device: str) -> Smoothed:
         """The vote over denoiser and classifier."""
-        from defenses.parts.diffusion.assembly import unconditional
+        from defenses.parts.diffusion.assembly import in_pixels
         from defenses.parts.diffusion.memory import noisy_rows
         from defenses.parts.purification.one_shot import DenoisedOnce, timestep_for
         from defenses.parts.purification.smoothed import GaussianVote, Vote
 
         vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
-        denoiser = unconditional(self.files(task)["denoiser"], self.precision, task, device)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
         timestep = timestep_for(denoiser.schedule, self.sigma)
         base = DenoisedOnce(denoiser, timestep, self.classifier.load(task, device))
         return GaussianVote(base, len(task.classes), vote, *noisy_rows(base, task, device, self.rows))

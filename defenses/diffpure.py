@@ -53,14 +53,14 @@ class DiffPure(Trainable):
 
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory."""
-        from defenses.parts.diffusion.assembly import unconditional
+        from defenses.parts.diffusion.assembly import in_pixels
         from defenses.parts.diffusion.memory import chunks_for
         from defenses.parts.gradients import with_a_gradient
-        from defenses.parts.purification.purification import Diffusion, descent
+        from defenses.parts.purification.descent import Diffusion, descent
         from defenses.parts.purification.purified import Purified
 
         t_star, steps = self._descent(task)
-        denoiser = unconditional(self.files(task)["denoiser"], self.precision, task, device)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
         chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
 
         def purifier(count: int) -> Diffusion:

@@ -34,11 +34,11 @@ def type_for(precision: Precision, path: Path | None, device: str) -> torch.dtyp
     return found
 
 
-def unconditional(file: Path, precision: Precision, task: Task, device: str) -> Denoiser:
-    """The denoiser in a file that looks at no class."""
+def in_pixels(file: Path, precision: Precision, task: Task, device: str, conditional: bool = False) -> Denoiser:
+    """The pixel denoiser in a file, by default one that looks at no class."""
     from defenses.parts.diffusion import pixels
 
-    return pixels.load(file, task, device, type_for(precision, None, device), conditional=False)
+    return pixels.load(file, task, device, type_for(precision, None, device), conditional)
 
 
 def classifier(denoiser: Denoiser, settings: Searched, task: Task, device: str) -> DiffusionClassification:

@@ -89,12 +89,12 @@ class DiffusionClassification(Classifier):
         if len(self.grid) < FEWER:
             return None
         grid = self.grid.every(FEWER)
-        elimination = self.elimination if self.elimination.shuffled else _none(len(grid))
+        elimination = self.elimination if self.elimination.shuffled else Stages.whole(len(grid))
         return replace(self, grid=grid, elimination=elimination)
 
     def exhaustive(self) -> Classifier | None:
         """The same with every class at every timestep; None where that is so anyway."""
-        whole = _none(len(self.grid))
+        whole = Stages.whole(len(self.grid))
         return None if self.elimination == whole else replace(self, elimination=whole)
 
     def shrink(self) -> str | None:
@@ -133,11 +133,6 @@ class DiffusionClassification(Classifier):
             return torch.cat([self.denoiser.encode(part) for part in parts])
         encode = self.denoiser.encode
         return torch.cat([checkpoint(encode, part, use_reentrant=False, preserve_rng_state=False) for part in parts])
-
-
-def _none(count: int) -> Stages:
-    """No elimination: one stage for all timesteps."""
-    return Stages((count,), (1,))
 
 
 @dataclass(frozen=True)

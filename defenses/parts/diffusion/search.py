@@ -123,7 +123,7 @@ def _elimination(settings: Searched, default: Search, timesteps: int) -> Elimina
         raise UsageError(f"seen and kept are of search=staged; got search={settings.search}.")
     if settings.search == "race":
         return Race(settings.risk)
-    whole = Stages((timesteps,), (1,))
+    whole = Stages.whole(timesteps)
     if settings.search == "full":
         return whole
     assert isinstance(default.elimination, Stages)

@@ -14,7 +14,7 @@ from defenses.parts.diffusion.chain import chain
 from defenses.parts.diffusion.denoiser import Denoiser, noise_levels
 from defenses.parts.diffusion.noise_errors import Chunks
 from defenses.parts.gradients import straight_through, with_a_gradient
-from defenses.parts.purification.purification import fewer
+from defenses.parts.purification.descent import fewer
 
 PROBE = 1e-3
 """How far along the score its change is measured (lr_min in the authors' code)."""
