@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bench import Task, Trained, Training
 from defenses.parts.images import is_tiny
-from defenses.parts.training.nets import ROBUST_CIFAR, ROBUST_DIGITS, Robust
+from defenses.parts.training.nets import ROBUST_CIFAR, ROBUST_DIGITS, Net
 from defenses.parts.training.recipes import RobustRecipe
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PgdAT(Robust):
+class PgdAT(Net):
     """PGD adversarial training of a standard net, stopped when robust accuracy on held-out images settles.
 
     Madry et al. 2018, 1706.06083; early stopping: Rice et al. 2020, 2002.11569. `network` is the net of the defense of

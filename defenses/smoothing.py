@@ -42,7 +42,3 @@ class Smoothing(Plain):
     def recipe(self, task: Task) -> ClassifierRecipe:
         """That of `resnet` with Gaussian noise of this `sigma` added to every training image."""
         return replace(super().recipe(task), noise=self.sigma)
-
-    def fine_tuning(self, task: Task) -> ClassifierRecipe:
-        """The same noise on the recipe of `resnet` for weights to start from."""
-        return replace(super().fine_tuning(task), noise=self.sigma)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from bench import Task
 from defenses.parts.images import is_tiny
 from defenses.parts.training.nets import Plain
 from defenses.parts.training.recipes import ClassifierRecipe
-from defenses.parts.weights.places import network_files
 
 
 @dataclass(frozen=True)
@@ -26,10 +23,6 @@ class ViT(Plain):
     family = "standard nets"
     name = kind = "vit"
     hub = {"cifar10": "nateraw/vit-base-patch16-224-cifar10"}
-
-    def files(self, task: Task) -> Mapping[str, Path]:
-        """The one checkpoint, and the configuration beside it where there is one."""
-        return network_files(self.name, self.weights, task, self.hub, config=True)
 
     def recipe(self, task: Task) -> ClassifierRecipe:
         """AdamW with warm-up and a cosine."""
