@@ -8,14 +8,14 @@ from typing import Literal
 from bench import Task, Trained, Training
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.images import is_tiny
-from defenses.parts.training.nets import ROBUST_CIFAR, ROBUST_DIGITS, Net
+from defenses.parts.training import nets
 from defenses.parts.training.recipes import TradesRecipe
 
-DIGITS = TradesRecipe(**vars(ROBUST_DIGITS) | {"label_smoothing": 0.1, "share": 0.3})
+DIGITS = TradesRecipe(**vars(nets.ROBUST_DIGITS) | {"label_smoothing": 0.1, "share": 0.3})
 """The share, of 0, 0.2, 0.3, 0.5 and 0.7, with the best robust accuracy on held-out training images: a denoiser that
 learned from 773 images knows little that is not in them."""
 CIFAR = TradesRecipe(
-    **vars(ROBUST_CIFAR)
+    **vars(nets.ROBUST_CIFAR)
     | {
         "epochs": 400,
         "batch": 512,
@@ -33,11 +33,11 @@ weights decay in batch norms too, whose momentum is 0.1, there 0.01; their runni
 weights, there taken from the last step. The best weights are chosen by PGD of 20 steps on 1000 images, there by 40
 steps of the Carlini-Wagner loss on 1024.
 """
-Network = Literal["resnet", "wide-resnet", "vit", "wide-resnet-10-1", "wide-resnet-28-10", "wide-resnet-70-16"]
+Net = Literal["resnet", "wide-resnet", "vit", "wide-resnet-10-1", "wide-resnet-28-10", "wide-resnet-70-16"]
 
 
 @dataclass(frozen=True)
-class Trades(Net):
+class Trades(nets.Net):
     """A net trained by TRADES on training images and generated ones.
 
     Zhang et al. 2019, 1901.08573; with generated data, label smoothing and averaged weights: Wang et al. 2023,
@@ -50,14 +50,14 @@ class Trades(Net):
 
     family = "adversarially trained"
     name = "trades"
-    network: Network | None = None
+    network: Net | None = None
     weights: str | None = None
 
     def resolve(self, task: Task) -> Trades:
         """The same defense with its network spelled out."""
         return replace(self, network=self.net(task))
 
-    def net(self, task: Task) -> Network:
+    def net(self, task: Task) -> Net:
         """That of the setting, else one for images of this size."""
         return self.network or ("resnet" if is_tiny(task) else "wide-resnet-28-10")
 
