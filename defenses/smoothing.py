@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from bench import Smoothed, Task, Trainable, Trained, Training
-
-if TYPE_CHECKING:
-    from defenses.parts.training.classification import ClassifierRecipe
-    from defenses.parts.training.standard import Family
-
-NAME = "smoothing"
+from bench import Smoothed, Task
+from defenses.parts.training.nets import Plain
+from defenses.parts.training.recipes import ClassifierRecipe
 
 
 @dataclass(frozen=True)
-class Smoothing(Trainable):
+class Smoothing(Plain):
     """A residual network's majority vote under Gaussian noise, which can be certified.
 
     Cohen et al. 2019, 1902.02918. PREDICT with `draws` votes abstains where the two-sided binomial test of the two
@@ -28,7 +21,7 @@ class Smoothing(Trainable):
     """
 
     family = "certified by smoothing"
-    weights: str | None = None
+    name, kind = "smoothing", "resnet"
     sigma: float = 0.25
     draws: int = 100
     alpha: float = 0.001
@@ -42,32 +35,10 @@ class Smoothing(Trainable):
         from defenses.parts.purification.smoothed import GaussianVote, Vote
 
         path = self.files(task)["network"]
-        network = load(path, task, device) if is_official(path) else _family().load(path, task, device)
+        network = load(path, task, device) if is_official(path) else super().load(task, device)
         vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
         return GaussianVote(network, len(task.classes), vote, *noisy_rows(network, task, device, self.rows))
 
-    def files(self, task: Task) -> Mapping[str, Path]:
-        """The one checkpoint."""
-        from defenses.parts.weights.checkpoints import network_file
-
-        return {"network": network_file(NAME, self.weights, task, {})}
-
     def recipe(self, task: Task) -> ClassifierRecipe:
         """That of `resnet` with Gaussian noise of this `sigma` added to every training image."""
-        return replace(_family().recipe(task), noise=self.sigma)
-
-    def fine_tuning(self, task: Task) -> ClassifierRecipe:
-        """The same noise on the recipe of `resnet` for weights to start from."""
-        return replace(_family().fine_tuning(task), noise=self.sigma)
-
-    def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
-        """Train from scratch, or from the weights that the recipe starts from."""
-        return _family().train(run, recipe)
-
-
-def _family() -> Family:
-    from defenses.parts.networks.residual import Shape
-    from defenses.parts.training.standard import Family
-
-    tiny = Shape(stem=(32, 3, 2), pool=False, stages=((32, 1, 1),))
-    return Family(NAME, tiny, inner=1)
+        return replace(super().recipe(task), noise=self.sigma)

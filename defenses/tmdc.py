@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
-from bench import Classifier, Task, Trainable, Trained, Training, WeightsError
+from bench import Task, Trained, Training, WeightsError
 from defenses.diffusion_classifier import DiffusionClassifier
-
-if TYPE_CHECKING:
-    from defenses.parts.training.truth_maximization import TruthRecipe
+from defenses.parts.diffusion.search import Searched
+from defenses.parts.images import is_tiny
+from defenses.parts.training.recipes import TruthRecipe
+from defenses.parts.weights.places import NOWHERE, locate, single_file
 
 NAME = "tmdc"
 SAVED = "pytorch_lora_weights.safetensors"
 """What diffusers calls a file of low-rank weights in the folder that it is told."""
+PUBLISHED = TruthRecipe(steps=3000, batch=4, learning_rate=1e-6, evaluated=200, share=0.1)
+"""The released code draws its batches from a random tenth of the training images."""
+DIGITS = TruthRecipe(steps=500, batch=64, learning_rate=3e-4, evaluated=200)
+"""Larger steps for a denoiser of a thousandth of the size."""
 
 
 @dataclass(frozen=True)
-class TMDC(Trainable):
+class _Adaptation:
+    """The settings that stand before those of the search, as in diffusion-classifier."""
+
+    weights: str | None = None
+    step: int | None = None
+    base: str | None = None
+
+
+@dataclass(frozen=True)
+class TMDC(Searched, _Adaptation):
     """The diffusion classifier with low-rank weights learnt on adversarial images of known class, merged.
 
     "Struggle with Adversarial Defense? Try Diffusion" (TMDC). `weights` is a file of low-rank weights, as diffusers has
@@ -29,57 +42,14 @@ class TMDC(Trainable):
 
     revision = "2"
     family = "generative classifiers"
-    weights: str | None = None
-    step: int | None = None
-    base: str | None = None
-    loss: Literal["l1", "l2"] = "l1"
-    search: Literal["race", "staged", "full"] = "race"
-    risk: float = 1e-3
-    timesteps: int | None = None
-    lowest: int | None = None
-    highest: int | None = None
-    seen: tuple[int, ...] | None = None
-    kept: tuple[int, ...] | None = None
-    negligible: float = 0.05
-    prompt: str = "a blurry photo of a {class}."
-    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    rows: int | None = None
-
-    def resolve(self, task: Task) -> TMDC:
-        """The same classifier with its search spelled out."""
-        from defenses.parts.diffusion.search import spelled_out
-        from defenses.parts.weights.layout import is_latent
-
-        return replace(self, **spelled_out(self, is_latent(self._base().path(task))))
-
-    def on(self, task: Task, device: Callable[[], str]) -> TMDC:
-        """The same classifier with its precision spelled out."""
-        from defenses.parts.weights.layout import precision_at
-
-        return replace(self, precision=precision_at(self.precision, self._base().path(task), device))
-
-    def load(self, task: Task, device: str) -> Classifier:
-        """The classifier with the low-rank weights merged into its denoiser."""
-        from defenses.parts.diffusion.assembly import classifier, denoiser_for
-
-        denoiser = denoiser_for(self._base().path(task), self, task, device, self._lora(task))
-        return classifier(denoiser, self, task, device)
 
     def files(self, task: Task) -> Mapping[str, Path]:
         """The denoiser's files and the low-rank weights."""
-        return {**self._base().files(task), "lora": self._lora(task)}
-
-    def passes(self, task: Task) -> float | None:
-        """Rows of (class, timestep) an image; a race's differ from image to image."""
-        from defenses.parts.diffusion.search import rows_an_image
-
-        return rows_an_image(self, len(task.classes))
+        return {**self._base().files(task), "lora": self.adaptation(task)}
 
     def recipe(self, task: Task) -> TruthRecipe:
         """The published optimiser and schedule; larger steps for tiny images."""
-        from defenses.parts.training.truth_maximization import recipe_for
-
-        return recipe_for(task)
+        return DIGITS if is_tiny(task) else PUBLISHED
 
     def train(self, run: Training, recipe: TruthRecipe) -> Trained:
         """Learn low-rank weights on the run's adversarial images; checkpoints stay in its folder."""
@@ -88,15 +58,15 @@ class TMDC(Trainable):
 
         # the optimiser needs full precision, whatever the classifier will run in
         exact = replace(self, precision="float32")
-        return learn(run, recipe, NAME, denoiser_for(self._base().path(run.task), exact, run.task, run.device))
+        return learn(run, recipe, NAME, denoiser_for(self.path(run.task), exact, run.task, run.device))
 
-    def _base(self) -> DiffusionClassifier:
-        return DiffusionClassifier(weights=self.base)
+    def path(self, task: Task) -> Path:
+        """The file or folder of the denoiser that is adapted."""
+        return self._base().path(task)
 
-    def _lora(self, task: Task) -> Path:
-        from defenses.parts.weights.checkpoints import locate, single_file
-
-        path = locate(NAME, self.weights, task, {}, ("*.safetensors",))
+    def adaptation(self, task: Task) -> Path:
+        """The file of low-rank weights. Raises `WeightsError` where there is none of the wanted step."""
+        path = locate(NAME, self.weights, task, NOWHERE, ("*.safetensors",))
         if self.step is None:
             return path / SAVED if (path / SAVED).is_file() else single_file(path, NAME)
         folder = path if path.is_dir() else path.parent
@@ -105,3 +75,6 @@ class TMDC(Trainable):
             kept = ", ".join(str(int(found.stem[5:])) for found in sorted(folder.glob("step-*.safetensors")))
             raise WeightsError(f"{folder} keeps no checkpoint of step {self.step}; it keeps {kept or 'none'}.")
         return file
+
+    def _base(self) -> DiffusionClassifier:
+        return DiffusionClassifier(weights=self.base)

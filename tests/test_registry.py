@@ -12,7 +12,7 @@ from bench import PluginError, Spec, UsageError
 from bench.datasets.digits import TASK
 from bench.registry import Part, attacks, datasets, defenses
 from bench.testing import kind_of
-from defenses.parts.weights.checkpoints import PACKAGED
+from defenses.parts.weights.places import PACKAGED
 from tests.plugins import Behind, Hyperplane
 
 RESNET = PACKAGED / "digits" / "resnet.safetensors"

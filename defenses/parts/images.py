@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bench import Task
 
+Normalisation = tuple[tuple[float, ...] | None, tuple[float, ...] | None]
+"""Mean and standard deviation by channel; None where images stay as they are."""
 TINY = 16
 """Images of at most this many pixels a side get a small network."""
 PHOTOGRAPH = 224
@@ -16,6 +18,6 @@ def is_tiny(task: Task) -> bool:
     return max(task.shape[1:]) <= TINY
 
 
-def normalisation(task: Task) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+def normalisation(task: Task, std: tuple[float, ...] = CIFAR_STD) -> Normalisation:
     """Mean and standard deviation by channel: CIFAR-10's for colour images, none for grey ones."""
-    return (CIFAR_MEAN, CIFAR_STD) if task.shape[0] == 3 else (None, None)
+    return (CIFAR_MEAN, std) if task.shape[0] == 3 else (None, None)

@@ -15,7 +15,8 @@ from torch import nn
 
 from bench import DataError, ImageSet, Task, Trainable, Training, UsageError, WeightsError
 from bench.datasets.digits import TASK, Digits
-from defenses.parts.training.adversarial import Budget, ascend, diverging, evaluating, misleading, robust_accuracy
+from defenses.parts.training.adversarial import ascend, diverging, evaluating, misleading, robust_accuracy
+from defenses.parts.training.recipes import Budget
 from defenses.parts.training.settling import Settling, split
 from defenses.parts.training.trades_training import trades_loss
 from defenses.pgd_at import PgdAT

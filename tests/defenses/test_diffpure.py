@@ -20,7 +20,7 @@ from defenses.diffpure import DiffPure
 from defenses.parts.diffusion import pixels
 from defenses.parts.diffusion.denoiser import Denoiser, schedule_of
 from defenses.parts.diffusion.noise_errors import Chunks
-from defenses.parts.purification.purification import Diffusion, Sampler, descend, descent
+from defenses.parts.purification.descent import Diffusion, Sampler, descend, descent
 from defenses.parts.purification.purified import Purified
 from tests.defenses.tiny import GREYS, images, rng
 

@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file
 
 from bench import Task, WeightsError
-from defenses.parts.weights.checkpoints import SINGLE_FILES, locate, network_file
+from defenses.parts.weights.hub import SINGLE_FILES
+from defenses.parts.weights.places import locate, network_files
 from defenses.pgd_at import PgdAT
 from defenses.resnet import ResNet
-from defenses.vit import HUB, ViT
+from defenses.vit import ViT
 from tests.defenses import hub
 
 CIFAR = Task("cifar10", tuple("abcdefghij"), (3, 32, 32))
@@ -42,7 +43,7 @@ def test_the_default_transformer_of_cifar10_loads_from_a_cache_without_a_network
 ) -> None:
     state, config = transformer(10)
     name = "model.safetensors" if kind == "safetensors" else "pytorch_model.bin"
-    snapshot = hub.cached(tmp_path, HUB["cifar10"], {name: hub.as_file(state, kind), "config.json": config})
+    snapshot = hub.cached(tmp_path, ViT.hub["cifar10"], {name: hub.as_file(state, kind), "config.json": config})
     hub.offline(tmp_path, monkeypatch)
     assert ViT().files(CIFAR) == {"network": snapshot / name, "config": snapshot / "config.json"}
     logits = ViT().load(CIFAR, "cpu")(torch.rand(2, 3, 32, 32), torch.Generator())
@@ -76,7 +77,7 @@ def test_where_there_is_no_safetensors_file_the_other_one_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with hub.serving({"pytorch_model.bin": b"weights"}, tmp_path, monkeypatch):
-        assert network_file("resnet", "owner/old", COLOURS, {}).name == "pytorch_model.bin"
+        assert network_files("resnet", "owner/old", COLOURS)["network"].name == "pytorch_model.bin"
 
 
 def test_what_the_cache_holds_whole_is_not_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +105,7 @@ def test_what_the_cache_holds_in_part_is_completed_and_asked_for_once(
 def test_a_stable_diffusion_that_was_fetched_in_part_does_not_count_as_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from defenses.parts.weights.checkpoints import MODELS
+    from defenses.parts.weights.hub import MODELS
     from defenses.parts.weights.layout import PATTERNS
 
     index = {name: ["diffusers", "Model"] for name in MODELS}

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from bench import Training, UsageError, Victim, WeightsError
 from bench.datasets.digits import TASK, Digits
-from defenses.jem import JEM
+from defenses.jem import DIGITS, JEM
 from defenses.parts.networks.energy import EnergyClassifier, EnergyNet, climb
-from defenses.parts.training.energy_training import DIGITS, EnergyRecipe
+from defenses.parts.training.recipes import EnergyRecipe
 from tests.defenses.tiny import images, rng
 
 

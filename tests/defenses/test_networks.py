@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bench import Task, Trainable, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.parts.networks.residual import ResidualNet, Shape, fifty_layers, fold_batch_norm
-from defenses.parts.networks.transformer import Transformer, store
+from defenses.parts.networks.transformer import Transformer, TransformerFamily
 from defenses.resnet import ResNet, WideResNet
 from defenses.vit import ViT
 
@@ -72,7 +72,7 @@ def test_a_transformer_of_a_transformers_folder_enlarges_its_images(tmp_path: Pa
     config = ViTConfig(image_size=64, patch_size=16, hidden_size=8, num_hidden_layers=1, num_attention_heads=2)
     config.intermediate_size, config.num_labels = 8, 3
     vit = ViTForImageClassification(config).eval()
-    store(Transformer(vit), tmp_path / "model.safetensors")
+    TransformerFamily().store(Transformer(vit), tmp_path / "model.safetensors")
     model = ViT(weights=str(tmp_path)).load(COLOURS, "cpu")
     images = torch.rand(2, 3, 32, 32)
     enlarged = nn.functional.interpolate((images - 0.5) / 0.5, (64, 64), mode="bilinear")

@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from bench import ImageSet, Task, Training, UsageError, WeightsError
 from bench.datasets.digits import TASK
-from defenses.parts.networks import transformer
 from defenses.parts.networks.residual import ResidualNet, fifty_layers
-from defenses.parts.training.classification import ClassifierRecipe
+from defenses.parts.networks.transformer import TransformerFamily
+from defenses.parts.training.recipes import ClassifierRecipe
 from defenses.parts.weights import starts
 from defenses.pgd_at import PgdAT
 from defenses.resnet import ResNet, WideResNet
@@ -161,7 +161,7 @@ def test_a_bare_encoder_as_the_hub_holds_it_gets_a_head(tmp_path: Path) -> None:
     config.intermediate_size = 8
     with quiet():
         ViTModel(config).save_pretrained(tmp_path)
-    module = transformer.started(tmp_path / "model.safetensors", COLOURS)
+    module = TransformerFamily().started(tmp_path / "model.safetensors", COLOURS)
     assert module(torch.rand(2, 3, 32, 32)).tolist() == [[0, 0, 0], [0, 0, 0]]
     assert all(parameter.requires_grad for parameter in module.parameters())
 

@@ -17,8 +17,7 @@ from bench.datasets.digits import TASK, Digits
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.diffusion import lora
 from defenses.parts.diffusion.assembly import denoiser_for
-from defenses.parts.training.truth_maximization import PUBLISHED
-from defenses.tmdc import TMDC
+from defenses.tmdc import PUBLISHED, TMDC
 from tests.defenses.tiny import COLOURS, stable_diffusion
 
 

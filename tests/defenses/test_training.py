@@ -101,7 +101,7 @@ def test_augmented_images_stay_in_range_and_depend_on_the_stream_alone(kind: Any
 
 
 def test_truth_maximization_asks_for_the_images_that_its_steps_see_and_no_others(tmp_path: Path) -> None:
-    from defenses.parts.training.truth_maximization import PUBLISHED
+    from defenses.tmdc import PUBLISHED
 
     asked: list[list[int]] = []
 
@@ -119,7 +119,7 @@ def test_truth_maximization_asks_for_the_images_that_its_steps_see_and_no_others
 
 
 def test_every_sample_is_seen_once_an_epoch() -> None:
-    from defenses.parts.training.training import shuffled
+    from defenses.parts.training.loop import shuffled
 
     epoch = torch.cat([shuffled(12, 4, 0, step) for step in range(3)])
     assert sorted(epoch.tolist()) == list(range(12))

@@ -16,7 +16,7 @@ from bench.datasets.digits import TASK, Digits
 from bench.evaluation.requests.planning import Request, make_plan, seeded_requests
 from bench.loading.classifiers import load_defense
 from bench.protocols import Protocol, ProtocolAttack, covers, find_protocol
-from defenses.parts.weights.checkpoints import PACKAGED
+from defenses.parts.weights.places import PACKAGED
 from tests.defenses.tiny import stable_diffusion
 from tests.plugins import Halves
 

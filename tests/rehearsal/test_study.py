@@ -16,7 +16,7 @@ from torch import nn
 
 from bench.datasets.cifar10 import TASK
 from bench.protocols.studies import Study, StudyColumn, StudyRow, StudyTraining, find_study
-from defenses.parts.training.standard import FAMILIES
+from defenses.parts.networks.families import FAMILIES
 from tests.cli.command import bench
 from tests.defenses.tiny import stable_diffusion
 from tests.rehearsal.ground import cifar10, report, to_cache, without_network

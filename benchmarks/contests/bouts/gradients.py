@@ -20,7 +20,7 @@ from contests.sides.loops import Predict, diffpure, edm_logits, likelier
 from contests.sides.subjects import digits
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 from defenses.parts.diffusion.likelihood import LikelihoodMaximizer
-from defenses.parts.purification.purification import Diffusion
+from defenses.parts.purification.descent import Diffusion
 from defenses.parts.purification.purified import Purified
 
 SEED = 7

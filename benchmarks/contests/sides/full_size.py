@@ -13,8 +13,9 @@ from torch import Tensor
 
 from bench import Network
 from bench.datasets.cifar10 import TASK
+from defenses.parts.images import normalisation
 from defenses.parts.networks.residual import fold_batch_norm
-from defenses.parts.networks.wide_preactivation import WideNet, normalisation
+from defenses.parts.networks.wide_preactivation import STD, WideNet
 from defenses.parts.randomness import ambient
 from defenses.parts.weights.hub_models import quiet
 
@@ -100,4 +101,4 @@ def wide_resnet(size: Mapping[str, Mapping[str, Any]], images: Tensor) -> Networ
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None  # the mean over all calls
         net.train()(images)
-    return Network(fold_batch_norm(net.eval()), *normalisation(TASK))
+    return Network(fold_batch_norm(net.eval()), *normalisation(TASK, STD))

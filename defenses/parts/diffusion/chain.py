@@ -18,7 +18,8 @@ def chain(state: Tensor, moves: Sequence[Move], kept: int = 0) -> Tensor:
     """The state after all moves, differentiable once, exactly.
 
     Moves must be functions of the state alone: their noise is drawn before. Forward, states are kept, and the graphs of
-    the last `kept` moves; backward, every other move is made again from its state, one graph at a time.
+    the last `kept` moves; backward, every other move is made again from its state, one graph at a time. torch's own
+    `checkpoint` tells nobody how far the way back is, and a move that differentiates within itself is not for it.
     """
     if torch.is_grad_enabled() and state.requires_grad:
         apply: Callable[..., Tensor] = _Chain.apply

@@ -39,6 +39,12 @@ class Denoiser(ABC):
         """The predicted noise of R noised codes at timesteps (R,) under classes (R,), in the codes' type whatever the
         network's; `signal` (R, 1, 1, 1) float64 is the schedule at those timesteps."""
 
+    def noise_at(self, codes: Tensor, timestep: int) -> Tensor:
+        """The noise that a network which looks at no class predicts in codes (R, c, h, w), all at one timestep."""
+        steps = torch.full((len(codes),), timestep, device=codes.device)
+        signal = self.schedule[timestep].to(codes.device).view(1, 1, 1, 1)
+        return self.noise(codes, steps, torch.zeros_like(steps), signal)
+
     def noised(self, codes: Tensor, noise: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
         """sqrt(abar_t) code + sqrt(1 - abar_t) noise (Ho et al. 2020, 2006.11239, eq. 4), and abar_t (R, 1, 1, 1)."""
         signal = self.schedule.to(codes.device)[steps].view(-1, 1, 1, 1)
@@ -95,7 +101,8 @@ def noise_levels(schedule: Tensor) -> Tensor:
 def schedule_of(settings: Mapping[str, object], path: Path) -> Tensor:
     """alphas_cumprod (T,) float64 of a diffusers scheduler configuration.
 
-    Kinds as diffusers defines them: linear, scaled_linear (linear in the root), squaredcos_cap_v2, trained_betas.
+    Kinds as diffusers defines them: linear, scaled_linear (linear in the root), squaredcos_cap_v2, trained_betas. By
+    hand, since its schedulers round every beta to float32.
     Raises `WeightsError` for another kind.
     """
     count = int(str(settings.get("num_train_timesteps", 1000)))

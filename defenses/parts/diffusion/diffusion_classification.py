@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Generator, Tensor
@@ -42,6 +42,7 @@ class Grid:
         return Grid(self.steps[stride // 2 :: stride], weights / weights.mean(), self.loss)
 
 
+@dataclass(eq=False)
 class DiffusionClassification(Classifier):
     """The class under which the denoiser predicts the noise best.
 
@@ -55,22 +56,17 @@ class DiffusionClassification(Classifier):
     `UsageError` where that is no share below 1.
     """
 
+    denoiser: Denoiser
+    grid: Grid
+    elimination: Elimination
+    classes: int
+    chunks: Chunks
+    negligible: float = 0.0
     deterministic = False
-    differentiable = True
 
-    def __init__(
-        self,
-        denoiser: Denoiser,
-        grid: Grid,
-        elimination: Elimination,
-        classes: int,
-        chunks: Chunks,
-        negligible: float = 0.0,
-    ) -> None:
-        if not 0 <= negligible < 1:
-            raise UsageError(f"negligible must be at least 0 and below 1; got {negligible}.")
-        self.denoiser, self.grid, self.elimination = denoiser, grid, elimination
-        self._classes, self._chunks, self._negligible = classes, chunks, negligible
+    def __post_init__(self) -> None:
+        if not 0 <= self.negligible < 1:
+            raise UsageError(f"negligible must be at least 0 and below 1; got {self.negligible}.")
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Logits (N, K), differentiable in the images; the noise of the whole grid is drawn from `rng` first, then the
@@ -81,11 +77,11 @@ class DiffusionClassification(Classifier):
         order = list(range(count))
         if self.elimination.shuffled:
             order = torch.randperm(count, generator=rng, device=rng.device).tolist()
-        errors = Errors(self.denoiser, Noises(steps, noise), self.grid.loss, self._chunks)
+        errors = Errors(self.denoiser, Noises(steps, noise), self.grid.loss, self.chunks)
         looked = self._look(codes.detach(), errors, order)
         if not (codes.requires_grad and torch.is_grad_enabled()):
             return looked.logits(looked.found) * codes[0].numel()
-        found = errors.attached(codes, Rows.together(looked.rows), torch.cat(looked.found), self._negligible)
+        found = errors.attached(codes, Rows.together(looked.rows), torch.cat(looked.found), self.negligible)
         return looked.logits(found.split([len(rows) for rows in looked.rows])) * codes[0].numel()
 
     def surrogate(self) -> Classifier | None:
@@ -93,27 +89,24 @@ class DiffusionClassification(Classifier):
         if len(self.grid) < FEWER:
             return None
         grid = self.grid.every(FEWER)
-        elimination = self.elimination if self.elimination.shuffled else _none(len(grid))
-        return self._with(grid, elimination)
+        elimination = self.elimination if self.elimination.shuffled else Stages.whole(len(grid))
+        return replace(self, grid=grid, elimination=elimination)
 
     def exhaustive(self) -> Classifier | None:
         """The same with every class at every timestep; None where that is so anyway."""
-        whole = _none(len(self.grid))
-        return None if self.elimination == whole else self._with(self.grid, whole)
+        whole = Stages.whole(len(self.grid))
+        return None if self.elimination == whole else replace(self, elimination=whole)
 
     def shrink(self) -> str | None:
         """Half as many rows a network call."""
-        return f"chunks of {self._chunks.plain} rows" if self._chunks.halve() else None
-
-    def _with(self, grid: Grid, elimination: Elimination) -> DiffusionClassification:
-        return DiffusionClassification(self.denoiser, grid, elimination, self._classes, self._chunks, self._negligible)
+        return f"chunks of {self.chunks.plain} rows" if self.chunks.halve() else None
 
     def _look(self, codes: Tensor, errors: Errors, order: list[int]) -> _Looked:
         """All looks; images leave as they are decided."""
         weights = self.grid.weights.to(codes.device)
-        looked = _Looked(torch.ones(len(codes), self._classes, dtype=torch.bool, device=codes.device))
+        looked = _Looked(torch.ones(len(codes), self.classes, dtype=torch.bool, device=codes.device))
         open_images = torch.arange(len(codes), device=codes.device)
-        table = torch.zeros(len(codes), self._classes, 0, dtype=wide(codes.dtype), device=codes.device)
+        table = torch.zeros(len(codes), self.classes, 0, dtype=wide(codes.dtype), device=codes.device)
         for number, places in enumerate(self.elimination.looks(order)):
             alive = looked.alive[open_images]
             place, kind = alive.nonzero(as_tuple=True)
@@ -135,16 +128,11 @@ class DiffusionClassification(Classifier):
 
     def _encode(self, images: Tensor) -> Tensor:
         """Codes of the images, encoded again for the gradient so that one part's graph is in memory at a time."""
-        parts = torch.split(images, self._chunks.images)
+        parts = torch.split(images, self.chunks.images)
         if not (images.requires_grad and torch.is_grad_enabled()):
             return torch.cat([self.denoiser.encode(part) for part in parts])
         encode = self.denoiser.encode
         return torch.cat([checkpoint(encode, part, use_reentrant=False, preserve_rng_state=False) for part in parts])
-
-
-def _none(count: int) -> Stages:
-    """No elimination: one stage for all timesteps."""
-    return Stages((count,), (1,))
 
 
 @dataclass(frozen=True)

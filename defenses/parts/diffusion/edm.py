@@ -81,7 +81,8 @@ def sample(
 ) -> Tensor:
     """Images (N, C, H, W) in [0, 1] of the classes `labels` (N,), drawn by a denoiser whose codes are images.
 
-    The levels stay within those that the denoiser's schedule knows. All noise is drawn from `rng` first.
+    The levels stay within those that the denoiser's schedule knows. All noise is drawn from `rng` first. By hand, since
+    diffusers' own sampler of this kind computes in float32.
     """
     known = noise_levels(denoiser.schedule)
     sigmas = levels(steps, max(LOWEST, float(known[0])), min(HIGHEST, float(known[-1])))

@@ -54,6 +54,11 @@ class Stages:
                 f"seen={self.seen}, kept={self.kept}."
             )
 
+    @classmethod
+    def whole(cls, count: int) -> Stages:
+        """No elimination: one stage for all of so many timesteps."""
+        return cls((count,), (1,))
+
     def looks(self, order: Sequence[int]) -> tuple[tuple[int, ...], ...]:
         """For each stage the places on the grid that it adds."""
         looked: set[int] = set()

@@ -18,8 +18,8 @@ from defenses.parts.diffusion.lora import merge
 from defenses.parts.narrow import narrowly, type_of
 from defenses.parts.randomness import ambient
 from defenses.parts.resize import resize
-from defenses.parts.weights.checkpoints import MODELS
 from defenses.parts.weights.hidden import single_networks, unfit_torchvision
+from defenses.parts.weights.hub import MODELS
 from defenses.parts.weights.hub_models import checked, quiet
 
 with unfit_torchvision(), single_networks():

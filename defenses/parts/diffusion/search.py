@@ -1,16 +1,17 @@
-"""Which timesteps a diffusion classifier looks at, and how it rules classes out; needs no torch."""
+"""What is set of a diffusion classifier: the timesteps that it looks at, how it rules classes out; needs no torch."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import Literal, Self
 
-from bench import UsageError
+from bench import Classifier, Task, Trainable, UsageError
 from defenses.parts.diffusion.elimination import Elimination, Stages, spread
 from defenses.parts.diffusion.race import Race
-from defenses.parts.weights.layout import Precision
-
-Method = Literal["race", "staged", "full"]
+from defenses.parts.weights.layout import is_latent, precision_at
 
 
 @dataclass(frozen=True)
@@ -48,36 +49,63 @@ LATENTS = Search(500, 0, 1000, "l1", Stages((50, 500), (5, 1)))
 """The grids and, where they are staged, the stages of a default search."""
 
 
-class Settings(Protocol):
-    """The settings that all diffusion defenses have."""
+@dataclass(frozen=True)
+class Searched(Trainable):
+    """A diffusion classifier: the settings that all have, as diffusion-classifier tells of them, and what they mean."""
 
-    @property
-    def loss(self) -> str: ...
-    @property
-    def search(self) -> Method: ...
-    @property
-    def risk(self) -> float: ...
-    @property
-    def timesteps(self) -> int | None: ...
-    @property
-    def lowest(self) -> int | None: ...
-    @property
-    def highest(self) -> int | None: ...
-    @property
-    def seen(self) -> tuple[int, ...] | None: ...
-    @property
-    def kept(self) -> tuple[int, ...] | None: ...
-    @property
-    def negligible(self) -> float: ...
-    @property
-    def prompt(self) -> str: ...
-    @property
-    def precision(self) -> Precision: ...
-    @property
-    def rows(self) -> int | None: ...
+    loss: Literal["l1", "l2"] = "l1"
+    search: Literal["race", "staged", "full"] = "race"
+    risk: float = 1e-3
+    timesteps: int | None = None
+    lowest: int | None = None
+    highest: int | None = None
+    seen: tuple[int, ...] | None = None
+    kept: tuple[int, ...] | None = None
+    negligible: float = 0.05
+    prompt: str = "a blurry photo of a {class}."
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    rows: int | None = None
+
+    @abstractmethod
+    def path(self, task: Task) -> Path:
+        """The file or folder of the denoiser."""
+
+    def adaptation(self, task: Task) -> Path | None:
+        """The file of low-rank weights to be merged into the denoiser; None where there is none."""
+        return None
+
+    def resolve(self, task: Task) -> Self:
+        """The same classifier with its search spelled out."""
+        search = search_for(self, is_latent(self.path(task)))
+        found = replace(self, timesteps=search.timesteps, lowest=search.lowest, highest=search.highest)
+        if isinstance(search.elimination, Stages) and self.search == "staged":
+            return replace(found, seen=search.elimination.seen, kept=search.elimination.kept)
+        return found
+
+    def on(self, task: Task, device: Callable[[], str]) -> Self:
+        """The same classifier with its precision spelled out."""
+        return replace(self, precision=precision_at(self.precision, self.path(task), device))
+
+    def load(self, task: Task, device: str) -> Classifier:
+        """The classifier with its denoiser in memory, low-rank weights merged into it."""
+        from defenses.parts.diffusion.assembly import classifier, denoiser_for
+
+        denoiser = denoiser_for(self.path(task), self, task, device, self.adaptation(task))
+        return classifier(denoiser, self, task, device)
+
+    def passes(self, task: Task) -> float | None:
+        """Rows of (class, timestep) an image; None where the image decides, or the settings are not spelled out."""
+        classes = len(task.classes)
+        if self.search == "full" and self.timesteps is not None:
+            return float(classes * self.timesteps)
+        if self.search == "staged" and self.seen is not None and self.kept is not None:
+            left = (classes, *(min(kept, classes) for kept in self.kept))
+            looked = zip(left, (0, *self.seen), self.seen, strict=False)
+            return float(sum(count * (seen - before) for count, before, seen in looked))
+        return None
 
 
-def search_for(settings: Settings, latent: bool) -> Search:
+def search_for(settings: Searched, latent: bool) -> Search:
     """The search that the settings describe; staged, a `timesteps` without stages is looked at in one."""
     default = LATENTS if latent else PIXELS
     timesteps = default.timesteps if settings.timesteps is None else settings.timesteps
@@ -90,33 +118,12 @@ def search_for(settings: Settings, latent: bool) -> Search:
     )
 
 
-def spelled_out(settings: Settings, latent: bool) -> dict[str, Any]:
-    """The settings of the search with no value left to the backend."""
-    search = search_for(settings, latent)
-    found: dict[str, Any] = {name: getattr(search, name) for name in ("timesteps", "lowest", "highest")}
-    if isinstance(search.elimination, Stages) and settings.search == "staged":
-        found |= {"seen": search.elimination.seen, "kept": search.elimination.kept}
-    return found
-
-
-def rows_an_image(settings: Settings, classes: int) -> float | None:
-    """How many rows (class, timestep) an image costs; None where the image decides, or the settings are not spelled
-    out."""
-    if settings.search == "full" and settings.timesteps is not None:
-        return float(classes * settings.timesteps)
-    if settings.search == "staged" and settings.seen is not None and settings.kept is not None:
-        left = (classes, *(min(kept, classes) for kept in settings.kept))
-        looked = zip(left, (0, *settings.seen), settings.seen, strict=False)
-        return float(sum(count * (seen - before) for count, before, seen in looked))
-    return None
-
-
-def _elimination(settings: Settings, default: Search, timesteps: int) -> Elimination:
+def _elimination(settings: Searched, default: Search, timesteps: int) -> Elimination:
     if settings.search != "staged" and (settings.seen is not None or settings.kept is not None):
         raise UsageError(f"seen and kept are of search=staged; got search={settings.search}.")
     if settings.search == "race":
         return Race(settings.risk)
-    whole = Stages((timesteps,), (1,))
+    whole = Stages.whole(timesteps)
     if settings.search == "full":
         return whole
     assert isinstance(default.elimination, Stages)

@@ -76,7 +76,10 @@ class Bottleneck(nn.Module):
 
 
 class ResidualNet(nn.Module):
-    """Images (N, C, H, W) to logits (N, K); parameters are named as torchvision and timm name them."""
+    """Images (N, C, H, W) to logits (N, K); parameters are named as torchvision and timm name them.
+
+    By hand, since neither of the two is required, and the names of transformers' residual networks are others.
+    """
 
     def __init__(self, shape: Shape, channels: int, classes: int) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -11,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bench import Network, Task, WeightsError
-from defenses.parts.images import CIFAR_MEAN
+from defenses.parts.images import Normalisation, normalisation
 from defenses.parts.networks.residual import fold_batch_norm
 from defenses.parts.randomness import ambient
-from defenses.parts.weights.checkpoints import fill, read
+from defenses.parts.weights.checkpoints import fill, read, save
 
 STD = (0.2471, 0.2435, 0.2616)
 """CIFAR-10's, as the released code rounds it."""
@@ -97,42 +98,49 @@ class WideNet(nn.Module):
         return logits
 
 
-def fresh(name: str, task: Task) -> WideNet:
-    """A network to be trained, with the released code's first weights."""
-    net = WideNet(*SIZES[name], task.shape[0], len(task.classes))
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    nn.init.zeros_(net.logits.bias)
-    return net
+@dataclass(frozen=True)
+class WideFamily:
+    """The networks of one of the names in `SIZES`."""
 
+    name: str
 
-def load(name: str, path: Path, task: Task, device: str) -> Network:
-    """The network in a file of `bench train`, in a released checkpoint or in RobustBench's copy of one.
+    def normalisation(self, task: Task) -> Normalisation:
+        """As the released code has it."""
+        return normalisation(task, STD)
 
-    Raises `WeightsError` where it holds another network, or one of another size than `name` says.
-    """
-    with ambient():
-        module = filled(name, path, task)
-    return Network(fold_batch_norm(module).to(device), *normalisation(task))
+    def fresh(self, task: Task) -> WideNet:
+        """A network to be trained, with the released code's first weights."""
+        net = WideNet(*SIZES[self.name], task.shape[0], len(task.classes))
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(net.logits.bias)
+        return net
 
+    def started(self, path: Path, task: Task) -> WideNet:
+        """The network in a file of `bench train`, in a released checkpoint or in RobustBench's copy of one.
 
-def filled(name: str, path: Path, task: Task) -> WideNet:
-    """The network in such a file as it was trained. Raises like `load`."""
-    state, _ = read(path)
-    # the released code saves a Sequential, the network under '0.'; other code has other wrappers
-    prefix = next((key.removesuffix("init_conv.weight") for key in state if key.endswith("init_conv.weight")), "")
-    state = {key.removeprefix(prefix): value for key, value in state.items()}
-    size = size_of(state, "layer.0.block.{}.conv_0.weight", path, name)
-    if size != SIZES[name]:
-        found = "wide-resnet-{}-{}".format(*size)
-        hint = f"; pass -D network={found}" if found in SIZES else ""
-        raise WeightsError(f"The weights {path} are those of a {found}; {name} was expected{hint}.")
-    module = WideNet(*size, task.shape[0], len(task.classes))
-    fill(module, state, path)
-    return module
+        Raises `WeightsError` where it holds another network, or one of another size than the name says.
+        """
+        state, _ = read(path)
+        # the released code saves a Sequential, the network under '0.'; other code has other wrappers
+        prefix = next((key.removesuffix("init_conv.weight") for key in state if key.endswith("init_conv.weight")), "")
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+        size = size_of(state, "layer.0.block.{}.conv_0.weight", path, self.name)
+        if size != SIZES[self.name]:
+            found = "wide-resnet-{}-{}".format(*size)
+            hint = f"; pass -D network={found}" if found in SIZES else ""
+            raise WeightsError(f"The weights {path} are those of a {found}; {self.name} was expected{hint}.")
+        module = WideNet(*size, task.shape[0], len(task.classes))
+        fill(module, state, path)
+        return module
 
+    def store(self, module: nn.Module, path: Path) -> Path:
+        """Write a network's weights."""
+        return save(path, module.state_dict())
 
-def normalisation(task: Task) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Mean and standard deviation by channel: CIFAR-10's for colour images, none for others."""
-    return (CIFAR_MEAN, STD) if task.shape[0] == 3 else (None, None)
+    def load(self, path: Path, task: Task, device: str) -> Network:
+        """The classifier in such a file, batch norm folded. Raises like `started`."""
+        with ambient():
+            module = self.started(path, task)
+        return Network(fold_batch_norm(module).to(device), *normalisation(task, STD))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -14,7 +14,7 @@ from defenses.parts.diffusion.chain import chain
 from defenses.parts.diffusion.denoiser import Denoiser, noise_levels
 from defenses.parts.diffusion.noise_errors import Chunks
 from defenses.parts.gradients import straight_through, with_a_gradient
-from defenses.parts.purification.purification import fewer
+from defenses.parts.purification.descent import fewer
 
 PROBE = 1e-3
 """How far along the score its change is measured (lr_min in the authors' code)."""
@@ -56,13 +56,11 @@ class Ascent:
         """The gradient (N, C, H, W) of log p in pixel units."""
         noise = noise_levels(self.denoiser.schedule) / 2  # codes are twice as wide as pixels
         timestep = min(int((noise < self.sigma).sum()), len(noise) - 1)
-        steps = torch.full((len(images),), timestep, device=images.device)
-        signal = self.denoiser.schedule[timestep].to(images.device).view(1, 1, 1, 1)
-        codes = float(signal.sqrt()) * self.denoiser.encode(images)
-        predicted = self.denoiser.noise(codes, steps, torch.zeros_like(steps), signal)
-        return -predicted / float(noise[timestep])
+        codes = float(self.denoiser.schedule[timestep].sqrt()) * self.denoiser.encode(images)
+        return -self.denoiser.noise_at(codes, timestep) / float(noise[timestep])
 
 
+@dataclass(eq=False)
 class ScorePurified(Classifier):
     """The mean of a classifier's probabilities over noised and purified copies of an image.
 
@@ -70,24 +68,16 @@ class ScorePurified(Classifier):
     the gradient goes through every step.
     """
 
+    ascent: Ascent
+    classifier: Classifier
+    sigma: float
+    draws: int
+    chunks: Chunks
+    gradient: Literal["identity", "exact"]
     deterministic = False
 
-    def __init__(
-        self,
-        ascent: Ascent,
-        classifier: Classifier,
-        sigma: float,
-        draws: int,
-        chunks: Chunks,
-        gradient: Literal["identity", "exact"],
-    ) -> None:
-        self.ascent = ascent
-        self.classifier = classifier
-        self.sigma = sigma
-        self.draws = draws
-        self.chunks = chunks
-        self.gradient = gradient
-        self.differentiable = gradient == "exact" and classifier.differentiable
+    def __post_init__(self) -> None:
+        self.differentiable = self.gradient == "exact" and self.classifier.differentiable
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Log of the mean probabilities (N, K); the noise of all draws is drawn first."""
@@ -126,7 +116,7 @@ class ScorePurified(Classifier):
     ) -> Classifier | None:
         if inner is None:
             return None
-        return ScorePurified(self.ascent, inner, self.sigma, draws or self.draws, self.chunks, gradient)
+        return replace(self, classifier=inner, gradient=gradient, draws=draws or self.draws)
 
     def _purify(self, images: Tensor, noise: Tensor) -> Tensor:
         straight = self.gradient == "identity"

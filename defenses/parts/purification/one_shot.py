@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Generator, Tensor
 
 from bench import Classifier, UsageError
@@ -44,11 +43,9 @@ class DenoisedOnce(Classifier):
     def denoised(self, images: Tensor) -> Tensor:
         """What the denoiser takes the images (N, C, H, W) to be without their noise, in [0, 1]."""
         codes = self.denoiser.encode(images)
-        steps = torch.full((len(codes),), self.timestep, device=codes.device)
-        signal = self.denoiser.schedule[self.timestep].to(codes.device).view(1, 1, 1, 1)
+        signal = self.denoiser.schedule[self.timestep].to(codes.device)
         kept, level = signal.sqrt().to(codes.dtype), noise_levels(signal).to(codes.dtype)
-        predicted = self.denoiser.noise(kept * codes, steps, torch.zeros_like(steps), signal)
-        clean = codes - level * predicted
+        clean = codes - level * self.denoiser.noise_at(kept * codes, self.timestep)
         return ((clean.clamp(-1, 1) + 1) / 2).to(images.dtype)
 
     def stand_in(self) -> Classifier | None:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fractions import Fraction
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from defenses.parts.training.recipes import Budget
+
 Logits = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How far and how fast the attack climbs: linf radius and step in pixel units, number of steps."""
-
-    epsilon: Fraction
-    step: Fraction
-    steps: int
 
 
 def ascend(height: Callable[[Tensor], Tensor], images: Tensor, budget: Budget, rng: Generator) -> Tensor:

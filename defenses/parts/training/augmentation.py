@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-Augmentation = Literal["affine", "crop-flip", "flip", "none"]
+from defenses.parts.training.recipes import Augmentation
 
 
 def augment(images: Tensor, kind: Augmentation, strength: float, rng: Generator) -> Tensor:
     """Images (N, C, H, W) changed at random: 'affine' (small shifts, turns, scales, shears; `strength` 1 is for
-    classifiers), 'crop-flip' (4 pixels of padding, random crop, mirror), 'flip' or 'none'. `rng` lives on the CPU."""
+    classifiers), 'crop-flip' (4 pixels of padding, random crop, mirror), 'flip' or 'none'. `rng` lives on the CPU.
+
+    By hand, since torchvision is not required and draws from the global generator."""
     if kind == "none":
         return images
     if kind == "affine":

@@ -1,71 +1,34 @@
-"""How standard nets learn to classify: the recipe's settings and the loss."""
+"""How plain nets learn to classify."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
-
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from torch.nn import functional
+from torch.optim import AdamW, Optimizer
 
 from bench import Network, Trained, Training
-from defenses.parts.randomness import stream
-from defenses.parts.training.augmentation import Augmentation, augment
-from defenses.parts.training.training import Course, at_least_one, finish, fit, shuffled
-from defenses.parts.weights.checkpoints import save
-from defenses.parts.weights.starts import Start, sources
+from defenses.parts.networks import families
+from defenses.parts.randomness import ambient, stream
+from defenses.parts.training.augmentation import augment
+from defenses.parts.training.loop import Course, finish, fit, sgd, shuffled
+from defenses.parts.training.recipes import ClassifierRecipe
+from defenses.parts.weights import starts
 
-
-@dataclass(frozen=True)
-class ClassifierRecipe:
-    """Hyperparameters of a standard net's training; `optimizer` is 'sgd' (Nesterov) or 'adamw'.
-
-    `noise` is the deviation of Gaussian noise on the augmented images, in pixels of [0, 1]. `start` are weights to go
-    on from, those of timm, torchvision or transformers: 'pretrained', 'packaged', a file, a folder or a hub id.
-    """
-
-    epochs: int
-    batch: int
-    optimizer: Literal["sgd", "adamw"]
-    learning_rate: float
-    weight_decay: float
-    warmup: int
-    label_smoothing: float
-    averaging: float
-    augmentation: Augmentation
-    clip: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    noise: float = 0.0
-    start: str | None = None
-
-    def __post_init__(self) -> None:
-        at_least_one(epochs=self.epochs, batch=self.batch)
-
-
-DIGITS = ClassifierRecipe(100, 64, "sgd", 0.1, 5e-4, 0, 0.1, 0.998, "affine")
-CIFAR = ClassifierRecipe(200, 128, "sgd", 0.1, 5e-4, 0, 0.0, 0.0, "crop-flip")
 MEASURED_AT_ONCE = 128
 """Images that go through a trained network at once: no more than in a step of the training, which needs more memory."""
 
 
-def store_state(module: nn.Module, path: Path) -> Path:
-    """Write a module's parameters and buffers."""
-    return save(path, module.state_dict())
+def learn(run: Training, recipe: ClassifierRecipe, name: str, kind: str) -> Trained:
+    """Train a network of a family, from scratch or from the weights that the recipe starts from, by cross-entropy.
 
-
-def learn(
-    run: Training,
-    recipe: ClassifierRecipe,
-    name: str,
-    module: nn.Module,
-    normalisation: tuple[tuple[float, ...] | None, tuple[float, ...] | None],
-    store: Callable[[Any, Path], Path] = store_state,
-    start: Start | None = None,
-) -> Trained:
-    """Train `module` on normalised, augmented images by cross-entropy and write its weights as NAME.safetensors."""
+    It sees normalised, augmented images; its weights are written as NAME.safetensors.
+    """
+    family = families.family(kind)
+    normalisation = family.normalisation(run.task)
+    start = starts.find(kind, recipe.start, run.task)
+    with ambient(run.seed):
+        module = family.fresh(run.task) if start is None else family.started(start.path, run.task)
     data = run.data.read(range(len(run.data))).to(run.device)
     module = module.to(run.device)
     mean, std = (None if values is None else _channels(values, run.device) for values in normalisation)
@@ -88,23 +51,19 @@ def learn(
         return functional.cross_entropy(logits, data.labels[chosen], label_smoothing=recipe.label_smoothing)
 
     identity = recipe if start is None else (recipe, start.sha256)
-    learned = fit(run, name, module, _optimizer(module, recipe), course, loss, identity)
-    weights = store(learned.module, run.folder / f"{name}.safetensors")
+    if recipe.optimizer == "adamw":
+        optimizer: Optimizer = AdamW(module.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    else:
+        optimizer = sgd(module, recipe)
+    learned = fit(run, name, module, optimizer, course, loss, identity)
+    weights = family.store(learned.module, run.folder / f"{name}.safetensors")
     finish(run, name)
 
     def measure() -> dict[str, float]:
         network = Network(learned.module, *normalisation)
         return {"train_accuracy": accuracy(network, data.images, data.labels)}
 
-    return Trained(weights, {"loss": learned.loss, "seconds": learned.seconds}, measure, sources(start))
-
-
-def _optimizer(module: nn.Module, recipe: ClassifierRecipe) -> torch.optim.Optimizer:
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(module.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return torch.optim.SGD(
-        module.parameters(), recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
-    )
+    return Trained(weights, {"loss": learned.loss, "seconds": learned.seconds}, measure, starts.sources(start))
 
 
 @torch.no_grad()

@@ -2,48 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from bench import Task, Trained, Training
+from bench import Trained, Training
 from defenses.parts.diffusion import pixels
 from defenses.parts.diffusion.denoiser import Denoiser
-from defenses.parts.images import is_tiny
 from defenses.parts.randomness import ambient
-from defenses.parts.training.augmentation import Augmentation, augment
-from defenses.parts.training.training import Course, at_least_one, finish, fit, shuffled
-
-
-@dataclass(frozen=True)
-class DenoiserRecipe:
-    """Hyperparameters of a denoiser's training (AdamW, warm-up, cosine)."""
-
-    steps: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    warmup: int
-    averaging: float
-    clip: float
-    augmentation: Augmentation
-    strength: float
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        at_least_one(steps=self.steps, batch=self.batch)
-
-
-DIGITS = DenoiserRecipe(2000, 128, 3e-3, 1e-4, 100, 0.998, 1.0, "affine", 0.5)
-CIFAR = DenoiserRecipe(200_000, 128, 2e-4, 1e-4, 1000, 0.9999, 1.0, "flip", 1.0)
-
-
-def recipe_for(task: Task) -> DenoiserRecipe:
-    """Minutes for tiny images; for photographs what DDPM's authors used, shortened to 200,000 steps."""
-    return DIGITS if is_tiny(task) else CIFAR
+from defenses.parts.training.augmentation import augment
+from defenses.parts.training.loop import Course, finish, fit, shuffled
+from defenses.parts.training.recipes import DenoiserRecipe
 
 
 def learn(run: Training, recipe: DenoiserRecipe, name: str, conditional: bool = True) -> Trained:

@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from bench import Network, Task, Trained, Training, UsageError
-from defenses.parts.images import is_tiny
+from bench import Network, Trained, Training, UsageError
 from defenses.parts.networks.energy import EnergyNet, climb
 from defenses.parts.randomness import ambient, stream
-from defenses.parts.training.augmentation import Augmentation, augment
+from defenses.parts.training.augmentation import augment
 from defenses.parts.training.classification import MEASURED_AT_ONCE
-from defenses.parts.training.training import Course, at_least_one, finish, fit, shuffled
+from defenses.parts.training.loop import Course, finish, fit, shuffled
+from defenses.parts.training.recipes import EnergyRecipe
 from defenses.parts.weights.checkpoints import save
-
-
-@dataclass(frozen=True)
-class EnergyRecipe:
-    """Hyperparameters of JEM (Adam): the network, its schedule, and the sampler.
-
-    A chain of `chain` steps starts in a buffer of `buffer` samples, or afresh with probability `restart`.
-    `penalty` weighs the mean squared log density (Du and Mordatch 2019, 1903.08689), which keeps short runs stable.
-    Deviations: one batch serves both losses, and the learning rate falls as a cosine; for tiny images also a larger
-    one, chains of 10 steps, a buffer of 1000, the penalty, a bound on the gradient and averaged weights.
-    """
-
-    depth: int
-    width: int
-    steps: int
-    batch: int
-    learning_rate: float
-    warmup: int
-    averaging: float
-    augmentation: Augmentation
-    chain: int = 20
-    size: float = 1.0
-    spread: float = 0.01
-    buffer: int = 10_000
-    restart: float = 0.05
-    input_noise: float = 0.03
-    penalty: float = 0.0
-    clip: float = 0.0
-
-    def __post_init__(self) -> None:
-        at_least_one(width=self.width, steps=self.steps, batch=self.batch, chain=self.chain, buffer=self.buffer)
-        if self.depth < 10 or self.depth % 6 != 4:
-            raise UsageError(f"The recipe's depth must be 10, 16, 22, ...; got {self.depth}.")
-
-
-DIGITS = EnergyRecipe(10, 1, 1500, 64, 2e-3, 100, 0.998, "affine", chain=10, buffer=1000, penalty=0.01, clip=1.0)
-CIFAR = EnergyRecipe(28, 10, 117_000, 64, 1e-4, 1000, 0.0, "crop-flip")
 
 
 class Learner(nn.Module):
@@ -64,11 +25,6 @@ class Learner(nn.Module):
         super().__init__()
         self.net = net
         self.register_buffer("replay", replay)
-
-
-def recipe_for(task: Task) -> EnergyRecipe:
-    """The published hyperparameters; a small network, shorter chains and larger steps for tiny images."""
-    return DIGITS if is_tiny(task) else CIFAR
 
 
 def learn(run: Training, recipe: EnergyRecipe, name: str) -> Trained:

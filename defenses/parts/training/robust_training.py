@@ -4,60 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Literal
+from pathlib import Path
 
 import torch
 from torch import Generator, Tensor, nn
 
 from bench import Trained, Training
-from defenses.parts.randomness import stream
-from defenses.parts.training import robust_nets
-from defenses.parts.training.adversarial import Budget, evaluating, robust_accuracy
-from defenses.parts.training.augmentation import Augmentation, augment
+from defenses.parts.images import Normalisation
+from defenses.parts.networks import families
+from defenses.parts.randomness import ambient, stream
+from defenses.parts.training.adversarial import evaluating, robust_accuracy
+from defenses.parts.training.augmentation import augment
+from defenses.parts.training.loop import Course, finish, fit, sgd, shuffled
+from defenses.parts.training.recipes import RobustRecipe
 from defenses.parts.training.settling import Settling, split
 from defenses.parts.training.stored import StoredImages
-from defenses.parts.training.training import Course, at_least_one, finish, fit, shuffled
 from defenses.parts.weights import starts
 
 Loss = Callable[[nn.Module, Tensor, Tensor, Generator], Tensor]
-
-
-@dataclass(frozen=True)
-class RobustRecipe:
-    """Hyperparameters of adversarial training: SGD (Nesterov 0.9) with a cosine, and its inner attack in linf.
-
-    `epsilon` and `step_size` are exact and in pixel units. Every `every` epochs robust accuracy is measured on the
-    share `held_out` of the training images, against twice the steps, and once more at the end; without a better one for
-    `patience` measurements (0: however many) the training ends. The best weights are kept. `start` are weights to go on
-    from: 'pretrained', 'packaged', a file, a folder or a hub id.
-    """
-
-    epochs: int
-    batch: int
-    learning_rate: float
-    weight_decay: float
-    averaging: float
-    augmentation: Augmentation
-    epsilon: Fraction
-    step_size: Fraction
-    steps: int = 10
-    label_smoothing: float = 0.0
-    warmup: int = 0
-    held_out: float = 0.02
-    every: int = 1
-    patience: int = 0
-    clip: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    start: str | None = None
-
-    def __post_init__(self) -> None:
-        at_least_one(epochs=self.epochs, batch=self.batch, steps=self.steps, every=self.every)
-
-    @property
-    def budget(self) -> Budget:
-        """That of the inner attack."""
-        return Budget(self.epsilon, self.step_size, self.steps)
 
 
 @dataclass(frozen=True)
@@ -69,8 +33,24 @@ class Extra:
     origin: str
 
 
+class Normalised(nn.Module):
+    """A network with its images' normalisation before it; what is stored is the network alone."""
+
+    def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = normalisation
+        self.mean = nn.Buffer(torch.tensor(mean or 0.0).view(-1, 1, 1), persistent=False)
+        self.std = nn.Buffer(torch.tensor(std or 1.0).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K) float32 of images (N, C, H, W) in [0, 1]."""
+        logits: Tensor = self.network((images - self.mean) / self.std).float()
+        return logits
+
+
 def learn(
-    run: Training, recipe: RobustRecipe, name: str, network: robust_nets.Name, loss: Loss, extra: Extra | None = None
+    run: Training, recipe: RobustRecipe, name: str, network: str, loss: Loss, extra: Extra | None = None
 ) -> Trained:
     """Train a fresh network by `loss(module, images, labels, rng)` and write its best weights as NAME.safetensors.
 
@@ -78,11 +58,10 @@ def learn(
     """
     data = run.data.read(range(len(run.data))).to(run.device)
     kept, held = (part.to(run.device) for part in split(len(data), recipe.held_out, run.seed))
-    start = starts.find(network, recipe.start, run.task)
-    module = robust_nets.build(network, run.task, run.seed, None if start is None else start.path).to(run.device)
-    optimizer = torch.optim.SGD(
-        module.parameters(), recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
-    )
+    start, family = starts.find(network, recipe.start, run.task), families.family(network)
+    with ambient(run.seed):
+        net = family.fresh(run.task) if start is None else family.started(start.path, run.task)
+    module = Normalised(net, family.normalisation(run.task)).to(run.device)
     batch = min(recipe.batch, len(kept))
     generated = 0 if extra is None else round(batch * extra.share)
     an_epoch = len(kept) // batch
@@ -112,14 +91,19 @@ def learn(
             rng = stream(run.seed, "settling")
             return robust_accuracy(average, data.images[held], data.labels[held], stronger, rng)
 
+    def store(module: nn.Module, path: Path) -> Path:
+        return family.store(module.get_submodule("network"), path)
+
     def watch(done: float, total: float, note: str = "") -> None:
         run.watch(done, total, f"{note}, {settling.note}" if settling.note else note)
 
     best = run.folder / f"{name}.best.safetensors"
-    settling = Settling(best, measure, robust_nets.store, recipe.every * an_epoch, recipe.patience, course.steps)
+    settling = Settling(best, measure, store, recipe.every * an_epoch, recipe.patience, course.steps)
     sources = starts.sources(start) | ({} if extra is None else {"generated": extra.origin})
     identity = (network, recipe, sources)
-    learned = fit(replace(run, watch=watch), name, module, optimizer, course, batch_loss, identity, settled=settling)
+    learned = fit(
+        replace(run, watch=watch), name, module, sgd(module, recipe), course, batch_loss, identity, settled=settling
+    )
     weights = settling.give(run.folder / f"{name}.safetensors", learned.module)
     finish(run, name)  # before the record goes: a checkpoint must not outlive it
     settling.forget()

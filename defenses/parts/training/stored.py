@@ -74,7 +74,10 @@ def _fit(images: NDArray[Any], labels: NDArray[Any], task: Task) -> bool:
 
 
 def _tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """The tensors of a safetensors file, mapped: its length in 8 bytes, a JSON header, then the data."""
+    """The tensors of a safetensors file, mapped: its length in 8 bytes, a JSON header, then the data.
+
+    By hand, since safetensors does not promise to map what it opens.
+    """
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if not 0 < size < path.stat().st_size:

@@ -2,69 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Generator, Tensor, nn
 
-from bench import Task, Trained, Training, UsageError
+from bench import Trained, Training
 from defenses.parts.diffusion import lora
 from defenses.parts.diffusion.denoiser import Denoiser
-from defenses.parts.images import is_tiny
 from defenses.parts.randomness import ambient, stream
 from defenses.parts.training.denoising import noise_loss
-from defenses.parts.training.training import Course, at_least_one, finish, fit, shuffled
-
-
-@dataclass(frozen=True)
-class TruthRecipe:
-    """Hyperparameters of Truth Maximization; `evaluated` is the step whose weights the defense takes.
-
-    Checkpoints are kept of step 0, every `early_every` steps up to `early`, then every `late_every`, and at the end.
-    Batches come from a random `share` of the training images; only those that some step sees are attacked.
-    """
-
-    steps: int
-    batch: int
-    learning_rate: float
-    evaluated: int
-    rank: int = 4
-    alpha: float = 4.0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    weight_decay: float = 1e-2
-    epsilon: float = 1e-8
-    clip: float = 1.0
-    warmup: int = 100
-    early_every: int = 100
-    early: int = 500
-    late_every: int = 1000
-    share: float = 1.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        at_least_one(steps=self.steps, batch=self.batch, rank=self.rank, evaluated=self.evaluated)
-        at_least_one(early_every=self.early_every, late_every=self.late_every)
-        if not 0 < self.share <= 1:
-            raise UsageError(f"The recipe's share must lie in (0, 1]; got {self.share}.")
-        if self.evaluated > self.steps:
-            raise UsageError(f"The recipe's evaluated step {self.evaluated} lies beyond its {self.steps} steps.")
-
-    def keeps(self, step: int) -> bool:
-        """Whether the weights after this step are kept."""
-        regular = step % (self.early_every if step <= self.early else self.late_every) == 0
-        return regular or step in (self.evaluated, self.steps)
-
-
-PUBLISHED = TruthRecipe(steps=3000, batch=4, learning_rate=1e-6, evaluated=200, share=0.1)
-"""The released code draws its batches from a random tenth of the training images."""
-DIGITS = TruthRecipe(steps=500, batch=64, learning_rate=3e-4, evaluated=200)
-
-
-def recipe_for(task: Task) -> TruthRecipe:
-    """As published on photographs; faster on tiny images, whose denoiser is a thousandth of the size."""
-    return DIGITS if is_tiny(task) else PUBLISHED
+from defenses.parts.training.loop import Course, finish, fit, shuffled
+from defenses.parts.training.recipes import TruthRecipe
 
 
 def learn(run: Training, recipe: TruthRecipe, name: str, denoiser: Denoiser) -> Trained:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from bench import WeightsError
+from defenses.parts.randomness import ambient
 
 
 def checked(loaded: tuple[Any, Mapping[str, Any]], path: Path) -> nn.Module:
@@ -25,6 +26,15 @@ def checked(loaded: tuple[Any, Mapping[str, Any]], path: Path) -> nn.Module:
             raise WeightsError(f"The weights {path} are of another architecture: {wrong[0]!r} is {word}.")
     module: nn.Module = model.eval().requires_grad_(False)
     return module
+
+
+def filled(kind: Any, config: Any, state: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """A model of a class of transformers with weights that were read from `path`, frozen. Raises like `checked`."""
+    with quiet(), ambient():
+        loaded = kind.from_pretrained(
+            None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
+        )
+    return checked(loaded, path)
 
 
 @contextmanager

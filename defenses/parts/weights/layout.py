@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from bench import WeightsError
-from defenses.parts.weights.checkpoints import MODELS, SINGLE_FILES, configuration, metadata_of, single_file
+from bench import Task, WeightsError
+from defenses.parts.weights.checkpoints import CONFIG, configuration, metadata_of
+from defenses.parts.weights.hub import MODELS, SINGLE_FILES
+from defenses.parts.weights.places import locate, single_file
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
@@ -20,6 +22,9 @@ PATTERNS = (
     *SINGLE_FILES,
 )
 """What to fetch from a hub repository: configurations, tokenizer, full-precision safetensors."""
+UNCONDITIONAL = "diffpure"
+DDPM = {"cifar10": "google/ddpm-cifar10-32"}
+"""Whose weights an unconditional denoiser's are, and their ids on the hub by data set."""
 
 
 def is_latent(path: Path) -> bool:
@@ -54,10 +59,10 @@ def files(path: Path, defense: str) -> dict[str, Path]:
 
 def denoiser_files(path: Path, defense: str) -> dict[str, Path]:
     """The file of a pixel denoiser, and the configurations beside it that it does not hold itself, by role."""
-    file = _pixel_file(path, defense)
+    file = single_file(path / "unet" if (path / "unet").is_dir() else path, defense)
     found, metadata = {"denoiser": file}, metadata_of(file)
     if "config" not in metadata:
-        found["config"] = file.with_name("config.json")
+        found["config"] = file.with_name(CONFIG)
     try:
         embedded = configuration(file, metadata)
     except WeightsError:  # loading will say so
@@ -68,11 +73,12 @@ def denoiser_files(path: Path, defense: str) -> dict[str, Path]:
     return {role: place for role, place in found.items() if place == file or place.is_file()}
 
 
+def unconditional_files(weights: str | None, task: Task) -> dict[str, Path]:
+    """The files of a denoiser that looks at no class: the given one, else diffpure's."""
+    return denoiser_files(locate(UNCONDITIONAL, weights, task, DDPM, PATTERNS), UNCONDITIONAL)
+
+
 def schedule_file(file: Path) -> Path | None:
     """The schedule beside a denoiser in diffusers' layout, or in the folder beside its own."""
     beside = (file.with_name("scheduler_config.json"), file.parent.parent / "scheduler" / "scheduler_config.json")
     return next((place for place in beside if place.is_file()), None)
-
-
-def _pixel_file(path: Path, defense: str) -> Path:
-    return single_file(path / "unet" if (path / "unet").is_dir() else path, defense)

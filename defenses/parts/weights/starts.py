@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import Task, UsageError
-from defenses.parts.weights.checkpoints import CONFIG, SINGLE_FILES, locate, single_file
+from defenses.parts.images import is_tiny
+from defenses.parts.weights.places import network_files
 
 WORD = "pretrained"
 PACKAGED = "packaged"
@@ -17,7 +18,6 @@ PRETRAINED = {
     "vit": "timm/vit_base_patch16_224.augreg_in21k_ft_in1k@b5b38b8f7dd93ce67d12e356a8771556b95c8cf9",
 }
 """What `pretrained` stands for: torchvision's own ImageNet weights, and Google's from ImageNet-21k (2106.10270)."""
-TINY = 16
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ def find(name: str, start: str | None, task: Task) -> Start | None:
         return None
     place = None if start == PACKAGED else start
     if start == WORD:
-        if name not in PRETRAINED or max(task.shape[1:]) <= TINY:
+        if name not in PRETRAINED or is_tiny(task):
             raise UsageError(
                 f"No pretrained {name} is known for images of {task.dataset}; pass -T start=FILE, a folder or a hub id."
             )
         place = PRETRAINED[name]
-    path = single_file(locate(name, place, task, {}, (*SINGLE_FILES, CONFIG) if name == "vit" else SINGLE_FILES), name)
+    path = network_files(name, place, task, config=name == "vit")["network"]
     with path.open("rb") as file:
         return Start(path, hashlib.file_digest(file, "sha256").hexdigest())
 

@@ -8,40 +8,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLOCK = "vit.encoder.layer.{}."
-TIMM = {
-    "cls_token": "vit.embeddings.cls_token",
-    "pos_embed": "vit.embeddings.position_embeddings",
-    "patch_embed.proj": "vit.embeddings.patch_embeddings.projection",
-    "norm": "vit.layernorm",
-    "head": "classifier",
+QKV = "attention.attention.{}"
+"""Queries, keys and values in one matrix, in this order."""
+OUTSIDE = {
+    "vit.embeddings.cls_token": ("cls_token", "class_token"),
+    "vit.embeddings.position_embeddings": ("pos_embed", "encoder.pos_embedding"),
+    "vit.embeddings.patch_embeddings.projection": ("patch_embed.proj", "conv_proj"),
+    "vit.layernorm": ("norm", "encoder.ln"),
+    "classifier": ("head", "heads.head"),
 }
-TIMM_BLOCK = {
-    "norm1": "layernorm_before",
-    "attn.qkv": "",
-    "attn.proj": "attention.output.dense",
-    "norm2": "layernorm_after",
-    "mlp.fc1": "intermediate.dense",
-    "mlp.fc2": "output.dense",
+INSIDE = {
+    "layernorm_before": ("norm1", "ln_1"),
+    QKV: ("attn.qkv", "self_attention.in_proj"),
+    "attention.output.dense": ("attn.proj", "self_attention.out_proj"),
+    "layernorm_after": ("norm2", "ln_2"),
+    "intermediate.dense": ("mlp.fc1", "mlp.0", "mlp.linear_1"),
+    "output.dense": ("mlp.fc2", "mlp.3", "mlp.linear_2"),
 }
-TORCHVISION = {
-    "class_token": "vit.embeddings.cls_token",
-    "encoder.pos_embedding": "vit.embeddings.position_embeddings",
-    "conv_proj": "vit.embeddings.patch_embeddings.projection",
-    "encoder.ln": "vit.layernorm",
-    "heads.head": "classifier",
-}
-TORCHVISION_BLOCK = {
-    "ln_1": "layernorm_before",
-    "self_attention.in_proj": "",
-    "self_attention.out_proj": "attention.output.dense",
-    "ln_2": "layernorm_after",
-    "mlp.0": "intermediate.dense",
-    "mlp.3": "output.dense",
-    "mlp.linear_1": "intermediate.dense",
-    "mlp.linear_2": "output.dense",
-}
-"""The published files hold the older names of the two linear layers."""
+"""What transformers calls weights outside and inside a block, and what timm and then torchvision call them, whose
+published files hold its older names of the two linear layers."""
+BLOCKS = ("blocks.", "encoder.layers.encoder_layer_")
 HEAD = 64
 """Dimensions of an attention head in every ViT of the paper but Huge; no weight tells it."""
 
@@ -63,12 +49,12 @@ def translated(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return dict(state)
     found: dict[str, Tensor] = {}
     for key, value in state.items():
-        name, kind = _renamed(key)
-        if name.endswith("."):
+        name = _renamed(key)
+        if "{}" in name:
             for part, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
-                found[f"{name}attention.attention.{part}.{kind}"] = third
+                found[name.format(part)] = third
         else:
-            found[f"{name}.{kind}" if kind else name] = value
+            found[name] = value
     return found
 
 
@@ -89,19 +75,17 @@ def shape_of(state: Mapping[str, Tensor]) -> dict[str, int]:
     }
 
 
-def _renamed(key: str) -> tuple[str, str]:
-    """The new name of a weight, and whether it is a 'weight' or a 'bias' ('' where the name is the whole of it)."""
-    if key in TIMM or key in TORCHVISION:
-        return (TIMM | TORCHVISION)[key], ""
+def _renamed(key: str) -> str:
+    """The new name of a weight: of a parameter on its own, or of a layer's 'weight' or 'bias'."""
+    outside, inside = ({old: new for new, olds in names.items() for old in olds} for names in (OUTSIDE, INSIDE))
+    if key in outside:
+        return outside[key]
     # the joint matrix is in_proj_weight, with an underscore
     stem, kind = (key[:-7], "weight") if key.endswith("weight") else (key[:-5], "bias")
-    for block, names, inner in (
-        ("blocks.", TIMM, TIMM_BLOCK),
-        ("encoder.layers.encoder_layer_", TORCHVISION, TORCHVISION_BLOCK),
-    ):
-        if stem in names:
-            return names[stem], kind
+    if stem in outside:
+        return f"{outside[stem]}.{kind}"
+    for block in BLOCKS:
         number, _, rest = stem.removeprefix(block).partition(".")
-        if stem.startswith(block) and rest in inner:
-            return BLOCK.format(number) + inner[rest], kind
-    return key, ""
+        if stem.startswith(block) and rest in inside:
+            return f"vit.encoder.layer.{number}.{inside[rest]}.{kind}"
+    return key

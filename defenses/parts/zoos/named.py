@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench import WeightsError
-from defenses.parts.weights.checkpoints import CONFIG, HUB_ID, download
+from defenses.parts.weights.checkpoints import CONFIG
+from defenses.parts.weights.hub import HUB_ID, download
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,10 +13,9 @@ import torch
 from torch import nn
 
 from bench import WeightsError
-from defenses.parts.randomness import ambient
 from defenses.parts.weights.checkpoints import read
 from defenses.parts.weights.hidden import unfit_torchvision
-from defenses.parts.weights.hub_models import checked, quiet
+from defenses.parts.weights.hub_models import filled, quiet
 from defenses.parts.zoos.named import Place
 
 with unfit_torchvision():
@@ -68,15 +67,8 @@ class Transformers:
         if kind is None:
             raise WeightsError(f"{self.place.config} is of a {config.model_type}, which classifies no images.")
         state, _ = read(self.place.network)
-        with quiet(), ambient():
-            loaded = kind.from_pretrained(
-                None,
-                config=config,
-                state_dict={key: value.float() if value.is_floating_point() else value for key, value in state.items()},
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-        return checked(loaded, self.place.network).float()
+        single = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        return filled(kind, config, single, self.place.network).float()
 
     @cached_property
     def _config(self) -> Any:

@@ -43,7 +43,8 @@ def descent(schedule: Tensor, sampler: Sampler, t_star: float, count: int) -> De
     'sde' is Euler and Maruyama on the reverse variance-preserving SDE, 'ode' Euler on its probability flow (Song et
     al. 2021, 2011.13456), each with beta at the step's start; a step of 1e-3 is one timestep of 1000. 'ddpm' draws
     from the posterior (Ho et al. 2020, 2006.11239, eq. 7, no clipping), 'ddim' is its deterministic form (Song et al.
-    2020, 2010.02502, eq. 12). Raises `UsageError` where the schedule has no such steps.
+    2020, 2010.02502, eq. 12). Raises `UsageError` where the schedule has no such steps. By hand, since diffusers'
+    schedulers compute in float32, and its SDE is another.
     """
     total = len(schedule)
     top = round(t_star * total)
@@ -116,8 +117,6 @@ def _step(share: Sequence[float], sampler: Sampler, level: int, lower: int) -> S
 
 def _advance(denoiser: Denoiser, step: Step, noise: Tensor, state: Tensor) -> Tensor:
     """The state one step further down."""
-    timesteps = torch.full((len(state),), step.timestep, device=state.device)
-    signal = denoiser.schedule[step.timestep].to(state.device).view(1, 1, 1, 1)
-    predicted = denoiser.noise(state, timesteps, torch.zeros_like(timesteps), signal).to(state.dtype)
+    predicted = denoiser.noise_at(state, step.timestep).to(state.dtype)
     further = step.keep * state + step.push * predicted
     return further + step.spread * noise if step.spread else further

@@ -1,4 +1,4 @@
-"""What the residual defenses share: which network a task gets, how it is loaded and trained."""
+"""The networks that defenses take by name: what all of them can do, and the residual ones."""
 
 from __future__ import annotations
 
@@ -6,35 +6,61 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from torch import nn
 
-from bench import Network, Task, Trained, Training
-from defenses.parts.images import PHOTOGRAPH, is_tiny, normalisation
+from bench import Network, Task
+from defenses.parts.images import PHOTOGRAPH, Normalisation, is_tiny, normalisation
 from defenses.parts.networks.residual import Enlarged, ResidualNet, Shape, fifty_layers, fold_batch_norm, stem
+from defenses.parts.networks.wide_preactivation import SIZES, WideFamily
 from defenses.parts.randomness import ambient
-from defenses.parts.training.classification import CIFAR, DIGITS, ClassifierRecipe, learn
-from defenses.parts.weights import starts
 from defenses.parts.weights.checkpoints import fill, read, save
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-FINE_TUNING = ClassifierRecipe(20, 128, "sgd", 0.01, 5e-4, 500, 0.0, 0.0, "crop-flip", clip=1.0)
-"""For weights that know other photographs: a tenth of the epochs at a tenth of the rate, which rises first."""
 SIZE = "image_size"
 
 
-@dataclass(frozen=True)
-class Family:
-    """A residual defense: its name, its shape for tiny images, its bottlenecks' inner width, and whose pretrained
-    weights it may start from."""
+class Family(Protocol):
+    """Networks of one kind, of the size that a task's images ask for."""
 
-    name: str
+    def normalisation(self, task: Task) -> Normalisation:
+        """Mean and standard deviation by channel of the images that such a network reads."""
+
+    def fresh(self, task: Task) -> nn.Module:
+        """A network to be trained."""
+
+    def started(self, path: Path, task: Task) -> nn.Module:
+        """The network in a file to be trained further. Raises `WeightsError` where it is of another architecture."""
+
+    def store(self, module: nn.Module, path: Path) -> Path:
+        """Write a network's weights as `load` reads them."""
+
+    def load(self, path: Path, task: Task, device: str) -> Network:
+        """The classifier in a file, its normalisation inside. Raises `WeightsError` where it holds another network."""
+
+
+def family(name: str) -> Family:
+    """The networks of a name: a plain net's, or WideResNet-depth-width."""
+    if name == "vit":
+        from defenses.parts.networks.transformer import TransformerFamily  # transformers takes seconds to import
+
+        return TransformerFamily()
+    return WideFamily(name) if name in SIZES else FAMILIES[name]
+
+
+@dataclass(frozen=True)
+class ResidualFamily:
+    """Residual networks: their shape for tiny images, and their bottlenecks' inner width."""
+
     tiny: Shape
     inner: int
-    kin: str = "resnet"
+
+    def normalisation(self, task: Task) -> Normalisation:
+        """CIFAR-10's for colour images."""
+        return normalisation(task)
 
     def load(self, path: Path, task: Task, device: str) -> Network:
         """The network with its normalisation inside and batch norm folded."""
@@ -45,21 +71,6 @@ class Family:
         size = _size(metadata)
         folded = fold_batch_norm(module)
         return Network((folded if size is None else Enlarged(folded, size)).to(device), *normalisation(task))
-
-    def recipe(self, task: Task) -> ClassifierRecipe:
-        """The field's usual hyperparameters: 200 epochs for photographs, 100 short ones for tiny images."""
-        return DIGITS if is_tiny(task) else CIFAR
-
-    def fine_tuning(self, task: Task) -> ClassifierRecipe:
-        """Those for weights to start from."""
-        return DIGITS if is_tiny(task) else FINE_TUNING
-
-    def train(self, run: Training, recipe: ClassifierRecipe) -> Trained:
-        """Train from scratch, or from the weights that the recipe starts from."""
-        start = starts.find(self.kin, recipe.start, run.task)
-        with ambient(run.seed):
-            module = self.fresh(run.task) if start is None else self.started(start.path, run.task)
-        return learn(run, recipe, self.name, module, normalisation(run.task), store, start)
 
     def fresh(self, task: Task) -> ResidualNet:
         """A network to be trained; a small image that is not tiny gets the 3x3 stem."""
@@ -83,6 +94,12 @@ class Family:
             size = PHOTOGRAPH
         return module if size is None else Enlarged(module, size)
 
+    def store(self, module: nn.Module, path: Path) -> Path:
+        """Write a network's weights, with the size in which it sees its images where that is its own."""
+        if isinstance(module, Enlarged):
+            return save(path, module.network.state_dict(), {"config": json.dumps({SIZE: module.size})})
+        return save(path, module.state_dict())
+
     def _like(self, state: Mapping[str, Tensor], task: Task) -> ResidualNet:
         """A network with the stem that these weights have."""
         return self._build(task, *(stem(state["conv1.weight"].shape) if "conv1.weight" in state else (3, 64)))
@@ -93,21 +110,9 @@ class Family:
 
 
 FAMILIES = {
-    "resnet": Family("resnet", Shape(stem=(32, 3, 2), pool=False, stages=((32, 1, 1),)), inner=1),
-    "wide-resnet": Family(
-        "wide-resnet",
-        Shape(stem=(32, 3, 1), pool=False, stages=((64, 1, 2), (128, 1, 2))),
-        inner=2,
-        kin="wide-resnet",
-    ),
+    "resnet": ResidualFamily(Shape(stem=(32, 3, 2), pool=False, stages=((32, 1, 1),)), inner=1),
+    "wide-resnet": ResidualFamily(Shape(stem=(32, 3, 1), pool=False, stages=((64, 1, 2), (128, 1, 2))), inner=2),
 }
-
-
-def store(module: nn.Module, path: Path) -> Path:
-    """Write a network's weights, with the size in which it sees its images where that is its own."""
-    if isinstance(module, Enlarged):
-        return save(path, module.network.state_dict(), {"config": json.dumps({SIZE: module.size})})
-    return save(path, module.state_dict())
 
 
 def _size(metadata: Mapping[str, str]) -> int | None:

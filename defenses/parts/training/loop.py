@@ -8,17 +8,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from bench import EndTraining, Training, UsageError, WeightsError
 from defenses.parts.randomness import ambient, stream
+from defenses.parts.training.recipes import ClassifierRecipe, RobustRecipe
 
 CHECKPOINTS_A_RUN = 20
 SECONDS_BETWEEN = 60.0
 REPORTS_A_RUN = 200
 SECONDS_BETWEEN_REPORTS = 0.5
+Part = nn.Module | torch.optim.Optimizer
+"""What a checkpoint holds the state of."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Course:
 
     `warmup` steps rise linearly, then the rate is constant or falls as a cosine; `averaging` is the decay of the
     weights' exponential average (0 keeps the last weights); `clip` bounds the gradient's norm (0: no bound).
+    By hand, since torch's and transformers' schedules begin at a rate of 0, and keep a state that checkpoints lack.
     """
 
     steps: int
@@ -45,11 +50,11 @@ class Course:
         return 0.5 * (1 + math.cos(math.pi * (step - self.warmup) / max(1, self.steps - self.warmup)))
 
 
-def at_least_one(**sizes: int) -> None:
-    """`UsageError` for the first of these sizes that is below 1."""
-    for name, size in sizes.items():
-        if size < 1:
-            raise UsageError(f"The recipe's {name} must be at least 1; got {size}.")
+def sgd(module: nn.Module, recipe: ClassifierRecipe | RobustRecipe) -> torch.optim.SGD:
+    """SGD with Nesterov's momentum 0.9, as residual networks are trained."""
+    return torch.optim.SGD(
+        module.parameters(), recipe.learning_rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay
+    )
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,8 @@ def fit(
     average = copy.deepcopy(module).requires_grad_(False) if course.averaging else module
     path = run.folder / f"{name}.checkpoint.pt"
     label = f"{name} seed {run.seed} {identity!r} {run.origin}".rstrip()
-    first, recent = _resume(path, label, module, average, optimizer)
+    parts: dict[str, Part] = {"module": module, "average": average, "optimizer": optimizer}
+    first, recent = _resume(path, label, parts)
     rates = [group["lr"] for group in optimizer.param_groups]
     module.train()
     every, report = (max(1, course.steps // times) for times in (CHECKPOINTS_A_RUN, REPORTS_A_RUN))
@@ -112,7 +118,7 @@ def fit(
             written = time.monotonic()
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate
-            _checkpoint(path, label, step + 1, float(recent), module, average, optimizer)
+            _checkpoint(path, label, step + 1, float(recent), parts)
         due = (step + 1) % report == 0 or time.monotonic() - told > SECONDS_BETWEEN_REPORTS
         if due and step + 1 < course.steps:
             told = time.monotonic()
@@ -153,7 +159,10 @@ def _step(
 
 @torch.no_grad()
 def _follow(average: nn.Module, module: nn.Module, decay: float) -> None:
-    """Move the average towards the module; integer buffers (batch counters) are copied."""
+    """Move the average towards the module; integer buffers (batch counters) are copied.
+
+    By hand, since torch's `AveragedModel` copies the first weights and names them otherwise in checkpoints.
+    """
     kept, current = list(average.state_dict().values()), list(module.state_dict().values())
     floats = [(a, b) for a, b in zip(kept, current, strict=True) if a.is_floating_point()]
     torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - decay)
@@ -162,36 +171,19 @@ def _follow(average: nn.Module, module: nn.Module, decay: float) -> None:
             a.copy_(b)
 
 
-def _checkpoint(
-    path: Path,
-    label: str,
-    step: int,
-    recent: float,
-    module: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-) -> None:
-    state = {
-        "label": label,
-        "step": step,
-        "loss": recent,
-        "module": module.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
+def _checkpoint(path: Path, label: str, step: int, recent: float, parts: Mapping[str, Part]) -> None:
+    state = {"label": label, "step": step, "loss": recent} | {name: part.state_dict() for name, part in parts.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     torch.save(state, part)
     part.replace(path)
 
 
-def _resume(
-    path: Path, label: str, module: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[int, Tensor | float]:
+def _resume(path: Path, label: str, parts: Mapping[str, Part]) -> tuple[int, Tensor | float]:
     if not path.exists():
         return 0, 0.0
     try:
-        state: Mapping[str, object] = torch.load(path, map_location="cpu", weights_only=True)
+        state: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found, step, recent = state["label"], state["step"], state["loss"]
     except Exception as error:  # a damaged archive raises whatever the unpickler stumbles over
         raise WeightsError(f"The training checkpoint {path} cannot be read; delete it to start afresh.") from error
@@ -200,9 +192,6 @@ def _resume(
             f"The folder holds a checkpoint of another run ({found}); this one is {label}. "
             f"Choose another --output or delete {path}."
         )
-    module.load_state_dict(state["module"])  # type: ignore[arg-type]  # written by _checkpoint
-    average.load_state_dict(state["average"])  # type: ignore[arg-type]
-    optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
-    assert isinstance(step, int)
-    assert isinstance(recent, float)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     return step, recent
