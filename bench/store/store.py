@@ -88,15 +88,21 @@ class Store:
     def find(self, prefix: str) -> Plan:
         """The one plan whose digest starts with `prefix`; `UsageError` when none or several do, `UnreadableError` where
         it cannot be read."""
-        matches = [stored for stored in self._reader.stored() if stored.digest.startswith(prefix.lower())]
+        stored = {each.digest: each for each in self._reader.stored()}
+        digest = self.named(prefix, stored)
+        for plan in self._reader.sound([stored[digest]]):
+            return plan
+        raise self._reader.skipped.pop(digest)
+
+    def named(self, prefix: str, digests: Iterable[str]) -> str:
+        """The one of these digests that starts with `prefix`, or is it; `UsageError` when none or several do."""
+        matches = [digest for digest in digests if digest.startswith(prefix.lower())]
         if not matches:
             hint = self.hint("list", "plans")
             raise UsageError(f"No plan in {self.location} starts with {prefix!r}; {hint} shows them.")
-        if len(matches) > 1:
+        if len(matches) > 1 and prefix not in matches:
             raise UsageError(f"{len(matches)} plans start with {prefix!r}; give more of the digest.")
-        for plan in self._reader.sound(matches):
-            return plan
-        raise self._reader.skipped.pop(matches[0].digest)
+        return prefix if prefix in matches else matches[0]
 
     def hint(self, *words: str) -> str:
         """A command on this store, as a message hints at it."""

@@ -53,33 +53,29 @@ class Address:
     def of(cls, location: str | Path) -> Address:
         """What a path or a URL means. Raises `StoreError` for a URL of no database that bench knows."""
         written = str(location)
+        fleeting = f"A database of {written!r} would keep nothing; give --db a file, such as results.db."
         if written.strip() in ("", ":memory:"):
-            raise StoreError(f"A database of {written!r} would keep nothing; give --db a file, such as results.db.")
+            raise StoreError(fleeting)
         if "\0" in written:
             raise StoreError(f"{written} holds a null byte and can be no database; give --db a file.")
         if "://" not in written:
             return cls(URL.create("sqlite", database=written), Path(written), written)
+        shown, wanted = without_password(written), "give --db a file, or postgresql://user@host/name."
         try:
             scheme = written.partition("://")[0]
             url = make_url(written.replace(scheme, DRIVERS.get(scheme, scheme), 1))
         except (ArgumentError, ValueError):
-            raise StoreError(
-                f"{without_password(written)} is no URL of a database; give --db a file, or "
-                f"postgresql://user@host/name."
-            ) from None
-        backend = url.drivername.partition("+")[0]
+            raise StoreError(f"{shown} is no URL of a database; {wanted}") from None
+        backend = url.get_backend_name()
         if backend not in ("sqlite", "postgresql"):
-            raise StoreError(
-                f"{without_password(written)} names a database that bench does not know; give --db a file, or "
-                f"postgresql://user@host/name."
-            )
+            raise StoreError(f"{shown} names a database that bench does not know; {wanted}")
         if backend == "sqlite":
             if url.database in (None, "", ":memory:"):
                 if isinstance(location, Nowhere):
                     return cls(url, None, written)
-                raise StoreError(f"A database of {written!r} would keep nothing; give --db a file, such as results.db.")
+                raise StoreError(fleeting)
             return cls(url, Path(url.database), written)
-        return cls(url, None, without_password(written))
+        return cls(url, None, shown)
 
     def engine(self, *, switch: bool = True, mode: Mode = "rwc") -> Engine:
         """An engine for it; nothing is connected yet. `switch` lets a SQLite file change to a write-ahead log; `mode`

@@ -11,13 +11,12 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.domain.errors import BenchError
+from bench.settings import LARGEST
 
 UNREADABLE = (
     *(BenchError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError),
 )
 """What reading a row may raise that holds something else than bench has ever written."""
-LARGEST = 1 << 63
-"""Whole numbers of a database are below this one."""
 DEEPEST = 50
 """Lists and objects within one another in a document."""
 
