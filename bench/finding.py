@@ -35,13 +35,6 @@ def entries(group: str) -> list[EntryPoint]:
     return list(found.values())
 
 
-def from_entry_point(entry: EntryPoint, kind: str) -> object:
-    """What an entry point names; `PluginError` where importing it fails."""
-    with importing(f"The {kind} {entry.name!r} ({entry.value})"):
-        found: object = entry.load()
-    return found
-
-
 def from_target(reference: str) -> object:
     """What `package.module:Attr` or `./file.py:Attr` names; `UsageError` where it has no such attribute."""
     place, _, attribute = reference.rpartition(":")

@@ -54,7 +54,7 @@ def survey(store: Store, prefixes: Sequence[str]) -> list[Removal]:
     needed = {image for digest, owns in owned.items() if digest not in gone for image in owns.images}
     for plan in others:
         crafting = plan.crafting()
-        if crafting is not None and crafting.digest in gone and owned[plan.digest].shards < _shards(plan):
+        if crafting is not None and crafting.digest in gone and owned[plan.digest].shards < len(plan.shards()):
             needed |= owned[crafting.digest].images
     files = {kept.sha256: kept for kept in store.artifacts.kept()}
     return [_removal(store, digest, owned[digest], known.get(digest), others, needed, files) for digest in gone]
@@ -82,7 +82,3 @@ def _removal(
         judging=tuple(other for other in others if (other.crafting() or other).digest == digest),
         relying=tuple(other for other in others if other.untouched().digest == digest),
     )
-
-
-def _shards(plan: Plan) -> int:
-    return -(-plan.samples // plan.shard_size)

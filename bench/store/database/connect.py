@@ -89,7 +89,9 @@ class Address:
             how = {"mode": "ro", "immutable": "1"} if mode == "immutable" else {"mode": mode}
             url = url.set(database=self.path.absolute().as_uri(), query={**how, "uri": "true"})
         try:
-            engine = create_engine(url, **(_sqlite() if is_sqlite else _server(self.url)))
+            engine = create_engine(
+                url, **({"connect_args": {"timeout": BUSY_SECONDS}} if is_sqlite else _server(self.url))
+            )
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             hint = "pip install 'defense-bench[postgres]'" if "psycopg" in self.url.drivername else "install it"
             raise StoreError(
@@ -112,10 +114,6 @@ def without_password(written: str) -> str:
 def writing(engine: Engine) -> Engine:
     """The same database for transactions that will write: on SQLite they queue up instead of failing half-way."""
     return engine.execution_options(bench_writes=True)
-
-
-def _sqlite() -> dict[str, Any]:
-    return {"connect_args": {"timeout": BUSY_SECONDS}}
 
 
 def _server(url: URL) -> dict[str, Any]:

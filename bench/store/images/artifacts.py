@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ from bench.domain.errors import StoreError
 from bench.store.images.packing import pack, unpack
 from bench.store.images.places.folder import Folder
 from bench.store.images.places.place import Place
+from bench.store.rows.forms import is_sha256
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _SUFFIX = ".safetensors"
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class LackingError(StoreError):
@@ -109,7 +108,7 @@ class Artifacts:
 
     def has(self, sha256: str) -> bool:
         """Whether there is a file for this content, sound or not: cheaper than `holds`. Raises `UnreachableError`."""
-        if not _SHA256.fullmatch(sha256):
+        if not is_sha256(sha256):
             return False
         try:
             return self.place.holds(_name(sha256))
@@ -137,7 +136,7 @@ class Artifacts:
     def content(self, sha256: str) -> bytes:
         """The content with this hash, a safetensors file. Raises like `read`."""
         try:
-            found = self.place.read(_name(sha256)) if _SHA256.fullmatch(sha256) else None
+            found = self.place.read(_name(sha256)) if is_sha256(sha256) else None
         except OSError as error:
             raise self._unreachable(error) from None
         for content in (found, None if found is None else unpack(found)):
@@ -154,7 +153,7 @@ class Artifacts:
         try:
             for file in self.place.files():
                 sha256 = file.name.rpartition("/")[2].removesuffix(_SUFFIX)
-                if _SHA256.fullmatch(sha256) and file.name == _name(sha256):
+                if is_sha256(sha256) and file.name == _name(sha256):
                     yield Kept(sha256, file.size, file.age)
         except OSError as error:
             raise self._unreachable(error) from None

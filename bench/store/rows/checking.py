@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import NoneType
@@ -11,10 +10,9 @@ from typing import Any, get_args
 from bench.domain.dataset import LARGEST, MOST, Sampling
 from bench.domain.facts import Facts
 from bench.domain.plan import FIRST_HARNESS, HARNESS, MOST_DRAWS, ROLES, Plan
-from bench.store.rows.forms import UNREADABLE, is_length, is_text, is_whole, misfit, parsed
+from bench.store.rows.forms import UNREADABLE, is_length, is_sha256, is_text, is_whole, misfit, parsed
 from bench.store.rows.records import Conflict, Cost, ShardRecord
 
-SHA256 = re.compile("[0-9a-f]{64}")
 _AS_IT_IS = (
     *("number", "perturbed_sha256", "invalid", "origin"),
     *("forwards", "backwards", "seconds", "peak_memory"),
@@ -159,7 +157,7 @@ def _are_places(found: Any) -> bool:
 def _record_faults(record: ShardRecord, claimed: Any) -> Iterator[str]:
     if not is_whole(record.number):
         yield "has a number that is none"
-    if not isinstance(record.perturbed_sha256, str) or not SHA256.fullmatch(record.perturbed_sha256):
+    if not is_sha256(record.perturbed_sha256):
         yield "names its images by what is no hash"
     if record.invalid is not None and not (record.invalid and is_text(record.invalid)):
         yield "is invalid for a reason that is no sentence"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import cache
@@ -19,6 +20,8 @@ UNREADABLE = (
 """What reading a row may raise that holds something else than bench has ever written."""
 DEEPEST = 50
 """Lists and objects within one another in a document."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 Test = Callable[[Any], bool]
 
@@ -57,6 +60,11 @@ def is_text(value: Any) -> bool:
         return value.isascii() or bool(value.encode())
     except UnicodeEncodeError:
         return False
+
+
+def is_sha256(value: Any) -> bool:
+    """Whether it is a SHA-256 in hexadecimal digits."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 def misfit(thing: Any) -> str | None:

@@ -97,11 +97,11 @@ class Reader:
     def sound(self, several: Iterable[Stored]) -> list[Plan]:
         """Those of these plans that can be read, with all that is stored of them."""
         _, disputed = self._conflicts(None)
-        return self._each(several, lambda stored: stored.digest, lambda stored: self._read(stored, disputed))
+        return self._each((stored.digest, partial(self._read, stored, disputed)) for stored in several)
 
     def described(self, several: Iterable[Stored]) -> list[Plan]:
         """Those of these plans that can be read, whatever is stored of their shards."""
-        return self._each(several, lambda stored: stored.digest, lambda stored: plan_of(stored.digest, stored.document))
+        return self._each((digest, partial(plan_of, digest, document)) for digest, document, *_ in several)
 
     def under_way(self, digests: Iterable[str]) -> list[Plan]:
         """Those of these plans that can be read, with finished shards or without."""
@@ -111,7 +111,7 @@ class Reader:
             self.shards(plan)
             return plan
 
-        return self._each(digests, lambda digest: digest, read)
+        return self._each((digest, partial(read, digest)) for digest in digests)
 
     def plan(self, digest: str) -> Plan:
         """The plan of a digest, with finished shards or without. Raises `UnreadableError`, as all that follow."""
@@ -166,12 +166,12 @@ class Reader:
                 broken[row.plan] = str(error)
         return found, broken
 
-    def _each(self, several: Iterable[Any], name: Callable[[Any], str], read: Callable[[Any], Plan]) -> list[Plan]:
+    def _each(self, reads: Iterable[tuple[str, Callable[[], Plan]]]) -> list[Plan]:
+        """The plans that can be read, by digest and how; the others are skipped."""
         found: list[Plan] = []
-        for each in several:
-            digest = name(each)
+        for digest, read in reads:
             try:
-                found.append(self._told(digest, partial(read, each)))
+                found.append(self._told(digest, read))
             except UnreadableError as error:
                 self.skipped[digest] = error
         return found
