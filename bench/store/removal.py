@@ -54,7 +54,9 @@ def survey(store: Store, prefixes: Sequence[str]) -> list[Removal]:
     needed = {image for digest, owns in owned.items() if digest not in gone for image in owns.images}
     for plan in others:
         crafting = plan.crafting()
-        if crafting is not None and crafting.digest in gone and owned[plan.digest].shards < len(plan.shards()):
+        if crafting is None or crafting.digest not in gone:
+            continue
+        if owned[plan.digest].shards * plan.shard_size < plan.samples:
             needed |= owned[crafting.digest].images
     files = {kept.sha256: kept for kept in store.artifacts.kept()}
     return [_removal(store, digest, owned[digest], known.get(digest), others, needed, files) for digest in gone]

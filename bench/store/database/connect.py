@@ -88,10 +88,9 @@ class Address:
         if self.path is not None and not url.query:
             how = {"mode": "ro", "immutable": "1"} if mode == "immutable" else {"mode": mode}
             url = url.set(database=self.path.absolute().as_uri(), query={**how, "uri": "true"})
+        told = {"connect_args": {"timeout": BUSY_SECONDS}} if is_sqlite else _server(self.url)
         try:
-            engine = create_engine(
-                url, **({"connect_args": {"timeout": BUSY_SECONDS}} if is_sqlite else _server(self.url))
-            )
+            engine = create_engine(url, **told)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             hint = "pip install 'defense-bench[postgres]'" if "psycopg" in self.url.drivername else "install it"
             raise StoreError(
