@@ -23,7 +23,10 @@ from bench.identity.releases import changed
 
 
 def entries(group: str) -> list[EntryPoint]:
-    """The entry points of a group, each once; of two distributions of one name the first on `sys.path` counts."""
+    """The entry points of a group, each once; of two distributions of one name the first on `sys.path` counts.
+
+    By hand, for `importlib.metadata.entry_points` reads every folder anew whenever it is asked.
+    """
     found: dict[tuple[str, str], EntryPoint] = {}
     known: set[str] = set()
     for folder in dict.fromkeys(sys.path):

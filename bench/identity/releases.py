@@ -56,7 +56,10 @@ def changed(folder: Path) -> int:
 
 
 def owners(base: Path) -> dict[str, tuple[Distribution, ...]]:
-    """The released distributions in a folder by the names that they install there."""
+    """The released distributions in a folder by the names that they install there.
+
+    By hand, for `importlib.metadata.packages_distributions` reads all of `sys.path` whenever it is asked.
+    """
     return _owners(base, changed(base))
 
 

@@ -105,7 +105,7 @@ class Address:
 
 
 def without_password(written: str) -> str:
-    """A URL as a message may show it."""
+    """A URL as a message may show it. By hand, for SQLAlchemy hides a password only where it can parse the URL."""
     hidden = re.sub(r"(://[^:@/?]*):.*@", r"\1:***@", written)
     return re.sub(r"((?:^|[?&])[^=&]*password[^=&]*)=[^&]*", r"\1=***", hidden)
 
