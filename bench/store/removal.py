@@ -12,7 +12,7 @@ from bench.domain.plan import Plan
 
 if TYPE_CHECKING:
     from bench.store.images.artifacts import Kept
-    from bench.store.rows.removing import Belongings
+    from bench.store.rows.belongings import Belongings
     from bench.store.store import Store
 
 

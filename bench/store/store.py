@@ -21,11 +21,11 @@ from bench.store.database.versions import ROWWISE, SCHEMA
 from bench.store.images.artifacts import Artifacts, place_of
 from bench.store.images.places.place import Place
 from bench.store.labels import LabelBook
+from bench.store.rows.belongings import Belongings, belongings, remove
 from bench.store.rows.checking import cost_of
 from bench.store.rows.outcomes import Shared, unpack
 from bench.store.rows.reader import Reader
 from bench.store.rows.records import Conflict, Cost, ShardRecord, Stamp, Whole
-from bench.store.rows.removing import Belongings, belongings, remove
 from bench.store.rows.writing import Filled, fill
 
 

@@ -105,7 +105,8 @@ class Address:
 
 
 def without_password(written: str) -> str:
-    """A URL as a message may show it. By hand, for SQLAlchemy hides a password only where it can parse the URL."""
+    """A URL as a message may show it, its password hidden whatever is in it: SQLAlchemy hides one only in a URL that it
+    can parse, and `domain.text` one without blanks, which end a URL in running text."""
     hidden = re.sub(r"(://[^:@/?]*):.*@", r"\1:***@", written)
     return re.sub(r"((?:^|[?&])[^=&]*password[^=&]*)=[^&]*", r"\1=***", hidden)
 
