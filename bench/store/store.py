@@ -186,24 +186,17 @@ class Store:
 
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""
-        columns = (
-            *(
-                func.count(ShardRow.plan.distinct()),
-                func.count(),
-                func.max(ShardRow.id),
-                cast(func.max(ShardRow.finished), Text),
-            ),
-            select(func.count()).select_from(ConflictRow).scalar_subquery(),
-        )
-        return Stamp(*self._rows(select(*columns))[0])
+        plans, newest, finished = ShardRow.plan.distinct(), func.max(ShardRow.id), func.max(ShardRow.finished)
+        conflicts = select(func.count()).select_from(ConflictRow).scalar_subquery()
+        query = select(func.count(plans), func.count(), newest, cast(finished, Text), conflicts)
+        return Stamp(*self._rows(query)[0])
 
     def close(self) -> None:
         """Let go of the database's file; using the store again opens it again."""
         self._engine.dispose()
 
     def __repr__(self) -> str:
-        ((plans,),) = self._rows(select(func.count(ShardRow.plan.distinct())))
-        return f"Store({self.location!r}: {plans} plans)"
+        return f"Store({self.location!r}: {self.stamp().plans} plans)"
 
     def _rows(self, query: Any) -> Sequence[Any]:
         return self._sessions.read(lambda session: session.execute(query).all())
