@@ -29,9 +29,9 @@ def upgrade() -> None:
     op.create_table(
         "shards",
         sa.Column("id", sa.Integer(), primary_key=True),
-        sa.Column("plan", sa.Text(), sa.ForeignKey("plans.digest"), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("environment", sa.Text(), sa.ForeignKey("environments.digest"), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
         sa.Column("perturbed_sha256", sa.Text(), nullable=False),
         sa.Column("invalid", sa.Text(), nullable=True),
         sa.Column("remarks", sa.JSON(), nullable=False),
@@ -40,6 +40,8 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("peak_memory", sa.BigInteger(), nullable=False),
         sa.Column("finished", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["plan"], ["plans.digest"]),
+        sa.ForeignKeyConstraint(["environment"], ["environments.digest"]),
         sa.UniqueConstraint("plan", "number"),
     )
     op.create_table(
