@@ -23,7 +23,10 @@ from bench.identity.releases import changed
 
 
 def entries(group: str) -> list[EntryPoint]:
-    """The entry points of a group, each once; of two distributions of one name the first on `sys.path` counts."""
+    """The entry points of a group, each once; of two distributions of one name the first on `sys.path` counts.
+
+    By hand, for `importlib.metadata.entry_points` reads every folder anew whenever it is asked.
+    """
     found: dict[tuple[str, str], EntryPoint] = {}
     known: set[str] = set()
     for folder in dict.fromkeys(sys.path):
@@ -33,13 +36,6 @@ def entries(group: str) -> list[EntryPoint]:
                 found |= {(entry.name, entry.value): entry for entry in listed if entry.group == group}
         known.update(name for name, _ in installed)
     return list(found.values())
-
-
-def from_entry_point(entry: EntryPoint, kind: str) -> object:
-    """What an entry point names; `PluginError` where importing it fails."""
-    with importing(f"The {kind} {entry.name!r} ({entry.value})"):
-        found: object = entry.load()
-    return found
 
 
 def from_target(reference: str) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, cast, runtime_checkable
@@ -15,7 +15,7 @@ from bench.domain.dataset import Dataset, Task
 from bench.domain.defense import Classifier, Defense
 from bench.domain.errors import BenchError, PluginError, UsageError, closest
 from bench.domain.plan import Spec
-from bench.finding import entries, from_entry_point, from_target, importing, is_script, name_of, script_of
+from bench.finding import entries, from_target, importing, is_script, name_of, script_of
 from bench.identity.code import code_version
 from bench.identity.files import sha256_of
 from bench.identity.places import split_paths, split_places
@@ -64,10 +64,10 @@ class Registry(Generic[P]):
         name, colon, _ = reference.partition(":")
         if not colon and name.endswith(".py"):
             raise UsageError(f"{reference} is a file; name the {self.kind} in it as well: {reference}:Mine.")
-        registered = self.holds(name) or not colon
-        found = self._registered(name) if registered else from_target(reference)
-        if registered:
-            found = self._member(reference, found)
+        if self.holds(name) or not colon:
+            found = self._member(reference, self._registered(name))
+        else:
+            found = from_target(reference)
         if not (inspect.isclass(found) and issubclass(found, self.base)):
             raise PluginError(f"{reference} is not a {self.kind}: it must be a subclass of bench.{self.base.__name__}.")
         if inspect.isabstract(found):
@@ -77,7 +77,7 @@ class Registry(Generic[P]):
 
     def holds(self, name: str) -> bool:
         """Whether a plugin or a family is registered under this name."""
-        return any(entry.name == name for entry in entries(self.group))
+        return bool(self._entries(name))
 
     def make(self, reference: str, settings: Mapping[str, Any]) -> P:
         """An instance with these settings (text or plain data)."""
@@ -94,15 +94,15 @@ class Registry(Generic[P]):
         name, place = name_of(reference)
         with blame(name):
             version = self._version(reference, plugin)
+            weights: dict[str, str] = {}
             if isinstance(plugin, Defense) and task is not None:
-                spec = _settled(plugin, task, device)
+                params, paths, weights = _settled(plugin, task, device)
             elif isinstance(plugin, Dataset):
                 params, paths = split_paths(plugin, spell_out(plugin))
-                spec = Spec(name, params, place=_placed(paths))
             else:
-                spec = Spec(name, spell_out(plugin))
-            params = as_json(spec.params)
-        return replace(spec, name=name, params=params, version=version, place={**place, **spec.place})
+                params, paths = spell_out(plugin), {}
+            place |= {"params": paths} if paths else {}
+            return Spec(name, as_json(params), version, weights, place)
 
     def listings(self) -> list[Listing]:
         """Every registered plugin, the broken ones with their reason."""
@@ -122,9 +122,12 @@ class Registry(Generic[P]):
         facts = {fact: value for fact, value in facts.items() if value}
         return Listing(entry.name, entry.value, _summary(plugin), settings, facts)
 
+    def _entries(self, name: str) -> list[EntryPoint]:
+        return [entry for entry in entries(self.group) if entry.name == name]
+
     def _registered(self, name: str) -> object:
         """What one entry point names; `PluginError` where two claim the name."""
-        matches = [entry for entry in entries(self.group) if entry.name == name]
+        matches = self._entries(name)
         if not matches:
             names = [entry.name for entry in entries(self.group)]
             raise UsageError(f"No {self.kind} is called {name!r}.{closest(name, names)}")
@@ -133,7 +136,9 @@ class Registry(Generic[P]):
             raise PluginError(
                 f"The {self.kind} name {name!r} is registered twice, by {targets}; uninstall one of them."
             )
-        return from_entry_point(matches[0], self.kind)
+        with importing(f"The {self.kind} {name!r} ({matches[0].value})"):
+            found: object = matches[0].load()
+        return found
 
     def _member(self, reference: str, found: object) -> object:
         """The member of a family, or what stands alone; `UsageError` where the one is named like the other."""
@@ -157,8 +162,7 @@ class Registry(Generic[P]):
             raise PluginError(f"its revision is of type {found}; it must be a text.")
         if is_script(reference):
             return plugin.revision + code_version(type(plugin), script=script_of(reference))
-        name, _, _ = reference.partition(":")
-        modules = [entry.module for entry in entries(self.group) if entry.name == name]
+        modules = [entry.module for entry in self._entries(reference.partition(":")[0])]
         if not modules and ":" in reference:
             modules = [reference.rpartition(":")[0]]
         return plugin.revision + code_version(type(plugin), modules)
@@ -206,12 +210,11 @@ def _summary(plugin: object) -> str:
     return (inspect.getdoc(plugin) or "").partition("\n\n")[0].replace("\n", " ")
 
 
-def _placed(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {"params": dict(params)} if params else {}
-
-
-def _settled(plugin: Defense, task: Task, device: Callable[[], str] | None) -> Spec:
-    """A defense's settings with the defaults of its whole tree of parts spelled out, and the tree's files by role."""
+def _settled(
+    plugin: Defense, task: Task, device: Callable[[], str] | None
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """A defense's settings with the defaults of its whole tree of parts spelled out, those of them that are places, and
+    the SHA-256 of the tree's files by role."""
     settled = _checked(plugin, plugin.resolve(task), "resolve")
     if device is not None:
         settled = _checked(plugin, settled.on(task, device), "on")
@@ -226,7 +229,7 @@ def _settled(plugin: Defense, task: Task, device: Callable[[], str] | None) -> S
             if inner.place:
                 places[name] = Part(inner.reference, inner.settings, inner.version).to_plain()
             weights |= {f"{name}/{role}": digest for role, digest in inner.weights.items()}
-    return Spec("", params, weights=weights, place=_placed(places))
+    return params, places, weights
 
 
 def _checked(plugin: Defense, found: object, method: str) -> Defense:

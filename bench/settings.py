@@ -201,7 +201,10 @@ def _convert(value: Any, wanted: Any, label: str) -> Any:
         inner = typing.get_args(wanted)[0]
         return tuple(_convert(item, inner, label) for item in items if item != "")
     if wanted is bool:
-        return _convert_bool(value, label)
+        word = str(value).lower()
+        if word not in _TRUE + _FALSE:
+            raise UsageError(f"{label} must be {_WORDS[bool]}; got {value!r}.")
+        return word in _TRUE
     if wanted in (int, float, Fraction, str, Path):
         try:
             found = exact(str(value)) if wanted is Fraction else wanted(value)
@@ -226,13 +229,6 @@ def _convert_optional(value: Any, choices: tuple[Any, ...], label: str) -> Any:
             except UsageError as error:
                 complaint = error
     raise complaint or UsageError(f"{label} cannot be {value!r}.")
-
-
-def _convert_bool(value: Any, label: str) -> bool:
-    word = str(value).lower()
-    if word in _TRUE or word in _FALSE:
-        return word in _TRUE
-    raise UsageError(f"{label} must be {_WORDS[bool]}; got {value!r}.")
 
 
 def _plain(value: Any) -> Any:

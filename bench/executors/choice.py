@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from bench.domain.errors import UsageError, closest
 from bench.executors.contract import Executor
@@ -20,7 +21,11 @@ def find_executor(name: str, device: Callable[[], str], workers: int | None = No
     """
     kind, _, address = name.partition("=")
     if kind == RAY:
-        return _cluster(device, workers, address or None)
+        from bench.executors.cluster import Cluster
+
+        if find_spec("ray") is None:
+            raise UsageError("Ray is not installed; add it with `pip install 'defense-bench[ray]'`.")
+        return Cluster(device, workers, address or None)
     from bench.executors.processes import Processes
 
     if name == PROCESSES:
@@ -30,13 +35,3 @@ def find_executor(name: str, device: Callable[[], str], workers: int | None = No
             raise UsageError(f"The executor 'here' runs one job at a time; leave out --workers {workers}.")
         return Processes(device, 1)
     raise UsageError(f"No executor is called {name!r}.{closest(name, NAMES)}")
-
-
-def _cluster(device: Callable[[], str], workers: int | None, address: str | None) -> Executor:
-    from importlib.util import find_spec
-
-    from bench.executors.cluster import Cluster
-
-    if find_spec("ray") is None:
-        raise UsageError("Ray is not installed; add it with `pip install 'defense-bench[ray]'`.")
-    return Cluster(device, workers, address)

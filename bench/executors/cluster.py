@@ -179,8 +179,7 @@ class Cluster:
             if node["Alive"]
             for number in range(int(node["Resources"].get(resource, 0)))
         }
-        for key in [key for key in self._slots if key not in wanted]:
-            del self._slots[key]
+        self._slots = {key: actor for key, actor in self._slots.items() if key in wanted}
         most = min(self.workers or len(wanted), max(1, jobs))
         for key, host in wanted.items():
             if key not in self._slots and len(self._slots) < most:
@@ -204,8 +203,7 @@ class Cluster:
         return found
 
     def _forget(self, place: str) -> None:
-        for key in [key for key, actor in self._slots.items() if actor.name == place]:
-            del self._slots[key]
+        self._slots = {key: actor for key, actor in self._slots.items() if actor.name != place}
 
 
 def _show_token() -> None:

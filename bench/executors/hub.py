@@ -1,4 +1,8 @@
-"""Weights in the hub's cache on this machine, so that another one need not ask the hub for them."""
+"""Weights in the hub's cache on this machine, so that another one need not ask the hub for them.
+
+By hand, for the hub client's scan of its cache asks for the size of every file, and names none that says which snapshot
+a branch is.
+"""
 
 from __future__ import annotations
 

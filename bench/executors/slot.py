@@ -7,11 +7,10 @@ import sys
 import tempfile
 import threading
 import time
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from bench.executors.contract import Report, Role
+from bench.executors.contract import Role
 from bench.executors.parcels import Parcel, opened
 from bench.executors.wire import pack
 from bench.executors.worker import Worker
@@ -59,7 +58,7 @@ class Slot:
                 elif worker is not None and worker.is_late:
                     report = worker.give_up()
                 if report is not None:
-                    return [packed(report)]
+                    return [pack(tuple(vars(report).values()))]
             time.sleep(0.002)
         return []
 
@@ -69,8 +68,3 @@ class Slot:
             worker = self._workers.pop(number, None)
             if worker is not None:
                 worker.close()
-
-
-def packed(report: Report) -> bytes:
-    """A report as bytes that `unpack` reads as its fields in their order."""
-    return pack(tuple(getattr(report, field.name) for field in fields(report)))

@@ -193,11 +193,8 @@ class Standing:
 
 def alone(role: Role, job: Any) -> Any:
     """What a job gives in a process that is made for it and ends with it. Raises `PluginError` where it fails."""
-    standing = Standing(role)
-    try:
+    with contextlib.closing(Standing(role)) as standing:
         return standing(job)
-    finally:
-        standing.close()
 
 
 def _outcome(worker: Worker, job: Any) -> Report:

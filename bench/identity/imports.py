@@ -65,7 +65,10 @@ def _absolute(name: str, level: int, package: str) -> str:
 
 
 def locate(name: str, beside: Sequence[Path]) -> Located | None:
-    """Where a module lies: as it was imported, else as it would be, else in one of the folders `beside`."""
+    """Where a module lies: as it was imported, else as it would be, else in one of the folders `beside`.
+
+    By hand, for `importlib.util.find_spec` imports the packages above a module.
+    """
     held = getattr(sys.modules.get(name), "__dict__", {})
     file, folders = held.get("__file__"), held.get("__path__", ())
     if isinstance(file, str) and Path(file).is_file():

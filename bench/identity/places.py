@@ -27,27 +27,23 @@ def split_places(
     """
     settings = _Settings(plugin, params)
     spots = [_Spot(file) for file in files]
-    exact = {key for key, values in settings.texts() if all(any(spot.is_at(text) for spot in spots) for text in values)}
+    texts = settings.texts()
+    exact = {key for key, values in texts.items() if all(any(spot.is_at(text) for spot in spots) for text in values)}
     folders = {
         key
-        for key, values in settings.texts()
+        for key, values in texts.items()
         if all(any(spot.is_at(text) or spot.is_in(text) for spot in spots) for text in values)
     }
     places = exact | {key for key in folders if settings.is_path(key)}
-    told = [text for key, values in settings.texts() if key in places for text in values]
-    lost = [spot for spot in spots if not any(spot.is_near(text) for text in told)]
-    places |= {
-        key
-        for key, values in settings.texts()
-        if key in folders and any(spot.is_in(text) for spot in lost for text in values)
-    }
+    lost = [spot for spot in spots if not any(spot.is_near(text) for key in places for text in texts[key])]
+    places |= {key for key in folders if any(spot.is_in(text) for spot in lost for text in texts[key])}
     return settings.split(places, settings.unsaid())
 
 
 def split_paths(plugin: object, params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The same for a plugin whose content is told otherwise (a data set's images): every path is a place."""
     settings = _Settings(plugin, params)
-    paths = {key for key, values in settings.texts() if values and settings.admits(key, Path)}
+    paths = {key for key in settings.texts() if settings.admits(key, Path)}
     return settings.split(paths, {key for key in settings.unsaid() if settings.admits(key, Path)})
 
 
@@ -60,14 +56,16 @@ class _Settings:
         fields = dataclasses.fields(plugin) if params else ()  # type: ignore[arg-type]  # it has settings
         self._defaults = {field.name: field.default for field in fields}
 
-    def texts(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+    def texts(self) -> dict[str, tuple[str, ...]]:
         """The settings that could be places: their values as text, several for a list."""
+        found = {}
         for key in self._params:
             value = getattr(self._plugin, key)
             values = value if isinstance(value, tuple | list) else (value,)
             said = values and all(isinstance(each, str | Path) and str(each) for each in values)
             if said and self.admits(key, str, Path):
-                yield key, tuple(map(str, values))
+                found[key] = tuple(map(str, values))
+        return found
 
     def unsaid(self) -> set[str]:
         """The settings that leave a place to the plugin."""

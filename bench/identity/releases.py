@@ -30,7 +30,7 @@ def release_of(module: str, file: Path) -> str | None:
     code.
     """
     base = _base(module, file)
-    found = owners(base).get(_first(file.relative_to(base).parts[0]), ())
+    found = owners(base).get(file.relative_to(base).parts[0].partition(".")[0], ())
     if len(found) > 1:  # a namespace that several share
         inside = file.relative_to(base).as_posix()
         found = tuple(owner for owner in found if _records(owner, inside)) or found
@@ -56,7 +56,10 @@ def changed(folder: Path) -> int:
 
 
 def owners(base: Path) -> dict[str, tuple[Distribution, ...]]:
-    """The released distributions in a folder by the names that they install there."""
+    """The released distributions in a folder by the names that they install there.
+
+    By hand, for `importlib.metadata.packages_distributions` reads all of `sys.path` whenever it is asked.
+    """
     return _owners(base, changed(base))
 
 
@@ -92,8 +95,3 @@ def _names(found: Distribution) -> set[str]:
 def _records(found: Distribution, inside: str) -> bool:
     record = found.read_text("RECORD") or ""
     return any(line.startswith(f"{inside},") for line in record.splitlines())
-
-
-def _first(part: str) -> str:
-    """The name of a module from its file's or its folder's."""
-    return part.partition(".")[0]

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def exact(device: str) -> Iterator[None]:
     time. Fused attention needs no switch of its own: under torch's deterministic algorithms flash and memory-efficient
     attention take their deterministic backward passes, and cuDNN's is not chosen.
     """
-    with _scopes:
+    with _scopes.lock:
         if not _scopes.entered:
             _scopes.before = _states()
         _scopes.entered += 1
@@ -35,26 +36,20 @@ def exact(device: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with _scopes:
+        with _scopes.lock:
             _scopes.entered -= 1
             if not _scopes.entered:
                 _restore(_scopes.before)
 
 
+@dataclass
 class _Scopes:
     """How many scopes are open in this process, in whatever thread, and what torch was before the first: its switches
     are the process's, so the last to leave gives them back."""
 
-    def __init__(self) -> None:
-        self.entered = 0
-        self.before: tuple[Any, ...] = ()
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
+    entered: int = 0
+    before: tuple[Any, ...] = ()
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 _scopes = _Scopes()
@@ -135,7 +130,6 @@ def shake() -> None:
     Processes that are forked off one server would share them, and a plugin that draws from them would seem to repeat
     itself.
     """
-    import os
     import random
 
     import numpy as np

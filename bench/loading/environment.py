@@ -27,13 +27,13 @@ _resident_before: int | None = None
 @cache
 def environment(device: str) -> dict[str, str]:
     """Facts about this process's machine and libraries, as text."""
-    facts = {
+    return {
         "device": _device_name(device),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         **versions(),
+        **_commit(),
     }
-    return {**facts, **_commit()}
 
 
 @cache

@@ -18,14 +18,14 @@ class Seal:
     """The functions of bench as they are now, to be compared with what they are once plugins have run."""
 
     def __init__(self) -> None:
-        self._known = dict(_functions())
+        self._known = _functions()
         self._standing = list(_standing())
 
     def check(self) -> None:
         """Raise a `TamperedError` that names what was replaced, and by whose code."""
         if self._is_whole():
             return
-        now = dict(_functions())
+        now = _functions()
         for name, (function, code) in self._known.items():
             found, its_code = now.get(name, (None, None))
             if found is not function or its_code is not code:
@@ -39,44 +39,30 @@ class Seal:
     def _is_whole(self) -> bool:
         """Whether all stand where they stood, with the code that they had; to name each of them takes ten times as
         long."""
-        stands = all(names.get(name) is thing for names, name, thing in self._standing)
+        stands = all(names.get(name) is thing for names, name, thing, _ in self._standing)
         return stands and all(function.__code__ is code for function, code in self._known.values())
 
 
-def _standing() -> Iterator[tuple[Mapping[str, object], str, object]]:
-    """Every module of bench, its functions and classes, and their methods: where each is found, and what it is."""
-    for place, module in _modules():
-        yield sys.modules, place, module
+def _standing() -> Iterator[tuple[Mapping[str, object], str, object, str]]:
+    """Every module of bench, its functions and classes, and their methods: where each is found and under which name,
+    what it is, and its full name."""
+    modules = [(name, module) for name, module in list(sys.modules.items()) if name.partition(".")[0] == "bench"]
+    for place, module in modules:
+        yield sys.modules, place, module, place
         for name, thing in list(vars(module).items()):
-            if isinstance(thing, types.FunctionType) or _is_ours(thing):
-                yield vars(module), name, thing
-            if isinstance(thing, type) and _is_ours(thing):
-                yield from ((vars(thing), inner, held) for inner, held in list(vars(thing).items()) if _inner(held))
-
-
-def _modules() -> list[tuple[str, types.ModuleType]]:
-    return [(name, module) for name, module in list(sys.modules.items()) if name.partition(".")[0] == "bench"]
-
-
-def _is_ours(thing: object) -> bool:
-    return isinstance(thing, type) and thing.__module__.partition(".")[0] == "bench"
-
-
-def _functions() -> Iterator[tuple[str, tuple[types.FunctionType, types.CodeType]]]:
-    """Every function and method of bench by its full name, with its code."""
-    for _, module in _modules():
-        for name, thing in list(vars(module).items()):
+            full = f"{module.__name__}.{name}"
             if isinstance(thing, types.FunctionType):
-                yield f"{module.__name__}.{name}", (thing, thing.__code__)
-            elif isinstance(thing, type) and _is_ours(thing):
-                yield from _methods(f"{module.__name__}.{name}", thing)
+                yield vars(module), name, thing, full
+            elif isinstance(thing, type) and thing.__module__.partition(".")[0] == "bench":
+                yield vars(module), name, thing, full
+                held = [(inner, method) for inner, method in list(vars(thing).items()) if _inner(method)]
+                yield from ((vars(thing), inner, method, f"{full}.{inner}") for inner, method in held)
 
 
-def _methods(owner: str, kind: type) -> Iterator[tuple[str, tuple[types.FunctionType, types.CodeType]]]:
-    for name, thing in list(vars(kind).items()):
-        inner = _inner(thing)
-        if inner is not None:
-            yield f"{owner}.{name}", (inner, inner.__code__)
+def _functions() -> dict[str, tuple[types.FunctionType, types.CodeType]]:
+    """Every function and method of bench by its full name, with its code."""
+    found = ((full, _inner(thing)) for _, _, thing, full in _standing())
+    return {full: (inner, inner.__code__) for full, inner in found if inner is not None}
 
 
 def _inner(thing: object) -> types.FunctionType | None:

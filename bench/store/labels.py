@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -64,10 +64,10 @@ def _legible(text: object) -> str:
 
 
 def _add(session: Session, plans: Sequence[Plan], labels: Labels, computed_here: bool) -> None:
-    written = now()
+    written, texts = now(), [*((TAG, tag) for tag in labels.tags), *((NOTE, note) for note in labels.notes)]
     for plan in plans:
         add_plan(session, plan, computed_here)
-        for kind, text in _pairs(labels):
+        for kind, text in texts:
             row = inserting(session, LabelRow).values(
                 plan=plan.digest, sha256=_key(kind, text), kind=kind, text=text, added=written
             )
@@ -79,11 +79,6 @@ def _remove(session: Session, digest: str, texts: Collection[str]) -> tuple[str,
     found = session.scalars(select(LabelRow.text).where(mine, LabelRow.text.in_(texts))).all()
     session.execute(delete(LabelRow).where(mine, LabelRow.text.in_(texts)))
     return tuple(found)
-
-
-def _pairs(labels: Labels) -> Iterator[tuple[str, str]]:
-    yield from ((TAG, tag) for tag in labels.tags)
-    yield from ((NOTE, note) for note in labels.notes)
 
 
 def _key(kind: str, text: str) -> str:

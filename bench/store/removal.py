@@ -12,7 +12,7 @@ from bench.domain.plan import Plan
 
 if TYPE_CHECKING:
     from bench.store.images.artifacts import Kept
-    from bench.store.rows.removing import Belongings
+    from bench.store.rows.belongings import Belongings
     from bench.store.store import Store
 
 
@@ -42,7 +42,7 @@ def survey(store: Store, prefixes: Sequence[str]) -> list[Removal]:
     Raises `UsageError` where none or several start so, or somebody is at work on one of them.
     """
     owned = store.belongings()
-    gone = list(dict.fromkeys(_named(store, owned, prefix) for prefix in prefixes))
+    gone = list(dict.fromkeys(store.named(prefix, owned if prefix else ()) for prefix in prefixes))
     held = Counter(claim.plan for claim in store.claims.held())
     busy = [digest for digest in gone if held[digest]]
     if busy:
@@ -54,21 +54,12 @@ def survey(store: Store, prefixes: Sequence[str]) -> list[Removal]:
     needed = {image for digest, owns in owned.items() if digest not in gone for image in owns.images}
     for plan in others:
         crafting = plan.crafting()
-        if crafting is not None and crafting.digest in gone and owned[plan.digest].shards < _shards(plan):
+        if crafting is None or crafting.digest not in gone:
+            continue
+        if owned[plan.digest].shards * plan.shard_size < plan.samples:
             needed |= owned[crafting.digest].images
     files = {kept.sha256: kept for kept in store.artifacts.kept()}
     return [_removal(store, digest, owned[digest], known.get(digest), others, needed, files) for digest in gone]
-
-
-def _named(store: Store, owned: Collection[str], prefix: str) -> str:
-    matches = [digest for digest in owned if digest.startswith(prefix.lower())]
-    if not prefix or not matches:
-        raise UsageError(
-            f"No plan in {store.location} starts with {prefix!r}; {store.hint('list', 'plans')} shows them."
-        )
-    if len(matches) > 1 and prefix not in matches:
-        raise UsageError(f"{len(matches)} plans start with {prefix!r}; give more of the digest.")
-    return prefix if prefix in matches else matches[0]
 
 
 def _removal(
@@ -93,7 +84,3 @@ def _removal(
         judging=tuple(other for other in others if (other.crafting() or other).digest == digest),
         relying=tuple(other for other in others if other.untouched().digest == digest),
     )
-
-
-def _shards(plan: Plan) -> int:
-    return -(-plan.samples // plan.shard_size)

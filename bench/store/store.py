@@ -21,11 +21,11 @@ from bench.store.database.versions import ROWWISE, SCHEMA
 from bench.store.images.artifacts import Artifacts, place_of
 from bench.store.images.places.place import Place
 from bench.store.labels import LabelBook
+from bench.store.rows.belongings import Belongings, belongings, remove
 from bench.store.rows.checking import cost_of
 from bench.store.rows.outcomes import Shared, unpack
 from bench.store.rows.reader import Reader
 from bench.store.rows.records import Conflict, Cost, ShardRecord, Stamp, Whole
-from bench.store.rows.removing import Belongings, belongings, remove
 from bench.store.rows.writing import Filled, fill
 
 
@@ -88,15 +88,21 @@ class Store:
     def find(self, prefix: str) -> Plan:
         """The one plan whose digest starts with `prefix`; `UsageError` when none or several do, `UnreadableError` where
         it cannot be read."""
-        matches = [stored for stored in self._reader.stored() if stored.digest.startswith(prefix.lower())]
+        stored = {each.digest: each for each in self._reader.stored()}
+        digest = self.named(prefix, stored)
+        for plan in self._reader.sound([stored[digest]]):
+            return plan
+        raise self._reader.skipped.pop(digest)
+
+    def named(self, prefix: str, digests: Iterable[str]) -> str:
+        """The one of these digests that starts with `prefix`, or is it; `UsageError` when none or several do."""
+        matches = [digest for digest in digests if digest.startswith(prefix.lower())]
         if not matches:
             hint = self.hint("list", "plans")
             raise UsageError(f"No plan in {self.location} starts with {prefix!r}; {hint} shows them.")
-        if len(matches) > 1:
+        if len(matches) > 1 and prefix not in matches:
             raise UsageError(f"{len(matches)} plans start with {prefix!r}; give more of the digest.")
-        for plan in self._reader.sound(matches):
-            return plan
-        raise self._reader.skipped.pop(matches[0].digest)
+        return prefix if prefix in matches else matches[0]
 
     def hint(self, *words: str) -> str:
         """A command on this store, as a message hints at it."""
@@ -180,24 +186,17 @@ class Store:
 
     def stamp(self) -> Stamp:
         """How much there is; cheap to ask for, and another one whenever a shard has landed."""
-        columns = (
-            *(
-                func.count(ShardRow.plan.distinct()),
-                func.count(),
-                func.max(ShardRow.id),
-                cast(func.max(ShardRow.finished), Text),
-            ),
-            select(func.count()).select_from(ConflictRow).scalar_subquery(),
-        )
-        return Stamp(*self._rows(select(*columns))[0])
+        plans, newest, finished = ShardRow.plan.distinct(), func.max(ShardRow.id), func.max(ShardRow.finished)
+        conflicts = select(func.count()).select_from(ConflictRow).scalar_subquery()
+        query = select(func.count(plans), func.count(), newest, cast(finished, Text), conflicts)
+        return Stamp(*self._rows(query)[0])
 
     def close(self) -> None:
         """Let go of the database's file; using the store again opens it again."""
         self._engine.dispose()
 
     def __repr__(self) -> str:
-        ((plans,),) = self._rows(select(func.count(ShardRow.plan.distinct())))
-        return f"Store({self.location!r}: {plans} plans)"
+        return f"Store({self.location!r}: {self.stamp().plans} plans)"
 
     def _rows(self, query: Any) -> Sequence[Any]:
         return self._sessions.read(lambda session: session.execute(query).all())

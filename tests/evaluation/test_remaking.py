@@ -11,9 +11,9 @@ from bench import Plan, Store
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.remaking import lacking, remake
 from bench.evaluation.requests.planning import Request, make_plan
-from bench.store.images.places.memory import Memory as Nowhere
 from tests.evaluation.observers import Memory
 from tests.store.honest import edit
+from tests.store.memory import Memory as Nowhere
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ import pytest
 from bench import StoreError, UsageError
 from bench.store.images.artifacts import Artifacts, LackingError, UnreachableError, place_of
 from bench.store.images.places.folder import Folder
-from bench.store.images.places.memory import Memory
 from bench.store.images.places.place import STALE_SECONDS, Place
 from bench.store.images.places.remote import Remote
+from tests.store.memory import Memory
 
 IMAGES = np.random.RandomState(0).rand(3, 1, 4, 4).astype(np.float32)
 KINDS = ("folder", "memory", "memory://", "file://")

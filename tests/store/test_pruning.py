@@ -11,10 +11,10 @@ import pytest
 from bench.domain.plan import Spec
 from bench.domain.queries.victim import ignore
 from bench.store.images.artifacts import Artifacts
-from bench.store.images.places.memory import Memory
 from bench.store.pruning import AWAITED, CLAIMED, OLDER, SHOWN, prune, survey
 from bench.store.store import Store
 from tests.store.honest import edit, fill, honest_plan, honest_result, restore
+from tests.store.memory import Memory
 
 WHITE = honest_plan()
 STRONGER = honest_plan("aa-linf")

@@ -53,33 +53,29 @@ class Address:
     def of(cls, location: str | Path) -> Address:
         """What a path or a URL means. Raises `StoreError` for a URL of no database that bench knows."""
         written = str(location)
+        fleeting = f"A database of {written!r} would keep nothing; give --db a file, such as results.db."
         if written.strip() in ("", ":memory:"):
-            raise StoreError(f"A database of {written!r} would keep nothing; give --db a file, such as results.db.")
+            raise StoreError(fleeting)
         if "\0" in written:
             raise StoreError(f"{written} holds a null byte and can be no database; give --db a file.")
         if "://" not in written:
             return cls(URL.create("sqlite", database=written), Path(written), written)
+        shown, wanted = without_password(written), "give --db a file, or postgresql://user@host/name."
         try:
             scheme = written.partition("://")[0]
             url = make_url(written.replace(scheme, DRIVERS.get(scheme, scheme), 1))
         except (ArgumentError, ValueError):
-            raise StoreError(
-                f"{without_password(written)} is no URL of a database; give --db a file, or "
-                f"postgresql://user@host/name."
-            ) from None
-        backend = url.drivername.partition("+")[0]
+            raise StoreError(f"{shown} is no URL of a database; {wanted}") from None
+        backend = url.get_backend_name()
         if backend not in ("sqlite", "postgresql"):
-            raise StoreError(
-                f"{without_password(written)} names a database that bench does not know; give --db a file, or "
-                f"postgresql://user@host/name."
-            )
+            raise StoreError(f"{shown} names a database that bench does not know; {wanted}")
         if backend == "sqlite":
             if url.database in (None, "", ":memory:"):
                 if isinstance(location, Nowhere):
                     return cls(url, None, written)
-                raise StoreError(f"A database of {written!r} would keep nothing; give --db a file, such as results.db.")
+                raise StoreError(fleeting)
             return cls(url, Path(url.database), written)
-        return cls(url, None, without_password(written))
+        return cls(url, None, shown)
 
     def engine(self, *, switch: bool = True, mode: Mode = "rwc") -> Engine:
         """An engine for it; nothing is connected yet. `switch` lets a SQLite file change to a write-ahead log; `mode`
@@ -92,8 +88,9 @@ class Address:
         if self.path is not None and not url.query:
             how = {"mode": "ro", "immutable": "1"} if mode == "immutable" else {"mode": mode}
             url = url.set(database=self.path.absolute().as_uri(), query={**how, "uri": "true"})
+        told = {"connect_args": {"timeout": BUSY_SECONDS}} if is_sqlite else _server(self.url)
         try:
-            engine = create_engine(url, **(_sqlite() if is_sqlite else _server(self.url)))
+            engine = create_engine(url, **told)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             hint = "pip install 'defense-bench[postgres]'" if "psycopg" in self.url.drivername else "install it"
             raise StoreError(
@@ -108,7 +105,8 @@ class Address:
 
 
 def without_password(written: str) -> str:
-    """A URL as a message may show it."""
+    """A URL as a message may show it, its password hidden whatever is in it: SQLAlchemy hides one only in a URL that it
+    can parse, and `domain.text` one without blanks, which end a URL in running text."""
     hidden = re.sub(r"(://[^:@/?]*):.*@", r"\1:***@", written)
     return re.sub(r"((?:^|[?&])[^=&]*password[^=&]*)=[^&]*", r"\1=***", hidden)
 
@@ -116,10 +114,6 @@ def without_password(written: str) -> str:
 def writing(engine: Engine) -> Engine:
     """The same database for transactions that will write: on SQLite they queue up instead of failing half-way."""
     return engine.execution_options(bench_writes=True)
-
-
-def _sqlite() -> dict[str, Any]:
-    return {"connect_args": {"timeout": BUSY_SECONDS}}
 
 
 def _server(url: URL) -> dict[str, Any]:

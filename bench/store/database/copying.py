@@ -13,7 +13,6 @@ from pathlib import Path
 from bench.domain.errors import StoreError
 
 _LOCKED_AWAY = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR)
-_WORDS = ("unable to open database file", "readonly database")
 
 
 def copy_database(path: Path, copy: Path, in_use: bool | None = None) -> None:
@@ -56,10 +55,7 @@ def has_log(path: Path) -> bool:
 
 def is_locked_away(error: BaseException | None) -> bool:
     """Whether a database's file or its folder cannot be written, or its log cannot be made there."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is not None:
-        return code & 0xFF in _LOCKED_AWAY
-    return isinstance(error, sqlite3.OperationalError) and any(word in str(error) for word in _WORDS)
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _LOCKED_AWAY
 
 
 def _back_up(path: Path, mode: str, copy: Path) -> None:

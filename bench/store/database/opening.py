@@ -42,13 +42,14 @@ def open_database(location: str | Path, *, create: bool = True) -> Opened:
     without `create`, for a database that is not there; with it, for an older schema and a network file system.
     """
     address = Address.of(location)
-    network = None if address.path is None else check_place(address.path, create)
-    if network is not None and address.path is not None:
-        if create:
-            raise StoreError(on_a_network(address.path, network))
-        return _read_copy(address, address.path, on_a_network(address.path, network))
-    if create and address.path is not None and address.path.exists():
-        _look_first(address)
+    if address.path is not None:
+        distant = check_place(address.path, create)
+        if distant and create:
+            raise StoreError(distant)
+        if distant:
+            return _read_copy(address, address.path, distant)
+        if create and address.path.exists():
+            _look_first(address)
     engine = address.engine(switch=create, mode="rwc" if create else "rw")
     try:
         try:
@@ -60,7 +61,7 @@ def open_database(location: str | Path, *, create: bool = True) -> Opened:
             return _read_locked_away(address, address.path)
         if found is None and not create:
             raise AbsentError(_absent(address.shown))
-        refusal = outdated(address.shown, found) if found in OLDER else None
+        refusal = _outdated(address.shown, found) if found in OLDER else None
         if refusal and (create or (address.path is None and found not in READABLE)):
             raise StoreError(refusal)
         if found is None:
@@ -103,7 +104,7 @@ def _read_locked_away(address: Address, path: Path) -> Opened:
 
 
 def check_place(path: Path, create: bool) -> str | None:
-    """The type of the network file system that a database's file lies on; None on a local one.
+    """Why a database's file is not written at its place, which is on a network file system; None on a local one.
 
     Raises `StoreError` where no file can be, and, without `create`, where none is.
     """
@@ -122,18 +123,14 @@ def check_place(path: Path, create: bool) -> str | None:
         raise AbsentError(_absent(str(path)))
     if not path.absolute().parent.is_dir():
         raise StoreError(f"The folder {path.absolute().parent} does not exist; make it first, or name another --db.")
-    return network_type(path)
-
-
-def on_a_network(path: Path, network: str) -> str:
-    """Why a SQLite file on a network file system is not written, and what to do instead."""
-    return (
+    network = network_type(path)
+    return network and (
         f"{path} lies on a network file system ({network}), where SQLite's log does not work and results can be lost; "
         f"give --db a PostgreSQL server, or a file on a local disk for each worker and join them with `bench merge`."
     )
 
 
-def outdated(shown: str, schema: str | None) -> str:
+def _outdated(shown: str, schema: str | None) -> str:
     """Why a store of an older schema is not written, and what to do."""
     return (
         f"{shown} has schema {schema!r}, this bench writes {SCHEMA!r}; run {command('upgrade', '--db', shown)} first, "

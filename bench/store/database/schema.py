@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Double, ForeignKey, MetaData, Text, UniqueConstraint, false
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, MetaData, Text, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMING = {
@@ -17,9 +17,11 @@ NAMING = {
 
 
 class Table(DeclarativeBase):
-    """Common metadata: stable names for constraints, so that migrations can speak of them."""
+    """Common metadata: stable names for constraints, so that migrations can speak of them, and a column's type by the
+    kind of its values."""
 
     metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar[dict[Any, Any]] = {str: Text, float: Double, dict[str, Any]: JSON, list[str]: JSON}
 
 
 class PlanRow(Table):
@@ -30,13 +32,13 @@ class PlanRow(Table):
 
     __tablename__ = "plans"
 
-    digest: Mapped[str] = mapped_column(Text, primary_key=True)
-    defense: Mapped[str] = mapped_column(Text)
-    attack: Mapped[str] = mapped_column(Text)
-    source: Mapped[str | None] = mapped_column(Text)
-    dataset: Mapped[str] = mapped_column(Text)
-    document: Mapped[dict[str, Any]] = mapped_column(JSON)
-    created: Mapped[datetime] = mapped_column(DateTime)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    defense: Mapped[str]
+    attack: Mapped[str]
+    source: Mapped[str | None]
+    dataset: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    created: Mapped[datetime]
     places: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
@@ -45,8 +47,8 @@ class EnvironmentRow(Table):
 
     __tablename__ = "environments"
 
-    digest: Mapped[str] = mapped_column(Text, primary_key=True)
-    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    document: Mapped[dict[str, Any]]
 
 
 class ShardRow(Table):
@@ -59,16 +61,16 @@ class ShardRow(Table):
     plan: Mapped[str] = mapped_column(ForeignKey("plans.digest"))
     number: Mapped[int]
     environment: Mapped[str] = mapped_column(ForeignKey("environments.digest"))
-    perturbed_sha256: Mapped[str] = mapped_column(Text)
-    invalid: Mapped[str | None] = mapped_column(Text)
-    remarks: Mapped[list[str]] = mapped_column(JSON)
+    perturbed_sha256: Mapped[str]
+    invalid: Mapped[str | None]
+    remarks: Mapped[list[str]]
     forwards: Mapped[int] = mapped_column(BigInteger)
     backwards: Mapped[int] = mapped_column(BigInteger)
-    seconds: Mapped[float] = mapped_column(Double)
+    seconds: Mapped[float]
     peak_memory: Mapped[int] = mapped_column(BigInteger)
-    finished: Mapped[datetime] = mapped_column(DateTime)
+    finished: Mapped[datetime]
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    origin: Mapped[str | None] = mapped_column(Text)
+    origin: Mapped[str | None]
     claimed: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
@@ -88,7 +90,7 @@ class OutcomesRow(Table):
     minimal: Mapped[bytes | None]
     broken_at: Mapped[bytes | None]
     fell_to: Mapped[bytes | None]
-    parts: Mapped[str | None] = mapped_column(Text)
+    parts: Mapped[str | None]
 
 
 class ConflictRow(Table):
@@ -99,12 +101,12 @@ class ConflictRow(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     plan: Mapped[str] = mapped_column(ForeignKey("plans.digest"))
     number: Mapped[int]
-    origin: Mapped[str] = mapped_column(Text)
+    origin: Mapped[str]
     samples: Mapped[int]
     compared: Mapped[int]
-    sentence: Mapped[str] = mapped_column(Text)
-    environment: Mapped[dict[str, Any]] = mapped_column(JSON)
-    found: Mapped[datetime] = mapped_column(DateTime)
+    sentence: Mapped[str]
+    environment: Mapped[dict[str, Any]]
+    found: Mapped[datetime]
 
 
 class LabelRow(Table):
@@ -113,10 +115,10 @@ class LabelRow(Table):
     __tablename__ = "labels"
 
     plan: Mapped[str] = mapped_column(ForeignKey("plans.digest"), primary_key=True)
-    sha256: Mapped[str] = mapped_column(Text, primary_key=True)
-    kind: Mapped[str] = mapped_column(Text)
-    text: Mapped[str] = mapped_column(Text)
-    added: Mapped[datetime] = mapped_column(DateTime)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    text: Mapped[str]
+    added: Mapped[datetime]
 
 
 class ClaimRow(Table):
@@ -126,9 +128,9 @@ class ClaimRow(Table):
 
     plan: Mapped[str] = mapped_column(ForeignKey("plans.digest"), primary_key=True)
     shard: Mapped[int] = mapped_column(primary_key=True)
-    worker: Mapped[str] = mapped_column(Text)
-    taken: Mapped[float] = mapped_column(Double)
-    expires: Mapped[float] = mapped_column(Double)
+    worker: Mapped[str]
+    taken: Mapped[float]
+    expires: Mapped[float]
 
 
 class WorkerRow(Table):
@@ -136,9 +138,9 @@ class WorkerRow(Table):
 
     __tablename__ = "workers"
 
-    name: Mapped[str] = mapped_column(Text, primary_key=True)
-    host: Mapped[str] = mapped_column(Text)
-    started: Mapped[float] = mapped_column(Double)
-    seen: Mapped[float] = mapped_column(Double)
-    doing: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    host: Mapped[str]
+    started: Mapped[float]
+    seen: Mapped[float]
+    doing: Mapped[str]
     done: Mapped[int]

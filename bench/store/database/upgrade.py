@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from bench.domain.errors import StoreError
 from bench.store.database.connect import Address, writing
 from bench.store.database.copying import back_up
-from bench.store.database.opening import check_place, on_a_network
+from bench.store.database.opening import check_place
 from bench.store.database.patience import WORKING, patiently
 from bench.store.database.sessions import said
 from bench.store.database.versions import SCHEMA, lock, look, migrate, version
@@ -34,9 +34,9 @@ def upgrade(location: str | Path) -> Upgraded:
     Raises `StoreError` where there is no store, it cannot be copied or changed, or it is a newer bench's.
     """
     address = Address.of(location)
-    network = None if address.path is None else check_place(address.path, create=False)
-    if network is not None and address.path is not None:
-        raise StoreError(on_a_network(address.path, network))
+    distant = None if address.path is None else check_place(address.path, create=False)
+    if distant:
+        raise StoreError(distant)
     engine = address.engine()
     if look(engine, address.shown) is None:
         raise StoreError(f"There is no results database at {address.shown}, so there is nothing to upgrade.")

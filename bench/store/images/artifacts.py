@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ from bench.domain.errors import StoreError
 from bench.store.images.packing import pack, unpack
 from bench.store.images.places.folder import Folder
 from bench.store.images.places.place import Place
+from bench.store.rows.forms import is_sha256
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 _SUFFIX = ".safetensors"
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class LackingError(StoreError):
@@ -109,12 +109,10 @@ class Artifacts:
 
     def has(self, sha256: str) -> bool:
         """Whether there is a file for this content, sound or not: cheaper than `holds`. Raises `UnreachableError`."""
-        if not _SHA256.fullmatch(sha256):
+        if not is_sha256(sha256):
             return False
-        try:
+        with self._answering():
             return self.place.holds(_name(sha256))
-        except OSError as error:
-            raise self._unreachable(error) from None
 
     def read(self, sha256: str) -> NDArray[np.float32]:
         """The images. Raises `LackingError` where they are missing or damaged, `UnreachableError` where nobody can
@@ -136,10 +134,8 @@ class Artifacts:
 
     def content(self, sha256: str) -> bytes:
         """The content with this hash, a safetensors file. Raises like `read`."""
-        try:
-            found = self.place.read(_name(sha256)) if _SHA256.fullmatch(sha256) else None
-        except OSError as error:
-            raise self._unreachable(error) from None
+        with self._answering():
+            found = self.place.read(_name(sha256)) if is_sha256(sha256) else None
         for content in (found, None if found is None else unpack(found)):
             if content is not None and hashlib.sha256(content).hexdigest() == sha256:
                 return content
@@ -151,13 +147,11 @@ class Artifacts:
 
     def kept(self) -> Iterator[Kept]:
         """What lies in the place under a hash, undamaged or not. Raises `UnreachableError`."""
-        try:
+        with self._answering():
             for file in self.place.files():
                 sha256 = file.name.rpartition("/")[2].removesuffix(_SUFFIX)
-                if _SHA256.fullmatch(sha256) and file.name == _name(sha256):
+                if is_sha256(sha256) and file.name == _name(sha256):
                     yield Kept(sha256, file.size, file.age)
-        except OSError as error:
-            raise self._unreachable(error) from None
 
     def delete(self, sha256: str) -> None:
         """Take the content with this hash away; nothing happens where it is not."""
@@ -179,13 +173,17 @@ class Artifacts:
             ) from None
         return sha256
 
-    def _unreachable(self, error: OSError) -> UnreachableError:
-        reason = _reason(error)
-        return UnreachableError(
-            f"The crafted images in {self.place} could not be read ({reason}); mend the cause, or name another place "
-            f"with --artifacts.",
-            reason,
-        )
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """A scope in which the place is read; `UnreachableError` where it does not answer."""
+        try:
+            yield
+        except OSError as error:
+            raise UnreachableError(
+                f"The crafted images in {self.place} could not be read ({_reason(error)}); mend the cause, or name "
+                f"another place with --artifacts.",
+                _reason(error),
+            ) from None
 
 
 def _name(sha256: str) -> str:

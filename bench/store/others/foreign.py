@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import islice
 
 from bench.domain.errors import UsageError
 from bench.domain.labels import Labels
-from bench.domain.outcome import Outcome
 from bench.domain.plan import Plan
 from bench.store.rows.checking import UnfitError
 from bench.store.rows.reader import UnreadableError
@@ -47,8 +45,3 @@ def read_labels(store: Store, digest: str) -> tuple[Labels, tuple[str, ...]]:
         else:
             good = Labels.of((*good.tags, *one.tags), (*good.notes, *one.notes))
     return good, tuple(wrong)
-
-
-def draws_of(outcomes: Iterable[Outcome]) -> set[tuple[int, int]]:
-    """How many clean and how many perturbed predictions these samples have; one pair where they are of one plan."""
-    return {(len(outcome.clean), len(outcome.perturbed)) for outcome in outcomes}

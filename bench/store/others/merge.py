@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 from bench.domain.errors import UsageError
 from bench.domain.plan import FIRST_HARNESS, Plan
 from bench.domain.queries.victim import ignore
-from bench.store.others.foreign import draws_of, read_labels, read_plan, read_shards
+from bench.store.others.foreign import read_labels, read_plan, read_shards
 from bench.store.others.merged import Difference, Merged, Refusal
 from bench.store.rows.agreement import contradiction
 from bench.store.rows.checking import UnfitError
-from bench.store.rows.records import Conflict, Whole
+from bench.store.rows.records import Whole
 from bench.store.rows.writing import Filled
 
 if TYPE_CHECKING:
@@ -62,20 +62,20 @@ def merge(store: Store, other: Lent, examine: Examiner, watch: Watch = ignore, *
             sentence = f"Plan {digest[:12]} of {other.location} was left out: {reason}."
             refused.append(Refusal(digest, None, sentence))
     watch(len(digests), len(digests), "crafted images")
-    images = {name for plan in taken for name in plan.images}
+    images = {name for each in taken for name in each.images}
     lacking = [name for name in sorted(images) if not store.artifacts.holds(name)]
     adopted = sum(store.artifacts.adopt(name, other.artifacts) for name in lacking)
     return Merged(
         location=other.location,
         plans=len(digests),
-        new_plans=sum(bool(plan.copied) and plan.plan.digest not in known for plan in taken),
-        copied=sum(plan.copied for plan in taken),
-        claimed=sum(plan.claimed for plan in taken),
-        equal=sum(plan.equal for plan in taken),
+        new_plans=sum(bool(each.filled.copied) and each.plan.digest not in known for each in taken),
+        copied=sum(each.filled.copied for each in taken),
+        claimed=sum(each.claimed for each in taken),
+        equal=sum(each.filled.equal for each in taken),
         images=adopted,
         missing=len(lacking) - adopted,
-        differences=tuple(Difference(plan.plan, plan.conflicts) for plan in taken if plan.conflicts),
-        refused=(*refused, *(refusal for plan in taken for refusal in plan.refused)),
+        differences=tuple(Difference(each.plan, each.filled.conflicts) for each in taken if each.filled.conflicts),
+        refused=(*refused, *(refusal for each in taken for refusal in each.refused)),
     )
 
 
@@ -89,10 +89,8 @@ class _Taken:
     """What came of one plan; `images` names the crafted images that should be here now."""
 
     plan: Plan
-    copied: int
+    filled: Filled
     claimed: int
-    equal: int
-    conflicts: tuple[Conflict, ...]
     refused: tuple[Refusal, ...]
     images: frozenset[str]
 
@@ -101,8 +99,9 @@ def _take(store: Store, other: Lent, digest: str, examine: Examiner, claimed: bo
     plan = read_plan(other.store, digest)
     theirs = read_shards(other.store, plan)
     mine = {whole[0].number: whole for whole in _here(store, plan)}
-    both = [outcome for _, outcomes in (*mine.values(), *theirs) for outcome in outcomes]
-    if not mine.keys() & {record.number for record, _ in theirs} and len(draws_of(both)) > 1:
+    both = (outcome for _, outcomes in (*mine.values(), *theirs) for outcome in outcomes)
+    draws = {(len(outcome.clean), len(outcome.perturbed)) for outcome in both}
+    if not mine.keys() & {record.number for record, _ in theirs} and len(draws) > 1:
         raise UnfitError("its samples have another number of predictions than those here")
     examined = Examined()
     if not all(_is_settled(plan, mine.get(whole[0].number), whole) for whole in theirs):
@@ -127,10 +126,8 @@ def _take(store: Store, other: Lent, digest: str, examine: Examiner, claimed: bo
         unfit = ()
     return _Taken(
         plan=plan,
-        copied=filled.copied,
+        filled=filled,
         claimed=sum(record.claimed for record in copied),
-        equal=filled.equal,
-        conflicts=filled.conflicts,
         refused=(*_illegible(plan, other, unfit), *(() if filled.conflicts else doubted)),
         images=frozenset(names),
     )

@@ -1,8 +1,7 @@
-"""The one place where what a store says is read and checked: it has the form that bench gives it, or is unfit."""
+"""What a store says, outcomes aside, is read and checked here alone: it has the form of bench's, or is unfit."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from types import NoneType
@@ -11,10 +10,14 @@ from typing import Any, get_args
 from bench.domain.dataset import LARGEST, MOST, Sampling
 from bench.domain.facts import Facts
 from bench.domain.plan import FIRST_HARNESS, HARNESS, MOST_DRAWS, ROLES, Plan
-from bench.store.rows.forms import UNREADABLE, is_length, is_text, is_whole, misfit, parsed
+from bench.store.rows.forms import UNREADABLE, is_length, is_sha256, is_text, is_whole, misfit, parsed
 from bench.store.rows.records import Conflict, Cost, ShardRecord
 
-SHA256 = re.compile("[0-9a-f]{64}")
+_AS_IT_IS = (
+    *("number", "perturbed_sha256", "invalid", "origin"),
+    *("forwards", "backwards", "seconds", "peak_memory"),
+)
+"""The columns of a shard's row that need no reading."""
 
 
 class UnfitError(Exception):
@@ -47,18 +50,11 @@ def record_of(row: Any, environment: Mapping[str, Any]) -> ShardRecord:
     """A shard's record, from a row in which documents and dates are text; `UnfitError` where one of them is none."""
     try:
         record = ShardRecord(
-            number=row.number,
-            perturbed_sha256=row.perturbed_sha256,
-            invalid=row.invalid,
+            **{name: getattr(row, name) for name in _AS_IT_IS},
             remarks=tuple(parsed(row.remarks)),
-            forwards=row.forwards,
-            backwards=row.backwards,
-            seconds=row.seconds,
-            peak_memory=row.peak_memory,
             finished=datetime.fromisoformat(row.finished),
             environment=environment,
             facts=None if row.facts is None else Facts.from_document(parsed(row.facts)),
-            origin=row.origin,
             claimed=bool(row.claimed),
         )
     except UNREADABLE as error:
@@ -161,7 +157,7 @@ def _are_places(found: Any) -> bool:
 def _record_faults(record: ShardRecord, claimed: Any) -> Iterator[str]:
     if not is_whole(record.number):
         yield "has a number that is none"
-    if not isinstance(record.perturbed_sha256, str) or not SHA256.fullmatch(record.perturbed_sha256):
+    if not is_sha256(record.perturbed_sha256):
         yield "names its images by what is no hash"
     if record.invalid is not None and not (record.invalid and is_text(record.invalid)):
         yield "is invalid for a reason that is no sentence"
@@ -174,14 +170,10 @@ def _record_faults(record: ShardRecord, claimed: Any) -> Iterator[str]:
         yield "has a date or an origin that is none"
     if claimed not in (0, 1, None):
         yield "is neither claimed nor not"
-    if record.facts is not None:
-        yield from _fact_faults(record.facts)
-
-
-def _fact_faults(facts: Facts) -> Iterator[str]:
-    wrong = misfit(facts)
+    wrong = None if record.facts is None else _fact_fault(record.facts)
     if wrong:
         yield f"has facts that are none ({wrong})"
-        return
-    if facts.alike[0] > facts.alike[1]:
-        yield "has facts that are none (alike)"
+
+
+def _fact_fault(facts: Facts) -> str | None:
+    return misfit(facts) or ("alike" if facts.alike[0] > facts.alike[1] else None)

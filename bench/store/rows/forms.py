@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from functools import cache
@@ -11,15 +12,16 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.domain.errors import BenchError
+from bench.settings import LARGEST
 
 UNREADABLE = (
     *(BenchError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError),
 )
 """What reading a row may raise that holds something else than bench has ever written."""
-LARGEST = 1 << 63
-"""Whole numbers of a database are below this one."""
 DEEPEST = 50
 """Lists and objects within one another in a document."""
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 Test = Callable[[Any], bool]
 
@@ -58,6 +60,11 @@ def is_text(value: Any) -> bool:
         return value.isascii() or bool(value.encode())
     except UnicodeEncodeError:
         return False
+
+
+def is_sha256(value: Any) -> bool:
+    """Whether it is a SHA-256 in hexadecimal digits."""
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
 def misfit(thing: Any) -> str | None:

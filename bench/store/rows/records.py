@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,38 +40,14 @@ class ShardRecord:
     @classmethod
     def of_result(cls, result: ShardResult) -> ShardRecord:
         """What a shard that has just been finished will be known by."""
-        return cls(
-            number=result.index,
-            perturbed_sha256=result.perturbed_sha256,
-            invalid=result.invalid,
-            remarks=result.remarks,
-            forwards=result.forwards,
-            backwards=result.backwards,
-            seconds=result.seconds,
-            peak_memory=result.peak_memory,
-            finished=now(),
-            environment=result.environment,
-            facts=result.facts,
-        )
+        same = {name: value for name, value in vars(result).items() if name not in ("index", "outcomes")}
+        return cls(number=result.index, finished=now(), **same)
 
     def row(self, plan: str, environment: str) -> dict[str, Any]:
         """The row of this shard, under the digests of its plan and of its environment."""
-        return {
-            "plan": plan,
-            "number": self.number,
-            "environment": environment,
-            "perturbed_sha256": self.perturbed_sha256,
-            "invalid": self.invalid,
-            "remarks": list(self.remarks),
-            "forwards": self.forwards,
-            "backwards": self.backwards,
-            "seconds": self.seconds,
-            "peak_memory": self.peak_memory,
-            "finished": self.finished,
-            "facts": None if self.facts is None else self.facts.document(),
-            "origin": self.origin,
-            "claimed": self.claimed,
-        }
+        facts = None if self.facts is None else self.facts.document()
+        named = {"plan": plan, "environment": environment}
+        return {**vars(self), **named, "remarks": list(self.remarks), "facts": facts}
 
 
 Whole = tuple[ShardRecord, Sequence[Outcome]]
@@ -97,7 +73,7 @@ class Conflict:
 
     def row(self) -> ConflictRow:
         """The row of this conflict."""
-        return ConflictRow(**{each.name: getattr(self, each.name) for each in fields(self)})
+        return ConflictRow(**vars(self))
 
     def document(self) -> dict[str, Any]:
         """The conflict as plain JSON data."""

@@ -18,7 +18,7 @@ from bench.store.database.dialects import inserting
 from bench.store.database.schema import ClaimRow, ConflictRow, EnvironmentRow, OutcomesRow, PlanRow, ShardRow, Table
 from bench.store.rows.agreement import contradiction
 from bench.store.rows.outcomes import pack_outcomes, unpack
-from bench.store.rows.reading import shard_of
+from bench.store.rows.reader import shard_of
 from bench.store.rows.records import Conflict, ShardRecord, Whole, now
 
 

@@ -1,1 +1,1 @@
-"""Where files of crafted images lie: a folder, memory, or what a URL names."""
+"""Where files of crafted images lie: a folder, or what a URL names."""

@@ -13,7 +13,10 @@ from bench.store.images.places.place import PARTIAL, STALE_SECONDS, File
 
 
 class Folder:
-    """A folder and its subfolders, made when the first file is written."""
+    """A folder and its subfolders, made when the first file is written.
+
+    By hand, for fsspec writes a local file under its name, and does not wait for the disk.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -7,32 +7,28 @@ from alembic import op
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Create the first tables."""
     op.create_table(
         "plans",
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), primary_key=True),
         sa.Column("defense", sa.Text(), nullable=False),
         sa.Column("attack", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=True),
         sa.Column("dataset", sa.Text(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("created", sa.DateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name="pk_plans"),
     )
     op.create_table(
         "environments",
-        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), primary_key=True),
         sa.Column("document", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name="pk_environments"),
     )
     op.create_table(
         "shards",
-        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("id", sa.Integer(), primary_key=True),
         sa.Column("plan", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("environment", sa.Text(), nullable=False),
@@ -44,23 +40,20 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("peak_memory", sa.BigInteger(), nullable=False),
         sa.Column("finished", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["plan"], ["plans.digest"], name="fk_shards_plan_plans"),
-        sa.ForeignKeyConstraint(["environment"], ["environments.digest"], name="fk_shards_environment_environments"),
-        sa.PrimaryKeyConstraint("id", name="pk_shards"),
-        sa.UniqueConstraint("plan", "number", name="uq_shards_plan_number"),
+        sa.ForeignKeyConstraint(["plan"], ["plans.digest"]),
+        sa.ForeignKeyConstraint(["environment"], ["environments.digest"]),
+        sa.UniqueConstraint("plan", "number"),
     )
     op.create_table(
         "outcomes",
-        sa.Column("shard", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("shard", sa.Integer(), sa.ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("position", sa.Integer(), primary_key=True),
         sa.Column("sample", sa.Integer(), nullable=False),
         sa.Column("label", sa.Integer(), nullable=False),
         sa.Column("clean", sa.JSON(), nullable=False),
         sa.Column("perturbed", sa.JSON(), nullable=False),
         sa.Column("distance", sa.Double(), nullable=False),
         sa.Column("radius", sa.Double(), nullable=True),
-        sa.ForeignKeyConstraint(["shard"], ["shards.id"], name="fk_outcomes_shard_shards", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("shard", "position", name="pk_outcomes"),
     )
 
 

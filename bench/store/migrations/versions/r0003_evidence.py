@@ -7,8 +7,6 @@ from alembic import op
 
 revision = "0003"
 down_revision = "0002"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
@@ -21,8 +19,8 @@ def upgrade() -> None:
     op.add_column("outcomes", sa.Column("fell_to", sa.Text(), nullable=True))
     op.create_table(
         "conflicts",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("id", sa.Integer(), primary_key=True),
+        sa.Column("plan", sa.Text(), sa.ForeignKey("plans.digest"), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("samples", sa.Integer(), nullable=False),
@@ -30,18 +28,13 @@ def upgrade() -> None:
         sa.Column("sentence", sa.Text(), nullable=False),
         sa.Column("environment", sa.JSON(), nullable=False),
         sa.Column("found", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["plan"], ["plans.digest"], name="fk_conflicts_plan_plans"),
-        sa.PrimaryKeyConstraint("id", name="pk_conflicts"),
     )
 
 
 def downgrade() -> None:
     """Remove them."""
     op.drop_table("conflicts")
-    for table, columns in (
-        ("outcomes", ["fell_to"]),
-        ("shards", ["claimed", "origin", "facts"]),
-        ("plans", ["places"]),
-    ):
-        for column in columns:
-            op.drop_column(table, column)
+    op.drop_column("outcomes", "fell_to")
+    for column in ("claimed", "origin", "facts"):
+        op.drop_column("shards", column)
+    op.drop_column("plans", "places")

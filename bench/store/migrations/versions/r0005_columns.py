@@ -12,15 +12,13 @@ from bench.store.rows.rowwise import columns_of_shard
 
 revision = "0005"
 down_revision = "0004"
-branch_labels = None
-depends_on = None
 
 
 def upgrade() -> None:
     """Pack what there is, a shard at a time, and drop the rows."""
     packed = op.create_table(
         "shard_outcomes",
-        sa.Column("shard", sa.Integer(), nullable=False),
+        sa.Column("shard", sa.Integer(), sa.ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("samples", sa.Integer(), nullable=False),
         *(
             sa.Column(name, sa.LargeBinary(), nullable=False)
@@ -28,8 +26,6 @@ def upgrade() -> None:
         ),
         *(sa.Column(name, sa.LargeBinary(), nullable=True) for name in ("radius", "minimal", "broken_at", "fell_to")),
         sa.Column("parts", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["shard"], ["shards.id"], name="fk_shard_outcomes_shard_shards", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("shard", name="pk_shard_outcomes"),
     )
     connection = op.get_bind()
     for (shard,) in connection.execute(sa.text("SELECT id FROM shards ORDER BY id")).all():
@@ -42,14 +38,14 @@ def downgrade() -> None:
     """A row a sample again."""
     rows = op.create_table(
         "outcomes",
-        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("shard", "position", "sample", "label")),
+        sa.Column("shard", sa.Integer(), sa.ForeignKey("shards.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("position", sa.Integer(), primary_key=True),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("sample", "label")),
         *(sa.Column(name, sa.JSON(), nullable=False) for name in ("clean", "perturbed")),
         sa.Column("distance", sa.Double(), nullable=False),
         *(sa.Column(name, sa.Double(), nullable=True) for name in ("radius", "minimal")),
         sa.Column("broken_at", sa.Integer(), nullable=True),
         sa.Column("fell_to", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["shard"], ["shards.id"], name="fk_outcomes_shard_shards", ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("shard", "position", name="pk_outcomes"),
     )
     connection = op.get_bind()
     names = ", ".join(Packed._fields)

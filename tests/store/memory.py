@@ -1,4 +1,4 @@
-"""Files that lie in memory and go with the process."""
+"""A place of crafted images that lies in memory and goes with the process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one place where the outcomes that a store holds are read and checked; `checking` has all else."""
+"""The outcomes that a store holds are read and checked here alone, as all else is in `checking`."""
 
 from __future__ import annotations
 
