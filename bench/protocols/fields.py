@@ -66,6 +66,30 @@ class Fields:
             raise UsageError(f"{self.where}: {key} must be a whole number of at least {least}; found {value!r}.")
         return value
 
+    def count(self, key: str, least: int) -> int | None:
+        """A whole number of at least `least`; None where it is missing."""
+        return self.number(key, least) if key in self else None
+
+    def share(self, value: object) -> float:
+        """A percentage that the table holds, as a share."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+            raise UsageError(f"{self.where}: a percentage lies between 0 and 100; found {value!r}.")
+        return value / 100
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of names, at least one."""
+        value = self.values[key]
+        if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+            raise UsageError(f"{self.where}: {key} must be a list of names; found {value!r}.")
+        return tuple(value)
+
+    def whole_numbers(self, key: str) -> tuple[int, ...]:
+        """Whole numbers from 0, at least one."""
+        value = self.values[key]
+        if not isinstance(value, list) or not value or not all(type(each) is int and each >= 0 for each in value):
+            raise UsageError(f"{self.where}: {key} must be a list of whole numbers from 0; found {value!r}.")
+        return tuple(value)
+
     def flag(self, key: str) -> bool:
         """True or false; false where it is missing."""
         value = self.values.get(key, False)
@@ -93,6 +117,10 @@ class Fields:
         if not isinstance(value, dict):
             raise UsageError(f"{self.where}: {key} must be a table of settings; found {value!r}.")
         return value
+
+    def within(self, key: str) -> Fields:
+        """The table of settings under a key, which complaints place where this one stands."""
+        return Fields(self.settings(key), self.path, self.place)
 
     def tables(self, key: str, place: str, *, needed: bool = False) -> tuple[Fields, ...]:
         """The tables under [[key]], each at its own place: 'attack 1', 'attack 2'."""

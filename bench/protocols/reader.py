@@ -42,8 +42,8 @@ def read(path: Path) -> Protocol:
         epsilon=table.epsilon(),
         attacks=tuple(_attack(each) for each in table.tables("attacks", "attack", needed=True)),
         fixed_noise=table.flag("fixed_noise"),
-        shard_size=table.number("shard_size", 1) if "shard_size" in table else None,
-        passes=table.number("passes", 1) if "passes" in table else None,
+        shard_size=table.count("shard_size", 1),
+        passes=table.count("passes", 1),
         **{key: table.number(key, least) for key, least in NUMBERS.items()},
     )
 
