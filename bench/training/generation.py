@@ -137,7 +137,8 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
 def frechet(first: Tensor, second: Tensor) -> float:
     """Squared Frechet distance between two sets of features (N, d), each as a Gaussian.
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Dowson and Landau 1982; Heusel et al. 2017, 1706.08500, eq. 6).
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Dowson and Landau 1982; Heusel et al. 2017, 1706.08500, eq. 6). By the
+    eigenvalues of symmetric matrices, for scipy's `sqrtm` of the product may come out complex.
     """
     import torch
 
