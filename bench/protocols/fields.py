@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -42,8 +42,9 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
-    def check(self, known: tuple[str, ...], required: tuple[str, ...], kind: str = "") -> None:
-        """That no key is unknown and none is missing; `kind` is what a whole file is called."""
+    def check(self, required: Iterable[str], optional: Iterable[str] = (), kind: str = "") -> None:
+        """That no key is unknown and no required one is missing; `kind` is what a whole file is called."""
+        known = (*required, *optional)
         where = f"The {kind} {self.path}" if kind else self.where
         for key in self.values:
             if key not in known:

@@ -60,7 +60,7 @@ class StudyColumn:
 
 def row_of(table: Fields, columns: Names, trainings: Trainings) -> StudyRow:
     """A row; its weights are of trainings that are there."""
-    table.check(("name", "defense", "params", "weights"), ("name", "defense"))
+    table.check(("name", "defense"), ("params", "weights"))
     given = table.values.get("weights", {})
     weights = {"*": given} if isinstance(given, str) else table.settings("weights")
     for column, training in weights.items():
@@ -74,12 +74,12 @@ def row_of(table: Fields, columns: Names, trainings: Trainings) -> StudyRow:
 def column_of(table: Fields, known: tuple[str, ...], trainings: Trainings) -> StudyColumn:
     """A column; `known` are those that a mean may be of."""
     if "mean_of" in table:
-        table.check(("name", "mean_of"), ("name", "mean_of"))
+        table.check(("name", "mean_of"))
         names = table.names("mean_of")
         for name in names:
             listed(name, known, f"{table.where} is the mean of a column that is not there:")
         return StudyColumn(table.text("name"), "none", mean_of=names)
-    table.check(("name", "attack", "params", "epsilon", "seed", "radius", *SOURCE), ("name", "attack"))
+    table.check(("name", "attack"), ("params", "epsilon", "seed", "radius", *SOURCE))
     source, source_params = source_of(table, trainings)
     radius = table.values.get("radius")
     if radius is not None and (isinstance(radius, bool) or not isinstance(radius, int | float) or radius < 0):

@@ -51,7 +51,7 @@ class Discrepancy:
 
 def figures_of(table: Fields, rows: Names, columns: Names) -> list[PublishedFigure]:
     """The printed figures of a row, under the columns that are there."""
-    table.check(("row", "place", "percent"), ("row", "place", "percent"))
+    table.check(("row", "place", "percent"))
     row, place, percent = table.text("row"), table.text("place"), table.settings("percent")
     shares = {column: table.share(value) for column, value in percent.items()}
     if not rows.those([row], table):
@@ -61,8 +61,7 @@ def figures_of(table: Fields, rows: Names, columns: Names) -> list[PublishedFigu
 
 def claim_of(table: Fields, rows: Names, columns: Names, titles: Names, draws: Sequence[StudyDraws]) -> Claim | None:
     """None where one of its cells is not there on this data set and scale, or the draws that it is over."""
-    needed = ("text", "cell", "relation", "other")
-    table.check((*needed, "margin", "drawn"), needed)
+    table.check(("text", "cell", "relation", "other"), ("margin", "drawn"))
     relation = table.text("relation")
     if relation not in get_args(Relation):
         raise UsageError(f"{table.where}: relation must be 'above', 'below' or 'equal'; found {relation!r}.")
@@ -88,7 +87,7 @@ def claim_of(table: Fields, rows: Names, columns: Names, titles: Names, draws: S
 def discrepancy_of(table: Fields) -> Discrepancy:
     """A discrepancy, all of it text."""
     keys = ("what", "paper", "code", "here")
-    table.check(keys, keys)
+    table.check(keys)
     return Discrepancy(*map(table.text, keys))
 
 

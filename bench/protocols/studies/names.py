@@ -39,7 +39,7 @@ def called(tables: Iterable[Fields]) -> tuple[str, ...]:
     """The names of tables, those that are left out here too; each must have one."""
     names: list[str] = []
     for each in tables:
-        each.check(tuple(each.values), ("name",))
+        each.check(("name",), each.values)
         if each.text("name") in (*names, CLEAN):
             raise UsageError(f"{each.where}: the name {each.text('name')!r} is taken; give it another.")
         names.append(each.text("name"))

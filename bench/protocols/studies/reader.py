@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from bench.domain.errors import UsageError, closest
 from bench.protocols.fields import Fields
@@ -18,12 +17,11 @@ from bench.protocols.studies.shown import adaptive_of, draws_of, series_of, tabl
 from bench.protocols.studies.study import Study, StudyHeading
 from bench.protocols.studies.trainings import SOURCE, source_of, trainings_of
 
-KEYS = ("name", "version", "title", "description", "protocol", "datasets", "scales", *SOURCE)
+TEXTS = ("name", "version", "title", "description")
 FOR_ALL = ("samples", "on")
 """What a file may say of every cell: how many samples there are, and that it is another number on a data set."""
 PARTS = ("train", "row", "column", "table", "published", "claim", "discrepancy", "series", "draws", "adaptive")
 FULL = "full"
-SCALE_KEYS = ("samples",)
 
 
 def read(path: Path, dataset: str, scale: str = FULL) -> Study:
@@ -39,7 +37,7 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
     listed(dataset, head.datasets, f"{path} has no data set")
     listed(scale, head.scales, f"{path} has no scale")
     every = {part: table.tables(part, part) for part in PARTS}
-    here = {part: [each for each in map(_on(dataset, scale), every[part]) if each] for part in PARTS}
+    here = {part: list(_here(every[part], dataset, scale)) for part in PARTS}
     left_out = set(called(every["train"])) - {each.text("name") for each in here["train"]}
     trained = trainings_of(here["train"], left_out)
     attacked = tuple(each.text("name") for each in here["column"] if "mean_of" not in each and "name" in each)
@@ -103,12 +101,12 @@ def find_study(reference: str, dataset: str, scale: str = FULL) -> Study:
 
 def _opened(path: Path) -> Fields:
     table = Fields.read(path, "study")
-    table.check((*KEYS, *FOR_ALL, *PARTS), ("name", "version", "title", "description", "protocol", "datasets"), "study")
+    table.check((*TEXTS, "protocol", "datasets"), ("scales", *SOURCE, *FOR_ALL, *PARTS), "study")
     return table
 
 
 def _heading(table: Fields) -> StudyHeading:
-    texts = {key: table.text(key) for key in ("name", "version", "title", "description")}
+    texts = {key: table.text(key) for key in TEXTS}
     return StudyHeading(**texts, datasets=table.names("datasets"), scales=tuple(_sizes(table)))
 
 
@@ -119,28 +117,24 @@ def _sizes(table: Fields) -> dict[str, int | None]:
         if not isinstance(values, dict):
             raise UsageError(f"{table.where}: the scale {name} must be a table; found {values!r}.")
         size = Fields(values, table.path, f"scale {name}")
-        size.check(SCALE_KEYS, ())
+        size.check((), ("samples",))
         sizes[name] = size.count("samples", 1)
     return sizes
 
 
 def _samples(table: Fields, dataset: str, scale: str) -> int | None:
     """How many samples the study has where its scale says nothing; None leaves it to the protocol."""
-    chosen = _on(dataset, scale)(Fields({key: table.values[key] for key in FOR_ALL if key in table}, table.path))
-    return None if chosen is None else chosen.count("samples", 1)
+    said = replace(table, values={key: table.values[key] for key in FOR_ALL if key in table})
+    return next((chosen.count("samples", 1) for chosen in _here([said], dataset, scale)), None)
 
 
-def _on(dataset: str, scale: str) -> Any:
-    """Makes of a table what it is on a data set at a scale; None where it is left out there."""
-
-    def chosen(table: Fields) -> Fields | None:
+def _here(tables: Iterable[Fields], dataset: str, scale: str) -> Iterator[Fields]:
+    """Tables as they are on a data set at a scale, without those that are left out there."""
+    for table in tables:
         others = table.within("on")
         values = {key: value for key, value in table.values.items() if key != "on"}
         for name in (dataset, scale):
             values |= others.settings(name)
-        if replace(table, values=values).flag("skip"):
-            return None
-        values.pop("skip", None)
-        return replace(table, values=values)
-
-    return chosen
+        if not replace(table, values=values).flag("skip"):
+            values.pop("skip", None)
+            yield replace(table, values=values)

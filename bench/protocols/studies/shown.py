@@ -78,7 +78,7 @@ def grid(rows: Sequence[str], columns: Sequence[str]) -> list[Cell]:
 
 def table_of(table: Fields, rows: Names, columns: Names) -> StudyTable:
     """A table, of its rows and columns those that are there."""
-    table.check(("title", "rows", "columns", "cost"), ("title", "rows", "columns"))
+    table.check(("title", "rows", "columns"), ("cost",))
     return StudyTable(
         table.text("title"), rows.listed(table, "rows"), columns.listed(table, "columns"), table.flag("cost")
     )
@@ -88,7 +88,7 @@ def series_of(
     table: Fields, rows: tuple[StudyRow, ...], row_names: Names, columns: Names
 ) -> tuple[StudySeries, tuple[StudyRow, ...]]:
     """A series and the rows that it makes; none where its row is not there on this data set and scale."""
-    table.check(("title", "row", "steps", "columns"), ("title", "row", "steps", "columns"))
+    table.check(("title", "row", "steps", "columns"))
     steps = table.whole_numbers("steps")
     name, chosen = table.text("row"), columns.listed(table, "columns")
     there = [row for row in rows if row.name in row_names.those([name], table)]
@@ -103,8 +103,7 @@ def draws_of(
     table: Fields, columns: Mapping[str, StudyColumn], row_names: Names, column_names: Names
 ) -> tuple[StudyDraws, tuple[StudyColumn, ...]]:
     """Draws and the columns that they make, from the study's columns by name."""
-    needed = ("title", "rows", "columns", "sample_seeds")
-    table.check((*needed, "samples", "percent"), needed)
+    table.check(("title", "rows", "columns", "sample_seeds"), ("samples", "percent"))
     seeds = table.whole_numbers("sample_seeds")
     if len(set(seeds)) < 2 or len(set(seeds)) < len(seeds):
         raise UsageError(f"{table.where}: sample_seeds must be at least two, each once; found {list(seeds)!r}.")
@@ -131,8 +130,7 @@ def draws_of(
 
 def adaptive_of(table: Fields, row_names: Names, column_names: Names) -> tuple[AdaptiveAttack, tuple[StudyColumn, ...]]:
     """An adaptive attack and the columns that it makes. Raises `UsageError` where its protocol has no such attack."""
-    needed = ("attack", "protocol", "epsilon", "rows", "columns")
-    table.check((*needed, "samples"), needed)
+    table.check(("attack", "protocol", "epsilon", "rows", "columns"), ("samples",))
     attack, protocol = table.text("attack"), find_protocol(table.text("protocol"))
     listed(attack, [each.name for each in protocol.attacks], f"{table.where}: {protocol.name} has no attack")
     rows, beside = row_names.listed(table, "rows"), column_names.listed(table, "columns")

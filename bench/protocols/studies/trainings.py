@@ -65,7 +65,7 @@ def trainings_of(tables: Iterable[Fields], left_out: Iterable[str]) -> dict[str,
 
 
 def _training(table: Fields, earlier: Trainings) -> StudyTraining:
-    table.check(("name", "defense", "params", "recipe", "seed", "adversarial"), ("name", "defense"))
+    table.check(("name", "defense"), ("params", "recipe", "seed", "adversarial"))
     return StudyTraining(
         name=table.text("name"),
         defense=table.text("defense"),
@@ -79,7 +79,7 @@ def _training(table: Fields, earlier: Trainings) -> StudyTraining:
 def _adversarial(table: Fields, earlier: Trainings) -> Adversarial | None:
     if not table.values:
         return None
-    table.check(("attack", "epsilon", "params", *SOURCE), ("attack", "epsilon", "source"))
+    table.check(("attack", "epsilon", "source"), ("params", "source_params"))
     epsilon = cast(Fraction, table.epsilon())  # which was checked to be there
     source, source_params = source_of(table, earlier)
     return Adversarial(table.text("attack"), epsilon, source or "", table.settings(), source_params)
