@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,8 +48,24 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
     started = time.perf_counter()
     with blame(job.plan.attack.name):
         attack = load_attack(job.plan.attack)
-    if isinstance(attack, Certifier):
-        return _proof(job, attack, shelf, started)
+    found = _proof(job, attack) if isinstance(attack, Certifier) else _proposal(job, attack, shelf, watch)
+    seconds, device = time.perf_counter() - started, shelf.device
+    return replace(found, seconds=seconds, peak_memory=peak_memory(device), environment=environment(device))
+
+
+def _proof(job: Craft, attack: Certifier) -> Proposal:
+    """How the judge is to count votes; nothing is changed and nobody is asked."""
+    with blame(job.plan.attack.name):
+        wanted = attack.smoothing()
+        if wanted.n0 < 1 or wanted.n < 1 or not 0 < wanted.alpha < 1:
+            raise PluginError(
+                f"it asks for n0 {wanted.n0}, n {wanted.n} and alpha {wanted.alpha}, which prove nothing."
+            )
+        return Proposal(job.images, smoothing=Smoothing(int(wanted.n0), int(wanted.n), float(wanted.alpha)))
+
+
+def _proposal(job: Craft, attack: Attack, shelf: Shelf, watch: Watch) -> Proposal:
+    """What the attack proposes, and what was observed of it."""
 
     def run(classifier: Classifier) -> tuple[Perturbed, Tensor | None, Observation, Controls]:
         with watched(watch) as told:
@@ -56,7 +73,6 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
 
     (proposal, answers, seen, measured), remarks = shelf.fitted(job.plan.defense, job.task, run)
     images = proposal.images.detach().float().cpu().numpy()
-    unmoved = int((images == job.images).reshape(len(images), -1).all(1).sum())
     return Proposal(
         perturbed=images,
         closest=_array(proposal.closest),
@@ -73,33 +89,11 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
             gradients={str(source): count for source, count in seen.gradients.items()},
             noises=len(seen.noises),
             zero_gradients=seen.zero_gradients,
-            unmoved=unmoved,
+            unmoved=int((images == job.images).reshape(len(images), -1).all(1).sum()),
             controls=measured,
             told=proposal.told,
             partial=sum(count for size, count in seen.sizes.items() if size != len(images)),
         ),
-        seconds=time.perf_counter() - started,
-        peak_memory=peak_memory(shelf.device),
-        environment=environment(shelf.device),
-    )
-
-
-def _proof(job: Craft, attack: Certifier, shelf: Shelf, started: float) -> Proposal:
-    """How the judge is to count votes; nothing is changed and nobody is asked."""
-    name = job.plan.attack.name
-    with blame(name):
-        wanted = attack.smoothing()
-        if wanted.n0 < 1 or wanted.n < 1 or not 0 < wanted.alpha < 1:
-            raise PluginError(
-                f"it asks for n0 {wanted.n0}, n {wanted.n} and alpha {wanted.alpha}, which prove nothing."
-            )
-        smoothing = Smoothing(int(wanted.n0), int(wanted.n), float(wanted.alpha))
-    return Proposal(
-        perturbed=job.images,
-        seconds=time.perf_counter() - started,
-        peak_memory=peak_memory(shelf.device),
-        environment=environment(shelf.device),
-        smoothing=smoothing,
     )
 
 

@@ -65,6 +65,7 @@ def decide(case: Case, introduction: Introduction) -> ShardResult:
     """The shard's result. Raises `PluginError` for answers that no prediction can be read from."""
     plan, proposal, shown, n = case.plan, case.proposal, case.exhibits, len(case.labels)
     findings = compare(plan, case.replayed, case.first, case.second.answers, proposal)
+    far = distances(plan, shown, shown.perturbed)
     crafting = None if proposal is None else proposal.facts
     smoothing = None if proposal is None else proposal.smoothing
     asked = 0 if crafting is None else crafting.forwards
@@ -84,7 +85,6 @@ def decide(case: Case, introduction: Introduction) -> ShardResult:
         if shown.closest is not None:
             minimal = _minimal(distances(plan, shown, shown.closest), answered[n:], case.labels)
     clean = predictions if case.clean is None else [case.clean[index] for index in case.shard.indices]
-    far = distances(plan, shown, shown.perturbed)
     broken_at = unknown if proposal is None or proposal.broken_at is None else proposal.broken_at.tolist()
     fell_to = unknown if proposal is None or proposal.fell_to is None else proposal.fell_to
     columns = (case.labels.tolist(), clean, predictions, far, radii, minimal, broken_at, fell_to)
