@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from bench.domain.plan import Plan
@@ -15,6 +17,9 @@ from bench.evaluation.running.run import REPLAYED, Evaluation, Observer, Site
 from bench.evaluation.running.sharing import Share
 from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
+from bench.store.images.places.place import Place
+from bench.store.others.foreign import read_shards
+from bench.store.rows.records import Whole
 from bench.store.store import Store
 
 
@@ -37,6 +42,18 @@ def evaluate(
     """
     with Crew(device, workers, executor) as crew, Archive(data_dir) as archive:
         return evaluate_at(Site(crew, archive, store, observer, replayed, shard_timeout), plan, only)
+
+
+def evaluate_again(
+    plan: Plan, run: Callable[[Store], Evaluation], artifacts: Place | None = None
+) -> tuple[Evaluation, list[Whole]]:
+    """What a `run` of a plan did in a store that is gone afterwards, and the shards that came out; what these craft is
+    kept in `artifacts`, if any."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(Store(Path(folder) / "again.db", artifacts=artifacts)) as again,
+    ):
+        return run(again), read_shards(again, plan)
 
 
 def evaluate_at(site: Site, plan: Plan, only: frozenset[int] | None = None) -> Evaluation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,8 @@ from bench.domain.errors import BenchError
 from bench.domain.outcome import Outcome
 from bench.domain.plan import FIRST_HARNESS, Plan, Spec
 from bench.evaluation.claims import inconsistency
-from bench.evaluation.shard.admissibility import refusal
+from bench.evaluation.shard.admissibility import Exhibits, distances, refusal
 from bench.evaluation.shard.verdict import fingerprint
-from bench.loading.determinism import exact
 from bench.loading.images import open_images
 from bench.registry import datasets
 from bench.store.images.artifacts import LackingError, UnreachableError
@@ -80,7 +80,10 @@ class Rejudge:
         """The plan's data set, if it is at hand and the plan's own."""
         name, key = plan.dataset.name, json.dumps(plan.dataset.document(), sort_keys=True)
         if key not in self._read:
-            self._read[key] = self._open(plan.dataset)
+            try:
+                self._read[key] = self._open(plan.dataset)
+            except _AbsentError as reason:
+                self._read[key] = str(reason)
         data = self._read[key]
         if isinstance(data, str):
             raise _AbsentError(data)
@@ -88,27 +91,30 @@ class Rejudge:
             raise _WrongError(f"{name} holds {len(data)} images here, not {plan.size}; check --data-dir")
         drawn = f"{key} {plan.indices}"
         if drawn not in self._fingerprints:
-            try:
-                with blame(name):
-                    self._fingerprints[drawn] = data.fingerprint(plan.indices)
-            except (BenchError, MemoryError) as error:
-                raise _AbsentError(_unopened(name, error)) from None
+            with _at_hand(name):
+                self._fingerprints[drawn] = data.fingerprint(plan.indices)
         if self._fingerprints[drawn] != plan.images:
             raise _WrongError(f"its images and labels are not those of {name} here; check --data-dir")
         return data
 
-    def _open(self, spec: Spec) -> ImageSet | str:
+    def _open(self, spec: Spec) -> ImageSet:
         if not datasets.holds(spec.name.partition(":")[0]):
-            return f"no registered data set is called {spec.name!r}, and code that a store names is not run"
-        try:
-            with blame(spec.name):
-                return open_images(replace(spec, place={}), self.data_dir)
-        except (BenchError, MemoryError) as error:
-            return _unopened(spec.name, error)
+            raise _AbsentError(
+                f"no registered data set is called {spec.name!r}, and code that a store names is not run"
+            )
+        with _at_hand(spec.name):
+            return open_images(replace(spec, place={}), self.data_dir)
 
 
-def _unopened(name: str, error: Exception) -> str:
-    return f"the data set {name} is not at hand ({str(error).rstrip('.') or type(error).__name__})"
+@contextmanager
+def _at_hand(name: str) -> Iterator[None]:
+    """A data set is read in this scope; where that fails, it is absent."""
+    try:
+        with blame(name):
+            yield
+    except (BenchError, MemoryError) as error:
+        why = str(error).rstrip(".") or type(error).__name__
+        raise _AbsentError(f"the data set {name} is not at hand ({why})") from None
 
 
 def _raise(fault: str | None, record: ShardRecord) -> None:
@@ -135,11 +141,8 @@ def _check_clean(plan: Plan, shards: Sequence[Whole], other: Store) -> None:
 def _check(plan: Plan, whole: Whole, data: ImageSet, folders: Sequence[Artifacts]) -> None:
     record, outcomes = whole
     indices = [outcome.index for outcome in outcomes]
-    try:
-        with blame(plan.dataset.name):
-            images, labels = data.arrays(indices)
-    except (BenchError, MemoryError) as error:
-        raise _AbsentError(_unopened(plan.dataset.name, error)) from None
+    with _at_hand(plan.dataset.name):
+        images, labels = data.arrays(indices)
     for fault in _against_labels(plan, outcomes, labels, len(data.task.classes)):
         _raise(fault, record)
     if keeps_images(plan):
@@ -182,8 +185,6 @@ def _against_images(
     plan: Plan, whole: Whole, images: NDArray[np.float32], arrays: dict[str, NDArray[Any]]
 ) -> Iterator[str]:
     """What the images contradict, recomputed from the data set's and the judged ones."""
-    import torch
-
     record, outcomes = whole
     perturbed, witness, closest = (arrays.get(name) for name in ("perturbed", "witness", "closest"))
     for found in (perturbed, closest):
@@ -193,19 +194,13 @@ def _against_images(
     if perturbed is None:
         yield "its file holds no crafted images"
         return
-    clean, moved = torch.from_numpy(images), torch.from_numpy(perturbed)
-    proof = None if witness is None else torch.from_numpy(witness.astype(np.float32))
-    near = None if closest is None else torch.from_numpy(closest)
+    shown = Exhibits(images, perturbed, None if witness is None else witness.astype(np.float32), closest)
     tolerance = LOOSE if plan.harness == FIRST_HARNESS else TOLERANCE
-    with exact("cpu"):
-        reason = None if plan.is_untouched else refusal(plan, clean, moved, proof, near, asked=record.forwards)
-        distances = plan.threat.distance(clean, moved.nan_to_num(0, 0, 0), proof).tolist()
-        nearest = [None] * len(outcomes)
-        if near is not None:
-            nearest = plan.threat.distance(clean, near.nan_to_num(0, 0, 0), proof).tolist()
+    reason, far = refusal(plan, shown, asked=record.forwards), distances(plan, shown, perturbed)
+    nearest = [None] * len(outcomes) if closest is None else distances(plan, shown, closest)
     if reason is not None and record.invalid is None:
         yield f"it is said to be valid, but {reason[0].lower()}{reason[1:].rstrip('.')}"
-    edited = sum(not close(*pair, tolerance) for pair in zip((o.distance for o in outcomes), distances, strict=True))
+    edited = sum(not close(*pair, tolerance) for pair in zip((o.distance for o in outcomes), far, strict=True))
     if edited:
         yield f"{edited} of {len(outcomes)} distances are not those of its images"
     pairs = zip((outcome.minimal for outcome in outcomes), nearest, strict=True)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.domain.plan import HARNESS, Plan
-from bench.evaluation.evaluate import evaluate
+from bench.evaluation.evaluate import evaluate, evaluate_again
 from bench.evaluation.images import unlike
 from bench.evaluation.running.run import Failure, Observer
 from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
-from bench.store.others.foreign import read_shards
 from bench.store.others.merge import keeps_images
 from bench.store.rows.records import Conflict
 from bench.store.store import Store
@@ -74,13 +71,12 @@ def remake(
     images with equal outcomes are only told.
     """
     plan, shards = wanted.plan, wanted.shards
-    with tempfile.TemporaryDirectory() as folder:
-        again = Store(Path(folder) / "again.db", artifacts=store.artifacts.place)
-        with closing(again):
-            evaluation = evaluate(
-                plan, again, observer, device, data_dir, workers, frozenset(shards), executor=executor
-            )
-            fresh = read_shards(again, plan)
+    only = frozenset(shards)
+    evaluation, fresh = evaluate_again(
+        plan,
+        lambda again: evaluate(plan, again, observer, device, data_dir, workers, only, executor=executor),
+        store.artifacts.place,
+    )
     conflicts = store.fill(plan, fresh).conflicts if fresh else ()
     disputed = {conflict.number for conflict in conflicts}
     others = [record for record, _ in fresh if record.number not in disputed]

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from bench.domain.errors import BenchError, PluginError, kind_of
 from bench.loading.seal import Seal
 
-if TYPE_CHECKING:
-    from bench.evaluation.requests.planning import Request
-
-    Run = Callable[[Any, Callable[..., None]], Any]
+Run = Callable[[Any, Callable[..., None]], Any]
 
 
 def run_of(role: str, device: str) -> Run:
     """What a worker of this role does with a job."""
     if role == "plan":
-        from bench.evaluation.requests import planning  # noqa: F401  # sealed with the rest of what makes a plan
-        from bench.evaluation.requests.passing import Passing, passes_of
+        from bench.evaluation.requests.answering import answer
 
         sealed_plan = Seal()
 
         def plan(job: Any, watch: Callable[..., None]) -> Any:
             try:
-                return passes_of(job) if isinstance(job, Passing) else planned(job)
+                return answer(job)
             finally:
                 sealed_plan.check()
 
@@ -58,29 +52,3 @@ def run_of(role: str, device: str) -> Run:
             seal.check()
 
     return sealed
-
-
-def planned(job: tuple[Sequence[Request], str]) -> list[tuple[str, Any, Any]]:
-    """The plan of each request on a device: ("plan", document, places), or (kind of error, None, sentence)."""
-    from bench.evaluation.requests.planning import make_plan
-    from bench.loading.environment import resolve_device
-
-    requests, device = job
-    found: list[tuple[str, Any, Any]] = []
-    for request in requests:
-        try:
-            plan = make_plan(request, lambda: resolve_device(device))
-            found.append(("plan", _plain(plan.document()), _plain(plan.places)))
-        except BenchError as error:
-            found.append((kind_of(error), None, str(error)))
-    return found
-
-
-def _plain(document: dict[str, Any]) -> Any:
-    """The document as it will be read from the store."""
-    try:
-        return json.loads(json.dumps(document))
-    except (TypeError, ValueError) as error:
-        raise PluginError(
-            f"A setting of a plugin is no plain data ({error}); use numbers, text, fractions, paths and tuples of them."
-        ) from None

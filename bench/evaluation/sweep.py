@@ -115,12 +115,10 @@ class Axes:
         every = itertools.product(self.sample_seeds, self.attacks, data, own, self.epsilons, self.seeds)
         for sample_seed, name, images, settings, epsilon, seed in every:
             words = [name, *_varied(images, self.dataset_settings), *_varied(settings, self.attack_settings)]
-            if epsilon is not None and len(self.epsilons) > 1:
-                words.append(f"epsilon={format_epsilon(epsilon)}")
-            if seed is not None and len(self.seeds) > 1:
-                words.append(f"seed={seed}")
-            if sample_seed is not None and len(self.sample_seeds) > 1:
-                words.append(f"sample_seed={sample_seed}")
+            written = None if epsilon is None else format_epsilon(epsilon)
+            numbers = {"epsilon": written, "seed": seed, "sample_seed": sample_seed}
+            axes = {"epsilon": self.epsilons, "seed": self.seeds, "sample_seed": self.sample_seeds}
+            words += _varied({key: value for key, value in numbers.items() if value is not None}, axes)
             found = {"attack": name, "attack_settings": settings, "epsilon": epsilon, "seed": seed}
             yield " ".join(words), {**found, "dataset_settings": images, "sample_seed": sample_seed}
 
@@ -189,5 +187,6 @@ def _whole(
     return whole
 
 
-def _varied(settings: Mapping[str, str], axes: Mapping[str, Sequence[str]]) -> list[str]:
+def _varied(settings: Mapping[str, object], axes: Mapping[str, Sequence[object]]) -> list[str]:
+    """The settings whose axis has several values, as words."""
     return [f"{key}={value}" for key, value in settings.items() if len(axes[key]) > 1]

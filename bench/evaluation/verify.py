@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from bench.domain.errors import UsageError
 from bench.domain.outcome import Outcome
 from bench.domain.plan import HARNESS, Plan
-from bench.evaluation.evaluate import evaluate
+from bench.evaluation.evaluate import evaluate, evaluate_again
 from bench.evaluation.running.run import Observer
 from bench.store.store import Store
 
@@ -47,12 +46,13 @@ def verify_plan(
     numbers = [record.number for record in store.shards(plan)][:shards]
     if not numbers:
         raise UsageError(f"No shard of plan {plan.digest[:12]} is stored; evaluate it first.")
-    with tempfile.TemporaryDirectory() as folder:
-        again = Store(Path(folder) / "again.db")
-        evaluation = evaluate(plan, again, observer, device, data_dir, workers, only=frozenset(numbers))
-        fresh = again.outcomes(plan)
+    only = frozenset(numbers)
+    evaluation, found = evaluate_again(
+        plan, lambda again: evaluate(plan, again, observer, device, data_dir, workers, only)
+    )
     if evaluation.failures:
         raise UsageError(f"The plan could not be run again: {evaluation.failures[0].sentence}")
+    fresh = [outcome for _, outcomes in found for outcome in outcomes]
     return Verification(plan, len(fresh), [new.index for new in fresh if _differ(stored[new.index], new)])
 
 

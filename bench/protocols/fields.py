@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.domain.errors import UsageError, closest
 from bench.domain.threat import parse_epsilon
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
-    def check(self, known: tuple[str, ...], required: tuple[str, ...], kind: str = "") -> None:
-        """That no key is unknown and none is missing; `kind` is what a whole file is called."""
+    def check(self, required: Iterable[str], optional: Iterable[str] = (), kind: str = "") -> None:
+        """That no key is unknown and no required one is missing; `kind` is what a whole file is called."""
+        known = (*required, *optional)
         where = f"The {kind} {self.path}" if kind else self.where
         for key in self.values:
             if key not in known:
@@ -54,49 +57,68 @@ class Fields:
 
     def text(self, key: str) -> str:
         """Text that is not blank."""
-        value = self.values[key]
-        if not isinstance(value, str) or not value.strip():
-            raise UsageError(f"{self.where}: {key} must be text in quotes; found {value!r}.")
-        return value
+        value: str = self.values[key]
+        return self._fit(key, value, isinstance(value, str) and bool(value.strip()), "text in quotes")
 
     def number(self, key: str, least: int) -> int:
         """A whole number of at least `least`."""
+        value: int = self.values[key]
+        return self._fit(key, value, type(value) is int and value >= least, f"a whole number of at least {least}")
+
+    def count(self, key: str, least: int) -> int | None:
+        """A whole number of at least `least`; None where it is missing."""
+        return self.number(key, least) if key in self else None
+
+    def share(self, value: object) -> float:
+        """A percentage that the table holds, as a share."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+            raise UsageError(f"{self.where}: a percentage lies between 0 and 100; found {value!r}.")
+        return value / 100
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of names, at least one."""
         value = self.values[key]
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise UsageError(f"{self.where}: {key} must be a whole number of at least {least}; found {value!r}.")
-        return value
+        holds = isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+        return tuple(self._fit(key, value, holds, "a list of names"))
+
+    def whole_numbers(self, key: str) -> tuple[int, ...]:
+        """Whole numbers from 0, at least one."""
+        value = self.values[key]
+        holds = isinstance(value, list) and bool(value) and all(type(each) is int and each >= 0 for each in value)
+        return tuple(self._fit(key, value, holds, "a list of whole numbers from 0"))
 
     def flag(self, key: str) -> bool:
         """True or false; false where it is missing."""
-        value = self.values.get(key, False)
-        if not isinstance(value, bool):
-            raise UsageError(f"{self.where}: {key} must be true or false; found {value!r}.")
-        return value
+        value: bool = self.values.get(key, False)
+        return self._fit(key, value, isinstance(value, bool), "true or false")
 
     def epsilon(self) -> Fraction | None:
         """The exact budget under `epsilon`; None where it is missing."""
         if "epsilon" not in self.values:
             return None
         value = self.values["epsilon"]
-        if not isinstance(value, str):
-            raise UsageError(
-                f"{self.where}: epsilon must be text, so that it stays exact, like '8/255'; found {value!r}."
-            )
+        self._fit("epsilon", value, isinstance(value, str), "text, so that it stays exact, like '8/255'")
         epsilon = parse_epsilon(value)
-        if epsilon <= 0:
-            raise UsageError(f"{self.where}: epsilon must be above 0; found {value!r}.")
+        self._fit("epsilon", value, epsilon > 0, "above 0")
         return epsilon
 
     def settings(self, key: str = "params") -> Mapping[str, Any]:
         """A table of settings; an empty one where it is missing."""
-        value = self.values.get(key, {})
-        if not isinstance(value, dict):
-            raise UsageError(f"{self.where}: {key} must be a table of settings; found {value!r}.")
-        return value
+        value: Mapping[str, Any] = self.values.get(key, {})
+        return self._fit(key, value, isinstance(value, dict), "a table of settings")
+
+    def within(self, key: str) -> Fields:
+        """The table of settings under a key, which complaints place where this one stands."""
+        return Fields(self.settings(key), self.path, self.place)
 
     def tables(self, key: str, place: str, *, needed: bool = False) -> tuple[Fields, ...]:
-        """The tables under [[key]], each at its own place: 'attack 1', 'attack 2'."""
+        """The tables under [[key]] of the whole file, each at its own place: 'attack 1', 'attack 2'."""
         value = self.values.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value) or (needed and not value):
-            raise UsageError(f"{self.path}: {key} must be one or more [[{key}]] tables; found {value!r}.")
+        holds = isinstance(value, list) and all(isinstance(each, dict) for each in value) and bool(value or not needed)
+        self._fit(key, value, holds, f"one or more [[{key}]] tables")
         return tuple(Fields(each, self.path, f"{place} {number}") for number, each in enumerate(value, start=1))
+
+    def _fit(self, key: str, value: T, holds: bool, what: str) -> T:
+        if not holds:
+            raise UsageError(f"{self.where}: {key} must be {what}; found {value!r}.")
+        return value

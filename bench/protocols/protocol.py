@@ -61,6 +61,10 @@ class Protocol:
     fixed_noise: bool = False
     passes: int | None = None
 
+    def entry(self, attack: str) -> ProtocolAttack:
+        """What it says of an attack; nothing but the name where it does not list it."""
+        return next((entry for entry in self.attacks if entry.name == attack), ProtocolAttack(attack))
+
 
 def covers(protocol: Protocol, plan: Plan, customary: Mapping[str, str], shard_size: int = Dataset.shard_size) -> bool:
     """Whether a plan is exactly one of the protocol's.

@@ -29,7 +29,7 @@ def read(path: Path) -> Protocol:
     that is missing or no TOML, and for missing, unknown or unfit keys.
     """
     table = Fields.read(path, "protocol")
-    table.check((*REQUIRED, "epsilon", "shard_size", "fixed_noise", "passes"), REQUIRED, "protocol")
+    table.check(REQUIRED, ("epsilon", "shard_size", "fixed_noise", "passes"), "protocol")
     texts = {key: table.text(key) for key in TEXTS}
     if texts["sampling"] not in get_args(Sampling):
         raise UsageError(f"{path}: sampling must be 'random' or 'first'; found {texts['sampling']!r}.")
@@ -42,8 +42,8 @@ def read(path: Path) -> Protocol:
         epsilon=table.epsilon(),
         attacks=tuple(_attack(each) for each in table.tables("attacks", "attack", needed=True)),
         fixed_noise=table.flag("fixed_noise"),
-        shard_size=table.number("shard_size", 1) if "shard_size" in table else None,
-        passes=table.number("passes", 1) if "passes" in table else None,
+        shard_size=table.count("shard_size", 1),
+        passes=table.count("passes", 1),
         **{key: table.number(key, least) for key, least in NUMBERS.items()},
     )
 
@@ -69,5 +69,5 @@ def find_protocol(reference: str) -> Protocol:
 
 
 def _attack(table: Fields) -> ProtocolAttack:
-    table.check(("name", "epsilon", "params"), ("name",))
+    table.check(("name",), ("epsilon", "params"))
     return ProtocolAttack(table.text("name"), table.epsilon(), table.settings())

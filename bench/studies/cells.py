@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.domain.errors import PluginError
 from bench.domain.plan import Plan
-from bench.evaluation.requests.passing import Passing
+from bench.evaluation.requests.answering import Passing
 from bench.evaluation.requests.planning import Request
 from bench.executors.worker import alone
 from bench.protocols.studies import Cell, Study

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bench.domain.errors import BenchError
@@ -19,6 +20,7 @@ from bench.protocols.studies import Study, StudyTraining
 from bench.store.store import Store
 from bench.studies.trainings import given, request_of
 from bench.training.apart import attempt_apart
+from bench.training.training import TrainingRequest
 from bench.training.trial import TriedTraining
 
 
@@ -84,7 +86,8 @@ def forecast_trainings(
     found, weights = [], dict(weights)
     for training in trainings:
         tells(f"beginning the training {training.name}")
-        found.append(_begun(training, study, folder / training.name, weights, resolve_device(device), data_dir))
+        ask = partial(request_of, training, study, folder / training.name, weights, resolve_device(device), data_dir)
+        found.append(_begun(training, study, weights, ask))
         tried = found[-1].tried
         if tried is not None and tried.weights is not None:
             weights[training.name] = tried.weights
@@ -110,24 +113,20 @@ def forecast_trainings(
 
 
 def _begun(
-    training: StudyTraining,
-    study: Study,
-    folder: Path,
-    weights: Mapping[str, Path],
-    device: str,
-    data_dir: Path | None,
+    training: StudyTraining, study: Study, weights: Mapping[str, Path], ask: Callable[[], TrainingRequest]
 ) -> TrainingForecast:
-    """The training tried; what it wrote stands for the weights of all its steps."""
+    """The training that is asked for, tried; what it wrote stands for the weights of all its steps."""
     missing = [name for name in training.needs() if name not in weights]
     if missing:
         problem = f"It needs the weights of {', '.join(missing)}, which could not be tried."
         return TrainingForecast(training.name, training.defense, problem=problem)
     try:
-        tried = attempt_apart(request_of(training, study, folder, weights, device, data_dir), folder)
+        request = ask()
+        tried = attempt_apart(request, request.folder)
     except BenchError as error:
         return TrainingForecast(training.name, training.defense, problem=str(error))
     for step in {row.step for row in study.rows if row.step is not None} if tried.weights is not None else ():
-        path = folder / f"step-{step:06d}.safetensors"
+        path = request.folder / f"step-{step:06d}.safetensors"
         if tried.weights is not None and not path.exists():
             path.write_bytes(tried.weights.read_bytes())
     return TrainingForecast(training.name, training.defense, tried)

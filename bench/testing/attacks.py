@@ -21,7 +21,7 @@ from bench.domain.threat import NORMS, ThreatModel
 from bench.loading.determinism import exact, seeded
 from bench.registry import attacks
 from bench.testing.contracts import RECIPE, Finding, UnjudgedError, judge, made
-from bench.testing.generators import generator
+from bench.testing.generators import gap, generator
 
 SIDE, SAMPLES = 8, 4
 EPSILON = {"linf": "0.1", "l2": "0.5", "l1": "4", "l0": "3", "flow": "0.05", "corruption": "3"}
@@ -155,11 +155,10 @@ def leaves_the_batch_alone(subject: Subject) -> str | None:
 
 def follows_its_generator(subject: Subject) -> str | None:
     """Equal generators give equal images, whatever happened before."""
-    first, second = (subject.perturbed(subject.batch(), ambient).images for ambient in (1, 2))
-    if torch.equal(first, second):
-        return None
-    gap = float((first - second).abs().max())
-    return f"Equal generators give images that differ by up to {gap:.3g}; draw all randomness from the rng."
+    far = gap(*(subject.perturbed(subject.batch(), ambient).images for ambient in (1, 2)))
+    return (
+        f"Equal generators give images that differ by up to {far}; draw all randomness from the rng." if far else None
+    )
 
 
 def uses_what_it_says(subject: Subject) -> str | None:

@@ -18,7 +18,7 @@ from bench.loading.determinism import exact, seeded
 from bench.loading.door import moved, states
 from bench.registry import defenses
 from bench.testing.contracts import RECIPE, Finding, judge, made
-from bench.testing.generators import generator
+from bench.testing.generators import gap, generator
 from bench.testing.gradients import (
     answers_alike_whether_a_gradient_is_asked_for,
     has_a_gradient,
@@ -126,20 +126,15 @@ def ignores_the_global_generators(loaded: Loaded) -> str | None:
 
 def repeats_itself(loaded: Loaded) -> str | None:
     """A deterministic classifier gives equal logits whatever the rng."""
-    first, second = loaded.logits(loaded.images, 1), loaded.logits(loaded.images, 2)
-    if torch.equal(first, second):
-        return None
-    gap = float((first - second).abs().max())
-    return f"Two calls differ by up to {gap:.3g} although it calls itself deterministic; set deterministic = False."
+    far = gap(loaded.logits(loaded.images, 1), loaded.logits(loaded.images, 2))
+    complaint = f"Two calls differ by up to {far} although it calls itself deterministic; set deterministic = False."
+    return complaint if far else None
 
 
 def follows_its_generator(loaded: Loaded) -> str | None:
     """A random classifier gives equal logits for equal states of its rng."""
-    first, second = loaded.logits(loaded.images, 1), loaded.logits(loaded.images, 1)
-    if torch.equal(first, second):
-        return None
-    gap = float((first - second).abs().max())
-    return f"Equal generators give logits that differ by up to {gap:.3g}; draw all noise from the rng."
+    far = gap(loaded.logits(loaded.images, 1), loaded.logits(loaded.images, 1))
+    return f"Equal generators give logits that differ by up to {far}; draw all noise from the rng." if far else None
 
 
 def answers_alike_for_a_batch_cut_in_two(loaded: Loaded) -> str | None:
@@ -150,8 +145,7 @@ def answers_alike_for_a_batch_cut_in_two(loaded: Loaded) -> str | None:
     scale = max(1.0, float(whole.abs().max()))
     if torch.allclose(whole, cut, rtol=1e-3, atol=1e-4 * scale):
         return None
-    gap = float((whole - cut).abs().max())
-    return f"Logits change by up to {gap:.3g} when the batch is cut in two; put layers into eval mode."
+    return f"Logits change by up to {gap(whole, cut)} when the batch is cut in two; put layers into eval mode."
 
 
 ALWAYS = (

@@ -1,4 +1,4 @@
-"""A generator for whoever needs one."""
+"""A generator for whoever needs one, and whether what follows it came out the same."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ import torch
 def generator(seed: int, device: str = "cpu") -> torch.Generator:
     """A fresh generator."""
     return torch.Generator(device).manual_seed(seed)
+
+
+def gap(first: torch.Tensor, second: torch.Tensor) -> str | None:
+    """By how much two answers differ at most, as text; None where they are equal to the bit."""
+    return None if torch.equal(first, second) else f"{float((first - second).abs().max()):.3g}"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from bench.domain.queries.victim import ask
 from bench.loading.door import alike
-from bench.testing.generators import generator
+from bench.testing.generators import gap, generator
 from bench.testing.loaded import Loaded
 
 STEPS = (3e-2, 1e-2, 3e-3, 1e-3)
@@ -37,10 +37,9 @@ def answers_alike_whether_a_gradient_is_asked_for(loaded: Loaded) -> str | None:
         with torch.enable_grad():
             found = victim(asked).detach()
         if not alike(expected, found):
-            gap = float((expected - found).abs().max())
             return (
-                f"Its logits differ by up to {gap:.3g} when a gradient is asked for; attacks and judge must see one "
-                f"function, and an identity_stand_in() must keep its logits."
+                f"Its logits differ by up to {gap(expected, found)} when a gradient is asked for; attacks and judge "
+                f"must see one function, and an identity_stand_in() must keep its logits."
             )
     return None
 

@@ -17,11 +17,11 @@ from bench.domain.queries.victim import ask
 from bench.loading.classifiers import load_defense
 from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment
-from bench.loading.images import open_images
-from bench.registry import datasets, defenses
+from bench.registry import defenses
 from bench.training.folders import make_folder
 from bench.training.image_files import NAMES, check, image_file, sha256_of
 from bench.training.memory import fitting
+from bench.training.reading import opened
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -88,8 +88,8 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
     check(request.pixels)
     import torch
 
-    dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
-    data = open_images(dataset, request.data_dir, "train")
+    where = request.dataset, request.dataset_settings, request.data_dir
+    _, data = opened(*where, "train")
     spec = defenses.spec(request.defense, defense, data.task)
     judge = None if request.judge is None else _Judge(request.judge, data, request.device)
     labels = torch.arange(request.images, device=request.device) % len(data.task.classes)
@@ -113,7 +113,7 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
                 shown.append(written)
             if judge is not None:
                 judge.see(written)
-    figures = {} if judge is None else judge.figures(labels.cpu(), _test(request), watch)
+    figures = {} if judge is None else judge.figures(labels.cpu(), opened(*where, "test")[1], watch)
 
     report = GenerationReport(path, request.folder / PICTURE, request.folder / CARD, figures)
     _picture(torch.cat(shown), request.images, data.task, report.picture)
@@ -137,7 +137,8 @@ def generate(request: GenerationRequest, watch: Watch) -> GenerationReport:
 def frechet(first: Tensor, second: Tensor) -> float:
     """Squared Frechet distance between two sets of features (N, d), each as a Gaussian.
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Dowson and Landau 1982; Heusel et al. 2017, 1706.08500, eq. 6).
+    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Dowson and Landau 1982; Heusel et al. 2017, 1706.08500, eq. 6). By the
+    eigenvalues of symmetric matrices, for scipy's `sqrtm` of the product may come out complex.
     """
     import torch
 
@@ -206,11 +207,6 @@ class _Judge:
         import torch
 
         return torch.Generator(self._device).manual_seed(0)
-
-
-def _test(request: GenerationRequest) -> ImageSet:
-    dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
-    return open_images(dataset, request.data_dir, "test")
 
 
 def _picture(images: Tensor, count: int, task: Task, path: Path) -> None:

@@ -28,7 +28,8 @@ def image_file(path: Path, pixels: str, shape: tuple[int, int, int], labels: NDA
     """A function that appends images (n, C, H, W) and gives them back as a reader will find them.
 
     The file appears whole, or not at all where the scope is left by an error. 'float32' is a safetensors file of
-    `images` (N, C, H, W) and `labels` (N,); 'uint8' an uncompressed .npz of `image` (N, H, W, C) and `label` (N,).
+    `images` (N, C, H, W) and `labels` (N,); 'uint8' an uncompressed .npz of `image` (N, H, W, C) and `label` (N,). Both
+    are laid out here, for safetensors and numpy write only what is whole in memory.
     """
     part = path.with_name(path.name + ".part")
     try:

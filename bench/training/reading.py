@@ -1,20 +1,31 @@
-"""Training images in memory: each is decoded once, however often it is hashed and read."""
+"""The images that a request names; those to train on in memory, decoded once however often they are read."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.domain.dataset import ImageSet
+from bench.domain.dataset import ImageSet, Split
+from bench.domain.plan import Spec
+from bench.loading.images import open_images
+from bench.registry import datasets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST = 8 << 30
 """Bytes that a set may take in memory; a larger one is decoded each time it is read."""
+
+
+def opened(name: str, settings: Mapping[str, Any], folder: Path | None, split: Split) -> tuple[Spec, ImageSet]:
+    """A data set as content, and the images of one of its splits."""
+    spec = datasets.spec(name, datasets.make(name, settings))
+    return spec, open_images(spec, folder, split)
 
 
 def kept(data: ImageSet, most: int = MOST) -> ImageSet:

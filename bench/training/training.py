@@ -12,19 +12,18 @@ from typing import Any
 
 from bench.domain.blame import blame
 from bench.domain.dataset import ImageSet, choose
-from bench.domain.defense import Trainable, Trained, Training, Watch
+from bench.domain.defense import Trainable, Training, Watch
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
 from bench.domain.queries.victim import ask
 from bench.loading.determinism import exact
 from bench.loading.environment import environment
-from bench.loading.images import open_images
-from bench.registry import datasets, defenses
+from bench.registry import defenses
 from bench.settings import override, spell_out
 from bench.training.crafting import AdversarialImages, Perturbing
 from bench.training.folders import make_folder
 from bench.training.memory import fitting
-from bench.training.reading import kept
+from bench.training.reading import kept, opened
 from bench.training.streams import stream
 
 EVALUATED = 1024
@@ -105,8 +104,11 @@ def train(request: TrainingRequest, watch: Watch) -> TrainingReport:
     }
     card = _written(trained.weights.with_suffix(".json"), facts)
     try:
-        facts["metrics"] = metrics = {**trained.metrics, **_figures(request, trained)}
-        facts["accuracy"] = accuracy = _accuracy(replace_weights(defense, trained.weights), request, watch)
+        with exact(request.device), blame(request.defense):
+            measured = {} if trained.measure is None else trained.measure()
+        facts["metrics"] = metrics = {**trained.metrics, **measured}
+        learned = override(defense, {"weights": str(trained.weights)}, type(defense).__name__)
+        facts["accuracy"] = accuracy = _accuracy(learned, request, watch)
     except Exception as error:
         raise PluginError(
             f"The weights {trained.weights} and their card are written, but they could not be measured: {error}"
@@ -121,14 +123,9 @@ def prepare(request: TrainingRequest) -> tuple[Trainable, Any, Spec, ImageSet]:
     defense = defenses.make(request.defense, request.defense_settings)
     if not isinstance(defense, Trainable):
         raise UsageError(f"{request.defense} cannot be trained: it is not a bench.Trainable.")
-    dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
-    data = kept(open_images(dataset, request.data_dir, "train"))
+    dataset, images = opened(request.dataset, request.dataset_settings, request.data_dir, "train")
+    data = kept(images)
     return defense, _recipe(defense, request, data), dataset, data
-
-
-def replace_weights(defense: Trainable, weights: Path) -> Trainable:
-    """The defense with its `weights` setting pointing to what was just trained."""
-    return override(defense, {"weights": str(weights)}, type(defense).__name__)
 
 
 def _recipe(defense: Trainable, request: TrainingRequest, data: ImageSet) -> Any:
@@ -139,20 +136,11 @@ def _recipe(defense: Trainable, request: TrainingRequest, data: ImageSet) -> Any
     return override(defaults, request.settings, f"The recipe of {request.defense}")
 
 
-def _figures(request: TrainingRequest, trained: Trained) -> Mapping[str, float]:
-    """What the defense itself measures of its weights."""
-    if trained.measure is None:
-        return {}
-    with exact(request.device), blame(request.defense):
-        return trained.measure()
-
-
 def _accuracy(defense: Trainable, request: TrainingRequest, watch: Watch) -> dict[str, float] | None:
     """Share of the test images that are classified correctly, and how many of them were looked at."""
     if not request.evaluate:
         return None
-    dataset = datasets.spec(request.dataset, datasets.make(request.dataset, request.dataset_settings))
-    test = open_images(dataset, request.data_dir, "test")
+    _, test = opened(request.dataset, request.dataset_settings, request.data_dir, "test")
     every = request.evaluate >= len(test)
     chosen = range(len(test)) if every else choose(request.evaluate, len(test), EVALUATED_SEED, "random")
     correct = 0

@@ -92,7 +92,8 @@ class Demand:
     @classmethod
     def known(cls, found: Precedent) -> Demand:
         """What the store says of such plans; each of their queries is taken for one about a whole shard."""
-        return cls(found.forwards, found.backwards, found.forwards, found.backwards, told(found))
+        basis = f"measured on {found.samples:,} samples in the store"
+        return cls(found.forwards, found.backwards, found.forwards, found.backwards, basis)
 
     def seconds(self, pace: Pace, samples: int) -> float:
         """Seconds of crafting a shard of so many samples."""
@@ -121,18 +122,15 @@ def whole(found: Tried) -> float:
     return max(1.0, (found.told + (1 - found.share) * rate) / seen)
 
 
-def told(found: Precedent) -> str:
-    """How the store's word is quoted."""
-    return f"measured on {found.samples:,} samples in the store"
-
-
 def judging(pace: Pace, samples: int, draws: int, times: int, whole: bool, rows: int) -> float:
     """Seconds of judging a shard's images `times` (the perturbed, the nearest, the untouched ones) under some `draws`
     of noise, in portions or as one `whole`, and of asking again about `rows`."""
     forward = Line.through(pace.forward)
     sizes = [samples] if whole else [end - start for start, end in portions(samples)]
     asked = draws_of(pace, draws) * sum(map(forward, sizes))
-    again = sum(forward(size) for size in _groups(min(rows, samples))) if not whole else forward(samples)
+    few = min(rows, samples)
+    groups = [samples] if whole else [min(TOGETHER, few - start) for start in range(0, few, TOGETHER)]
+    again = sum(map(forward, groups))
     return times * (asked + again)
 
 
@@ -192,7 +190,3 @@ class Estimate:
     def lasts(self, workers: int) -> float:
         """Seconds until all of it is done with so many workers."""
         return makespan(self.seconds, workers) + self.loading
-
-
-def _groups(rows: int) -> list[int]:
-    return [min(TOGETHER, rows - start) for start in range(0, rows, TOGETHER)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.domain.plan import Plan
-from bench.evaluation.estimates.estimate import Demand, Estimate, checking, draws_of, judging, makespan, told
+from bench.evaluation.estimates.estimate import Demand, Estimate, checking, draws_of, judging, makespan
 from bench.evaluation.estimates.measuring import Measured, Measuring, pace_key
 from bench.evaluation.estimates.parts import Part, Row, rows_of
 from bench.evaluation.running.archive import Archive
@@ -130,6 +130,6 @@ def _estimate(part: Part, found: Measured, known: dict[str, Precedent | None], r
         peak_memory=peak,
         seconds=seconds,
         loading=found.loading[pace_key(part)] * (ROLES if part.crafts else ROLES - 1),
-        basis=demand.basis if precedent is None else told(precedent),
+        basis=demand.basis,
         certainty=demand.certainty,
     )

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.domain.errors import BenchError
-from bench.domain.plan import Plan, Shard
+from bench.domain.plan import Shard
 from bench.evaluation.estimates.estimate import Line
 from bench.evaluation.estimates.parts import Part
 from bench.evaluation.estimates.trial import Pace, Pacing, Trial, Tried
 from bench.evaluation.running.archive import Archive
 from bench.evaluation.running.crew import Crew
 from bench.evaluation.running.precedent import kind_of
-from bench.evaluation.running.waiting import Job
+from bench.evaluation.running.waiting import Job, model_of
 
 PACING, TRYING = 5.0, 12.0
 """Seconds for the passes of a classifier, and for the runs of an attack on it."""
@@ -98,14 +98,12 @@ class Measuring:
                 self.found.problems[key] = str(error)
                 return None
 
-        model = str((part.plan.defense.document(), part.plan.dataset.document()))
-        return Job("craft", task, key, model, key, seconds=LATE, overdue=OVERDUE)
+        return Job("craft", task, key, model_of(part.plan), key, seconds=LATE, overdue=OVERDUE)
 
 
 def pace_key(part: Part) -> str:
     """What parts have in common whose passes take as long."""
-    plan: Plan = part.plan
-    return str((plan.defense.document(), plan.dataset.document(), len(part.shards[0].indices)))
+    return f"{model_of(part.plan)} {len(part.shards[0].indices)}"
 
 
 def first_rows(pace: Pace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from statistics import median_high
 from typing import TYPE_CHECKING
 
 from bench.domain.blame import blame
@@ -90,8 +91,7 @@ def _median(work: Callable[[], object], until: float) -> float:
         before = time.perf_counter()
         work()
         found.append(time.perf_counter() - before)
-    later = sorted(found[1:] or found)  # the first of a size asks for its memory
-    return later[len(later) // 2]
+    return median_high(found[1:] or found)  # the first of a size asks for its memory
 
 
 def _asked(victim: Victim, images: Tensor) -> Tensor:

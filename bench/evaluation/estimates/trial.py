@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.domain.dataset import Task
 from bench.domain.plan import Plan, Shard, Spec
+from bench.evaluation.shard.proposal import Craft
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,6 +61,11 @@ class Trial:
     labels: NDArray[np.int64]
     first: int
     seconds: float
+
+    def craft(self, rows: int) -> Craft:
+        """The crafting of the first rows of the shard."""
+        shard = replace(self.shard, indices=self.shard.indices[:rows])
+        return Craft(self.plan, shard, self.task, self.images[:rows], self.labels[:rows])
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING
 
 from bench.domain.attack import Certifier
 from bench.domain.blame import blame
-from bench.domain.defense import Smoothed
-from bench.domain.errors import PluginError, UsageError
 from bench.domain.queries.smoothing import count_votes
-from bench.domain.queries.spending import Hourglass, Ledger, Spent
-from bench.domain.queries.victim import Victim
+from bench.domain.queries.spending import Hourglass
 from bench.domain.queries.watching import watched
 from bench.evaluation.estimates.estimate import whole
 from bench.evaluation.estimates.trial import Trial, Tried
-from bench.evaluation.shard.crafting import audits_of, batch_of, generator
-from bench.evaluation.shard.proposal import Craft, checked
+from bench.evaluation.shard.crafting import audits_of, batch_of, generator, ledger_of, perturbed_by, victim_of
+from bench.evaluation.shard.judging import smoothed_of
 from bench.loading.classifiers import Shelf, load_attack
-from bench.loading.determinism import seeded
 from bench.loading.environment import peak_memory, reset_peak_memory
 
 if TYPE_CHECKING:
@@ -73,12 +69,8 @@ def _once(
     job: Trial, attack: Attack, classifier: Classifier, device: str, rows: int, seconds: float, watch: Watch
 ) -> Tried:
     """One run of the attack on the first rows of the shard, ended after some seconds."""
-    plan, shard = job.plan, replace(job.shard, indices=job.shard.indices[:rows])
-    part = Craft(plan, shard, job.task, job.images[:rows], job.labels[:rows])
-    batch, closest = batch_of(part, device), False
-    trail = [(0.0, 0)]
-    ledger = None if plan.passes is None else Ledger(batch_of(part, device), plan.threat, plan.passes)
-    rng, rng_of_victim = (generator(plan, shard, purpose, device) for purpose in ("attack", "victim"))
+    part, trail = job.craft(rows), [(0.0, 0)]
+    batch, ledger = batch_of(part, device), ledger_of(part, device)
 
     def told(done: float, total: float, note: str = "") -> None:
         if total > 0:
@@ -87,15 +79,9 @@ def _once(
 
     started = time.perf_counter()
     limit = Hourglass(lambda: seconds if trail[-1][0] else PATIENCE * seconds, ledger)
-    with watched(told) as watching, seeded(rng, device), blame(plan.attack.name):
-        kept, classes = audits_of(part.images), len(job.task.classes)
-        victim = Victim(classifier, rng_of_victim, watching, kept, plan.defense.name, classes, plan.fixed_noise, limit)
-        try:
-            found = checked(attack.perturb(victim, batch, plan.threat, rng), batch)
-            closest = found.closest is not None
-        except Spent:
-            if ledger is None and not limit.has_run_out:
-                raise PluginError("it says that its passes are spent, but nobody limited them.") from None
+    with watched(told) as watching:
+        victim = victim_of(part, classifier, device, watching, limit)
+        found = perturbed_by(attack, victim, batch, part, device, lambda: ledger is not None or limit.has_run_out)
     seen = victim.observation()
     return Tried(
         samples=rows,
@@ -108,7 +94,7 @@ def _once(
         share=trail[-1][0] if limit.has_run_out else 1.0,
         told=trail[-1][1],
         half=next(each for each in trail if each[0] >= trail[-1][0] / 2),
-        closest=closest,
+        closest=found is not None and found.closest is not None,
     )
 
 
@@ -116,21 +102,17 @@ def _proven(job: Trial, certifier: Certifier, classifier: Classifier, device: st
     """What the votes of a proof take; how many these are, its settings say."""
     from bench.loading.counting import counted
 
-    if not isinstance(classifier, Smoothed):
-        raise UsageError(
-            f"Only smoothed classifiers can be certified; {job.plan.defense.name} is none. Take a defense such as "
-            f"smoothing."
-        )
+    smoothed = smoothed_of(classifier, job.plan.defense.name)
     wanted = certifier.smoothing()
     votes = wanted.n0 + wanted.n
-    images = batch_of(Craft(job.plan, job.shard, job.task, job.images, job.labels), device).images[:1]
+    images = batch_of(job.craft(1), device).images
 
     def vote(count: int) -> None:
         count_votes(
-            *(classifier.base, images, float(classifier.sigma), count),
+            *(smoothed.base, images, float(smoothed.sigma), count),
             generator(job.plan, job.shard, "judge", device),
             classes=len(job.task.classes),
-            rows=classifier.rows,
+            rows=smoothed.rows,
         ).cpu()
 
     flop = counted(lambda: vote(1))

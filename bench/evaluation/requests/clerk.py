@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 from bench.domain.errors import BenchError, PluginError, error_of
 from bench.domain.plan import HARNESS, UNTOUCHED, Plan
 from bench.finding import name_of
-from bench.protocols.protocol import SETTINGS, SHARED, fixed_in
+from bench.protocols.protocol import SHARED, fixed_in
 
 if TYPE_CHECKING:
-    from fractions import Fraction
-
     from bench.evaluation.requests.planning import Request
-    from bench.protocols import Protocol
 
 
 def plans_of(requests: Sequence[Request], device: str) -> list[Plan | BenchError]:
@@ -40,9 +37,7 @@ def _read(request: Request, kind: str, document: Any, more: Any) -> Plan | Bench
 
 def _otherwise(request: Request, plan: Plan) -> str | None:
     """What of a plan is not as it was asked for, as far as that needs no plugin; the process that made it ran some."""
-    protocol = request.protocol
-    wanted: dict[str, Any] = {name: getattr(request, name) for name in SETTINGS}
-    wanted = {name: getattr(protocol, name) if value is None else value for name, value in wanted.items()}
+    protocol, wanted = request.protocol, request.wanted()
     for name, value in wanted.items():
         if name in fixed_in(plan, wanted["shard_size"]) and getattr(plan, name) != value:
             return f"{name} is {getattr(plan, name)} instead of {value}"
@@ -52,12 +47,8 @@ def _otherwise(request: Request, plan: Plan) -> str | None:
             return f"the {role} is {getattr(plan, role).name} instead of {name}"
     if plan.harness != HARNESS or plan.is_untouched != (request.attack == UNTOUCHED.name):
         return f"it is one of {plan.threat}"
-    entry = next((entry for entry in protocol.attacks if entry.name == request.attack), None)
-    epsilon = request.epsilon or (entry.epsilon if entry else None) or _shared(protocol, plan)
+    shared = protocol.epsilon if plan.threat.norm in SHARED else None
+    epsilon = request.epsilon or protocol.entry(request.attack).epsilon or shared
     if not plan.is_untouched and epsilon is not None and plan.threat.epsilon != epsilon:
         return f"epsilon is {plan.threat.epsilon} instead of {epsilon}"
     return None
-
-
-def _shared(protocol: Protocol, plan: Plan) -> Fraction | None:
-    return protocol.epsilon if plan.threat.norm in SHARED else None

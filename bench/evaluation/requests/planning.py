@@ -19,6 +19,7 @@ from bench.domain.threat import ThreatModel
 from bench.loading.environment import resolve_device
 from bench.loading.images import fingerprint, open_images
 from bench.protocols import Protocol, ProtocolAttack, budget
+from bench.protocols.protocol import SETTINGS
 from bench.registry import attacks, datasets, defenses
 from bench.settings import LARGEST
 
@@ -54,6 +55,12 @@ class Request:
     fixed_noise: bool | None = None
     passes: int | None = None
 
+    def wanted(self) -> dict[str, Any]:
+        """Every setting of a protocol as it was asked for, else as the protocol has it; None leaves it to the data set
+        or the attack."""
+        own = {name: getattr(self, name) for name in SETTINGS}
+        return {name: getattr(self.protocol, name) if value is None else value for name, value in own.items()}
+
 
 def make_plan(request: Request, device: Device = lambda: resolve_device("auto")) -> Plan:
     """The plan of a request.
@@ -62,24 +69,24 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
     white box. The attack 'none' plans the images as they are. `device` is asked only where a defense computes otherwise
     on another kind of device. Raises `UsageError`, `DataError`, `WeightsError` or `PluginError` with one sentence each.
     """
-    protocol = request.protocol
     recipe = datasets.make(request.dataset, request.dataset_settings)
     dataset = _kept_in(request.data_dir, datasets.spec(request.dataset, recipe))
     images = open_images(dataset, request.data_dir)
-    samples = _positive("samples", request.samples, protocol.samples)
-    sampling = request.sampling or protocol.sampling
-    sample_seed = protocol.sample_seed if request.sample_seed is None else request.sample_seed
-    indices = choose(samples, len(images), checked_seed("sample seed", sample_seed), sampling)
+    wanted = request.wanted()
+    samples = _positive("samples", wanted["samples"])
+    sample_seed = checked_seed("sample seed", wanted["sample_seed"])
+    indices = choose(samples, len(images), sample_seed, wanted["sampling"])
 
     subject = _Subject(request.defense, request.defense_settings, images.task, device)
-    attack = _attack(request)
+    entry = request.protocol.entry(request.attack)
+    attack = _attack(request, entry)
     source = _source(request, attack, subject, device)
-    fixed_noise = protocol.fixed_noise if request.fixed_noise is None else request.fixed_noise
-    draws = _positive("draws", request.draws, protocol.draws)
+    draws = _positive("draws", wanted["draws"])
     if draws > MOST_DRAWS:
         raise UsageError(f"A sample is judged at most {MOST_DRAWS:,} times; got {draws:,} draws.")
-    if fixed_noise:
-        _check_fixed_noise(request, source, draws)
+    if wanted["fixed_noise"]:
+        _check_fixed_noise(source, draws)
+    asks = attack is not None and not isinstance(attack, Certifier)
     return Plan(
         defense=subject.spec,
         attack=UNTOUCHED if attack is None else attacks.spec(request.attack, attack),
@@ -87,17 +94,17 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
         dataset=dataset,
         size=len(images),
         images=fingerprint(images, indices, dataset),
-        threat=_threat(request, attack, recipe),
+        threat=_threat(request, entry, attack, recipe),
         knowledge=UNTOUCHED_NORM if attack is None else attack.knowledge,
         samples=samples,
-        sampling=sampling,
+        sampling=wanted["sampling"],
         sample_seed=sample_seed,
-        shard_size=_shard_size(request, recipe, samples),
-        seed=checked_seed("seed", protocol.seed if request.seed is None else request.seed),
+        shard_size=_shard_size(request, wanted["shard_size"], recipe, samples),
+        seed=checked_seed("seed", wanted["seed"]),
         draws=draws,
         precision=precision_of(subject.spec),
-        fixed_noise=fixed_noise,
-        passes=_passes(request, attack),
+        fixed_noise=wanted["fixed_noise"],
+        passes=_positive("number of passes", wanted["passes"]) if asks and wanted["passes"] is not None else None,
     )
 
 
@@ -105,8 +112,8 @@ def seeded_requests(request: Request, seeds: int) -> list[Request]:
     """The request under `seeds` consecutive seeds, from its own or the protocol's."""
     if seeds > MOST_SEEDS:
         raise UsageError(f"One call takes at most {MOST_SEEDS:,} seeds; got {seeds:,}.")
-    first = request.protocol.seed if request.seed is None else request.seed
-    return [replace(request, seed=first + number) for number in range(_positive("number of seeds", seeds, 1))]
+    first = request.wanted()["seed"]
+    return [replace(request, seed=first + number) for number in range(_positive("number of seeds", seeds))]
 
 
 def _kept_in(folder: Path | None, dataset: Spec) -> Spec:
@@ -130,14 +137,13 @@ class _Subject:
         return self.spec == (replace(other.spec, name=self.spec.name) if alike else other.spec)
 
 
-def _attack(request: Request) -> Attack | None:
+def _attack(request: Request, entry: ProtocolAttack) -> Attack | None:
     """The attack with the protocol's settings and the request's; None for the images as they are."""
     if request.attack == UNTOUCHED.name:
         if request.attack_settings:
             raise UsageError(f"The attack 'none' has no settings; {', '.join(request.attack_settings)} cannot be set.")
         return None
-    settings = {**_protocol_entry(request.protocol, request.attack).params, **request.attack_settings}
-    attack = attacks.make(request.attack, settings)
+    attack = attacks.make(request.attack, {**entry.params, **request.attack_settings})
     with blame(request.attack):
         if not isinstance(attack.norm, str) or attack.knowledge not in get_args(Knowledge):
             raise PluginError(
@@ -149,13 +155,10 @@ def _attack(request: Request) -> Attack | None:
     return attack
 
 
-def _is_sourceless(attack: Attack | None) -> bool:
-    """Whether another victim would change nothing (a corruption asks none) or prove nothing (a certificate)."""
-    return attack is None or isinstance(attack, Certifier) or attack.norm == "corruption"
-
-
 def _source(request: Request, attack: Attack | None, judged: _Subject, device: Device) -> Spec | None:
-    if _is_sourceless(attack):
+    """The defense that the attack sees; None for the judged one itself, and where another would change nothing (a
+    corruption asks none) or prove nothing (a certificate)."""
+    if attack is None or isinstance(attack, Certifier) or attack.norm == "corruption":
         return None
     name = request.protocol.source if request.source is None else request.source
     if name is None or name == SELF:
@@ -174,26 +177,17 @@ def _source(request: Request, attack: Attack | None, judged: _Subject, device: D
     return None if source.is_same(judged) else source.spec
 
 
-def _passes(request: Request, attack: Attack | None) -> int | None:
-    """The most passes a sample, where there is a limit and something that asks."""
-    wanted = request.protocol.passes if request.passes is None else request.passes
-    if wanted is None or attack is None or isinstance(attack, Certifier):
-        return None
-    return _positive("number of passes", wanted, wanted)
-
-
-def _shard_size(request: Request, dataset: Dataset, samples: int) -> int:
-    """The one that was asked for, the protocol's, or the data set's."""
-    wanted = request.protocol.shard_size if request.shard_size is None else request.shard_size
+def _shard_size(request: Request, wanted: int | None, dataset: Dataset, samples: int) -> int:
+    """The one that is wanted, or the data set's."""
     if wanted is not None:
-        return _positive("shard size", wanted, wanted)
+        return _positive("shard size", wanted)
     with blame(request.dataset):
         if type(dataset.shard_size) is not int or dataset.shard_size < 1:
             raise PluginError(f"its shard_size must be a whole number of at least 1; found {dataset.shard_size!r}.")
     return shard_size_of(dataset.shard_size, samples)
 
 
-def _check_fixed_noise(request: Request, source: Spec | None, draws: int) -> None:
+def _check_fixed_noise(source: Spec | None, draws: int) -> None:
     """Attack and judge can share a noise only where they ask the same classifier, and then there is one draw."""
     if source is not None:
         raise UsageError(
@@ -204,10 +198,9 @@ def _check_fixed_noise(request: Request, source: Spec | None, draws: int) -> Non
         raise UsageError(f"With --fixed-noise there is one noise, so one draw a sample; got {draws}: add --draws 1.")
 
 
-def _threat(request: Request, attack: Attack | None, dataset: Dataset) -> ThreatModel:
+def _threat(request: Request, entry: ProtocolAttack, attack: Attack | None, dataset: Dataset) -> ThreatModel:
     if attack is None:
         return ThreatModel(UNTOUCHED_NORM, Fraction(0))
-    entry = _protocol_entry(request.protocol, request.attack)
     epsilon = request.epsilon
     if epsilon is None:
         with blame(request.dataset):
@@ -220,13 +213,7 @@ def _threat(request: Request, attack: Attack | None, dataset: Dataset) -> Threat
     return ThreatModel(attack.norm, epsilon)
 
 
-def _protocol_entry(protocol: Protocol, attack: str) -> ProtocolAttack:
-    """What the protocol says of an attack; nothing but its name where it does not list it."""
-    return next((entry for entry in protocol.attacks if entry.name == attack), ProtocolAttack(attack))
-
-
-def _positive(label: str, wanted: int | None, default: int) -> int:
-    value = default if wanted is None else wanted
+def _positive(label: str, value: int) -> int:
     if value >= LARGEST:
         raise UsageError(f"The {label} must be below 2^63; got a number of {len(str(value))} digits.")
     if value < 1:

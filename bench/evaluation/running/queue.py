@@ -15,7 +15,7 @@ from bench.evaluation.running.precedent import Precedents
 from bench.evaluation.running.run import Evaluation, Site
 from bench.evaluation.running.sharing import Share
 from bench.evaluation.running.untouched import Untouched
-from bench.evaluation.running.waiting import BEGINS, FOLLOWS, REPLAYED, Job
+from bench.evaluation.running.waiting import BEGINS, FOLLOWS, REPLAYED, Job, model_of
 from bench.evaluation.shard.errand import Errand
 from bench.executors.contract import Report, Role
 from bench.store.images.artifacts import LackingError
@@ -224,7 +224,7 @@ class Queue:
         return self._outlook.seconds(workers), workers
 
     def _model(self, plan: Plan) -> str:
-        """What a model and its introduction are known by: the defense and the data set."""
+        """`model_of`, found out once."""
         if plan.digest not in self._models:
-            self._models[plan.digest] = str((plan.defense.document(), plan.dataset.document()))
+            self._models[plan.digest] = model_of(plan)
         return self._models[plan.digest]

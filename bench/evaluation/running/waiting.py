@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any
 
+from bench.domain.plan import Plan
 from bench.executors.contract import Role
 
 STAGES = 3
@@ -40,6 +41,11 @@ class Job:
 
 Kind = tuple[Role, str, str]
 """Role, model and plan: what jobs have in common for a worker."""
+
+
+def model_of(plan: Plan) -> str:
+    """What a model and its introduction are known by: the defense and the data set."""
+    return str((plan.defense.document(), plan.dataset.document()))
 
 
 @dataclass

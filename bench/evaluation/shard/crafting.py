@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from bench.domain.errors import PluginError
 from bench.domain.facts import Controls, Crafting
 from bench.domain.plan import Plan, Purpose, Shard
 from bench.domain.queries.observation import Observation, Query
-from bench.domain.queries.spending import Ledger, Spent
+from bench.domain.queries.spending import Ledger, Limit, Spent
 from bench.domain.queries.victim import Victim, ask, without_refusals
 from bench.domain.queries.watching import watched
 from bench.evaluation.shard.controls import ROWS, controls
@@ -47,8 +48,24 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
     started = time.perf_counter()
     with blame(job.plan.attack.name):
         attack = load_attack(job.plan.attack)
-    if isinstance(attack, Certifier):
-        return _proof(job, attack, shelf, started)
+    found = _proof(job, attack) if isinstance(attack, Certifier) else _proposal(job, attack, shelf, watch)
+    seconds, device = time.perf_counter() - started, shelf.device
+    return replace(found, seconds=seconds, peak_memory=peak_memory(device), environment=environment(device))
+
+
+def _proof(job: Craft, attack: Certifier) -> Proposal:
+    """How the judge is to count votes; nothing is changed and nobody is asked."""
+    with blame(job.plan.attack.name):
+        wanted = attack.smoothing()
+        if wanted.n0 < 1 or wanted.n < 1 or not 0 < wanted.alpha < 1:
+            raise PluginError(
+                f"it asks for n0 {wanted.n0}, n {wanted.n} and alpha {wanted.alpha}, which prove nothing."
+            )
+        return Proposal(job.images, smoothing=Smoothing(int(wanted.n0), int(wanted.n), float(wanted.alpha)))
+
+
+def _proposal(job: Craft, attack: Attack, shelf: Shelf, watch: Watch) -> Proposal:
+    """What the attack proposes, and what was observed of it."""
 
     def run(classifier: Classifier) -> tuple[Perturbed, Tensor | None, Observation, Controls]:
         with watched(watch) as told:
@@ -56,7 +73,6 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
 
     (proposal, answers, seen, measured), remarks = shelf.fitted(job.plan.defense, job.task, run)
     images = proposal.images.detach().float().cpu().numpy()
-    unmoved = int((images == job.images).reshape(len(images), -1).all(1).sum())
     return Proposal(
         perturbed=images,
         closest=_array(proposal.closest),
@@ -73,41 +89,11 @@ def craft(job: Craft, shelf: Shelf, watch: Watch) -> Proposal:
             gradients={str(source): count for source, count in seen.gradients.items()},
             noises=len(seen.noises),
             zero_gradients=seen.zero_gradients,
-            unmoved=unmoved,
+            unmoved=int((images == job.images).reshape(len(images), -1).all(1).sum()),
             controls=measured,
             told=proposal.told,
             partial=sum(count for size, count in seen.sizes.items() if size != len(images)),
         ),
-        seconds=time.perf_counter() - started,
-        peak_memory=peak_memory(shelf.device),
-        environment=environment(shelf.device),
-    )
-
-
-def _proof(job: Craft, attack: Certifier, shelf: Shelf, started: float) -> Proposal:
-    """How the judge is to count votes; nothing is changed and nobody is asked."""
-    name = job.plan.attack.name
-    with blame(name):
-        wanted = attack.smoothing()
-        if wanted.n0 < 1 or wanted.n < 1 or not 0 < wanted.alpha < 1:
-            raise PluginError(
-                f"it asks for n0 {wanted.n0}, n {wanted.n} and alpha {wanted.alpha}, which prove nothing."
-            )
-        smoothing = Smoothing(int(wanted.n0), int(wanted.n), float(wanted.alpha))
-    return Proposal(
-        perturbed=job.images,
-        closest=None,
-        witness=None,
-        broken_at=None,
-        fell_to=None,
-        remarks=(),
-        answers=None,
-        audits=(),
-        facts=None,
-        seconds=time.perf_counter() - started,
-        peak_memory=peak_memory(shelf.device),
-        environment=environment(shelf.device),
-        smoothing=smoothing,
     )
 
 
@@ -115,20 +101,12 @@ def _craft(
     job: Craft, attack: Attack, classifier: Classifier, shelf: Shelf, watch: Watch
 ) -> tuple[Perturbed, Tensor | None, Observation, Controls]:
     plan, device = job.plan, shelf.device
-    rng = generator(plan, job.shard, "attack", device)
-    rng_of_victim, classes = generator(plan, job.shard, "victim", device), len(job.task.classes)
-    ledger = None if plan.passes is None else Ledger(batch_of(job, device), plan.threat, plan.passes)
-    victim = Victim(
-        classifier, rng_of_victim, watch, audits_of(job.images), plan.defense.name, classes, plan.fixed_noise, ledger
-    )
+    ledger = ledger_of(job, device)
+    victim = victim_of(job, classifier, device, watch, ledger)
     batch, before = batch_of(job, device), condition(classifier)
-    with seeded(rng, device), blame(plan.attack.name):
-        try:
-            proposal = checked(attack.perturb(victim, batch, plan.threat, rng), batch)
-        except Spent:
-            if ledger is None:
-                raise PluginError("it says that its passes are spent, but nobody limited them.") from None
-            proposal = Perturbed(ledger.images, remarks=(ledger.remark,))
+    found = perturbed_by(attack, victim, batch, job, device, lambda: ledger is not None)
+    proposal = Perturbed(ledger.images, remarks=(ledger.remark,)) if ledger is not None and found is None else found
+    assert proposal is not None
     _check_untouched(batch, batch_of(job, device), plan.attack.name)
     seen, batch = victim.observation(), batch_of(job, device)
     if changed(before, condition(classifier)):
@@ -142,6 +120,36 @@ def _craft(
             answers = ask(classifier, proposal.images.nan_to_num(0, 0, 0), generator(plan, job.shard, "judge", device))
         answers = without_refusals(answers.detach(), classifier)
     return proposal, answers, seen, measured
+
+
+def ledger_of(job: Craft, device: str) -> Ledger | None:
+    """What counts the passes of the job's attack, where the plan limits them."""
+    plan = job.plan
+    return None if plan.passes is None else Ledger(batch_of(job, device), plan.threat, plan.passes)
+
+
+def victim_of(job: Craft, classifier: Classifier, device: str, watch: Watch, limit: Limit | None) -> Victim:
+    """The classifier as the job's attack sees it."""
+    plan, rng = job.plan, generator(job.plan, job.shard, "victim", device)
+    kept, classes = audits_of(job.images), len(job.task.classes)
+    return Victim(classifier, rng, watch, kept, plan.defense.name, classes, plan.fixed_noise, limit)
+
+
+def perturbed_by(
+    attack: Attack, victim: Victim, batch: Batch, job: Craft, device: str, is_limited: Callable[[], bool]
+) -> Perturbed | None:
+    """What the job's attack proposes, called in its own seeded scope; None where its passes or its time were spent.
+
+    Raises `PluginError` where it fails, proposes nonsense, or says that they are spent though nothing `is_limited`.
+    """
+    rng = generator(job.plan, job.shard, "attack", device)
+    with seeded(rng, device), blame(job.plan.attack.name):
+        try:
+            return checked(attack.perturb(victim, batch, job.plan.threat, rng), batch)
+        except Spent:
+            if not is_limited():
+                raise PluginError("it says that its passes are spent, but nobody limited them.") from None
+            return None
 
 
 def _controls(

@@ -208,25 +208,30 @@ def _votes(
     classifier: Classifier, images: Tensor, question: Question, hearing: Hearing, device: str
 ) -> list[NDArray[np.int64]]:
     """Votes under noise that is drawn here, of the base of a smoothed classifier; any other cannot be certified."""
-    if not isinstance(classifier, Smoothed):
-        raise UsageError(
-            f"Only smoothed classifiers can be certified; {hearing.defense.name} is none. Take a defense such as "
-            f"smoothing."
-        )
-    sigma = float(classifier.sigma)
+    smoothed = smoothed_of(classifier, hearing.defense.name)
+    sigma = float(smoothed.sigma)
     if not 0 < sigma < float("inf"):
         raise PluginError(f"its noise is {sigma}; sigma must be a number above 0.")
     assert question.votes is not None
     return [
         count_votes(
-            *(classifier.base, images, sigma, draws, _generator(seed, device)),
+            *(smoothed.base, images, sigma, draws, _generator(seed, device)),
             classes=len(hearing.task.classes),
-            rows=classifier.rows,
+            rows=smoothed.rows,
         )
         .cpu()
         .numpy()
         for draws, seed in zip(question.votes, question.seeds, strict=True)
     ]
+
+
+def smoothed_of(classifier: Classifier, name: str) -> Smoothed:
+    """The same classifier; `UsageError` where it is not a smoothed one, which alone a proof can be about."""
+    if not isinstance(classifier, Smoothed):
+        raise UsageError(
+            f"Only smoothed classifiers can be certified; {name} is none. Take a defense such as smoothing."
+        )
+    return classifier
 
 
 def _tensor(array: NDArray[Any], device: str) -> Tensor:

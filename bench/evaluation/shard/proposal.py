@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,7 +42,7 @@ class Audit:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a crafting gives, as arrays of the harness's own.
+    """What a crafting gives, as arrays of the harness's own; a proof gives its images as they are, and what they cost.
 
     `perturbed` (N, C, H, W), `closest`, `witness`, `broken_at` and `fell_to` are the attack's (`Perturbed`). `answers`
     (N, K) are a deterministic victim's logits of the perturbed images, asked after the attack. `smoothing` is how a
@@ -50,17 +50,17 @@ class Proposal:
     """
 
     perturbed: NDArray[np.float32]
-    closest: NDArray[np.float32] | None
-    witness: NDArray[np.float32] | None
-    broken_at: NDArray[np.int64] | None
-    fell_to: tuple[str, ...] | None
-    remarks: tuple[str, ...]
-    answers: NDArray[np.float32] | None
-    audits: tuple[Audit, ...]
-    facts: Crafting | None
-    seconds: float
-    peak_memory: int
-    environment: dict[str, str]
+    closest: NDArray[np.float32] | None = None
+    witness: NDArray[np.float32] | None = None
+    broken_at: NDArray[np.int64] | None = None
+    fell_to: tuple[str, ...] | None = None
+    remarks: tuple[str, ...] = ()
+    answers: NDArray[np.float32] | None = None
+    audits: tuple[Audit, ...] = ()
+    facts: Crafting | None = None
+    seconds: float = 0.0
+    peak_memory: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
     smoothing: Smoothing | None = None
 
 

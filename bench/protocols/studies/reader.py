@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from bench.domain.errors import UsageError, closest
 from bench.protocols.fields import Fields
 from bench.protocols.reader import find_protocol
-from bench.protocols.studies import parts as made
-from bench.protocols.studies.study import CLEAN, Study, StudyColumn, StudyHeading
+from bench.protocols.studies.cells import StudyColumn, column_of, row_of
+from bench.protocols.studies.claims import claim_of, discrepancy_of, figures_of
+from bench.protocols.studies.names import CLEAN, Names, called, listed
+from bench.protocols.studies.shown import adaptive_of, draws_of, series_of, table_of
+from bench.protocols.studies.study import Study, StudyHeading
+from bench.protocols.studies.trainings import SOURCE, source_of, trainings_of
 
-KEYS = ("name", "version", "title", "description", "protocol", "datasets", "scales", *made.SOURCE)
+TEXTS = ("name", "version", "title", "description")
 FOR_ALL = ("samples", "on")
 """What a file may say of every cell: how many samples there are, and that it is another number on a data set."""
 PARTS = ("train", "row", "column", "table", "published", "claim", "discrepancy", "series", "draws", "adaptive")
 FULL = "full"
-SCALE_KEYS = ("samples",)
 
 
 def read(path: Path, dataset: str, scale: str = FULL) -> Study:
@@ -31,26 +34,26 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
     """
     table = _opened(path)
     head = _heading(table)
-    made.listed(dataset, head.datasets, f"{path} has no data set")
-    made.listed(scale, head.scales, f"{path} has no scale")
+    listed(dataset, head.datasets, f"{path} has no data set")
+    listed(scale, head.scales, f"{path} has no scale")
     every = {part: table.tables(part, part) for part in PARTS}
-    here = {part: [each for each in map(_on(dataset, scale), every[part]) if each] for part in PARTS}
-    left_out = set(made.called(every["train"])) - {each.text("name") for each in here["train"]}
-    trained = made.trainings_of(here["train"], left_out)
+    here = {part: list(_here(every[part], dataset, scale)) for part in PARTS}
+    left_out = set(called(every["train"])) - {each.text("name") for each in here["train"]}
+    trained = trainings_of(here["train"], left_out)
     attacked = tuple(each.text("name") for each in here["column"] if "mean_of" not in each and "name" in each)
-    columns = (StudyColumn(CLEAN, "none"), *(made.column_of(each, attacked, trained) for each in here["column"]))
-    column_names = (CLEAN, *made.called(every["column"])), tuple(column.name for column in columns)
-    named = made.Names("column", *column_names)
-    rows = tuple(made.row_of(each, named, trained) for each in here["row"])
-    names = made.Names("row", made.called(every["row"]), tuple(row.name for row in rows)), named
-    series = [made.series_of(each, rows, *names) for each in here["series"]]
-    draws = [made.draws_of(each, columns, *names) for each in here["draws"]]
-    tables = [made.table_of(each, *names) for each in here["table"]]
+    columns = (StudyColumn(CLEAN, "none"), *(column_of(each, attacked, trained) for each in here["column"]))
+    column_names = (CLEAN, *called(every["column"])), tuple(column.name for column in columns)
+    named = Names("column", *column_names)
+    rows = tuple(row_of(each, named, trained) for each in here["row"])
+    names = Names("row", called(every["row"]), tuple(row.name for row in rows)), named
+    series = [series_of(each, rows, *names) for each in here["series"]]
+    draws = [draws_of(each, {column.name: column for column in columns}, *names) for each in here["draws"]]
+    tables = [table_of(each, *names) for each in here["table"]]
     over = [each for each, found in draws if each.rows and found]
-    titles = made.Names("draws", tuple(each.text("title") for each in every["draws"] if "title" in each), ())
-    claims = [made.claim_of(each, *names, titles, over) for each in here["claim"]]
-    adaptive = [made.adaptive_of(each, *names) for each in here["adaptive"]]
-    source, source_params = made.source_of(table, trained)
+    titles = Names("draws", tuple(each.text("title") for each in every["draws"] if "title" in each), ())
+    claims = [claim_of(each, *names, titles, over) for each in here["claim"]]
+    adaptive = [adaptive_of(each, *names) for each in here["adaptive"]]
+    source, source_params = source_of(table, trained)
     return Study(
         name=head.name,
         version=head.version,
@@ -64,9 +67,9 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
         rows=(*rows, *(row for _, found in series for row in found)),
         columns=(*columns, *(column for _, found in (*draws, *adaptive) for column in found)),
         tables=tuple(each for each in tables if each.rows and each.columns),
-        published=tuple(found for each in here["published"] for found in made.figures_of(each, *names)),
+        published=tuple(found for each in here["published"] for found in figures_of(each, *names)),
         claims=tuple(each for each in claims if each is not None),
-        discrepancies=tuple(map(made.discrepancy_of, here["discrepancy"])),
+        discrepancies=tuple(map(discrepancy_of, here["discrepancy"])),
         series=tuple(each for each, found in series if found and each.columns),
         draws=tuple(over),
         adaptive=tuple(each for each, _ in adaptive),
@@ -98,13 +101,13 @@ def find_study(reference: str, dataset: str, scale: str = FULL) -> Study:
 
 def _opened(path: Path) -> Fields:
     table = Fields.read(path, "study")
-    table.check((*KEYS, *FOR_ALL, *PARTS), ("name", "version", "title", "description", "protocol", "datasets"), "study")
+    table.check((*TEXTS, "protocol", "datasets"), ("scales", *SOURCE, *FOR_ALL, *PARTS), "study")
     return table
 
 
 def _heading(table: Fields) -> StudyHeading:
-    texts = {key: table.text(key) for key in ("name", "version", "title", "description")}
-    return StudyHeading(**texts, datasets=made.names_of(table, "datasets"), scales=tuple(_sizes(table)))
+    texts = {key: table.text(key) for key in TEXTS}
+    return StudyHeading(**texts, datasets=table.names("datasets"), scales=tuple(_sizes(table)))
 
 
 def _sizes(table: Fields) -> dict[str, int | None]:
@@ -114,28 +117,24 @@ def _sizes(table: Fields) -> dict[str, int | None]:
         if not isinstance(values, dict):
             raise UsageError(f"{table.where}: the scale {name} must be a table; found {values!r}.")
         size = Fields(values, table.path, f"scale {name}")
-        size.check(SCALE_KEYS, ())
-        sizes[name] = size.number("samples", 1) if "samples" in size else None
+        size.check((), ("samples",))
+        sizes[name] = size.count("samples", 1)
     return sizes
 
 
 def _samples(table: Fields, dataset: str, scale: str) -> int | None:
     """How many samples the study has where its scale says nothing; None leaves it to the protocol."""
-    chosen = _on(dataset, scale)(Fields({key: table.values[key] for key in FOR_ALL if key in table}, table.path))
-    return chosen.number("samples", 1) if chosen is not None and "samples" in chosen else None
+    said = replace(table, values={key: table.values[key] for key in FOR_ALL if key in table})
+    return next((chosen.count("samples", 1) for chosen in _here([said], dataset, scale)), None)
 
 
-def _on(dataset: str, scale: str) -> Any:
-    """Makes of a table what it is on a data set at a scale; None where it is left out there."""
-
-    def chosen(table: Fields) -> Fields | None:
-        others = table.settings("on")
+def _here(tables: Iterable[Fields], dataset: str, scale: str) -> Iterator[Fields]:
+    """Tables as they are on a data set at a scale, without those that are left out there."""
+    for table in tables:
+        others = table.within("on")
         values = {key: value for key, value in table.values.items() if key != "on"}
         for name in (dataset, scale):
-            values |= Fields(others, table.path, table.place).settings(name)
-        if Fields(values, table.path, table.place).flag("skip"):
-            return None
-        values.pop("skip", None)
-        return Fields(values, table.path, table.place)
-
-    return chosen
+            values |= others.settings(name)
+        if not replace(table, values=values).flag("skip"):
+            values.pop("skip", None)
+            yield replace(table, values=values)
