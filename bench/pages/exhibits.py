@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.boards.rows import identity
+from bench.analysis.specs import identity
 from bench.datasets.hub import local_only
 from bench.domain.blame import blame
 from bench.domain.errors import DataError, PluginError

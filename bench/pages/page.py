@@ -17,9 +17,11 @@ from bench.analysis.boards.attack_ranking import AttackBoard, attack_boards, cur
 from bench.analysis.boards.choice import distinct
 from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
 from bench.analysis.boards.plugins import about_attack, about_defense
-from bench.analysis.boards.rows import differences, read_entries
+from bench.analysis.boards.table import Table
 from bench.analysis.boards.tagging import tagged, tags_of
+from bench.analysis.results.entries import read_entries
 from bench.analysis.results.sightings import falls, sightings, traits
+from bench.analysis.specs import differences
 from bench.analysis.underway import Standing, standing
 from bench.domain.text import visible
 from bench.pages import markup
@@ -47,7 +49,7 @@ class View:
 
     board: Leaderboard
     title: str
-    table: tables.Table
+    table: Table
     anchor: str
     cards: tuple[str, ...]
     pieces: str

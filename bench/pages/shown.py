@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bench.analysis.boards.leaderboards import leaderboards
-from bench.analysis.boards.rows import read_entries
+from bench.analysis.results.entries import read_entries
 from bench.pages.exhibits import Exhibit
 from bench.pages.figures.drawing import reader
 from bench.pages.figures.gallery import Allowance, exhibition

@@ -17,8 +17,9 @@ import numpy as np
 
 from bench.analysis.boards.grouping import defense_of
 from bench.analysis.boards.plugins import about_attack
-from bench.analysis.boards.rows import Entry, identity, read_entries
 from bench.analysis.evidence.assurance import is_adversarial
+from bench.analysis.results.entries import Entry, read_entries
+from bench.analysis.specs import identity
 from bench.domain.threat import NORMS
 from bench.stats import CONFIDENCE, holm, paired_mean
 

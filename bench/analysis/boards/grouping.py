@@ -6,8 +6,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.analysis.boards.rows import Entry, identity
+from bench.analysis.results.entries import Entry
 from bench.analysis.results.seeds import seedless, spread
+from bench.analysis.specs import identity
 from bench.domain.dataset import Dataset
 from bench.domain.errors import BenchError
 from bench.domain.plan import HARNESS, Plan, Spec
@@ -111,7 +112,7 @@ def _spread(entry: Entry, family: Sequence[Entry]) -> Entry:
     if len(whole) < 2 or entry not in whole:
         return entry
     found = spread([(each.result.plan, each.outcomes) for each in whole])
-    return replace(entry, result=replace(entry.result, spread=found))
+    return entry._replace(result=replace(entry.result, spread=found))
 
 
 def _join(group: Group, entries: Iterable[Entry]) -> None:

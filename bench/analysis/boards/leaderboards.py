@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.boards.grouping import Group, defense_of, grouped, place_of
 from bench.analysis.boards.images import strangers
 from bench.analysis.boards.ranking import ranked
-from bench.analysis.boards.rows import Column, Entry, Row, identity, make_row, read_entries
+from bench.analysis.boards.rows import Row, make_row
 from bench.analysis.boards.tagging import tagged
 from bench.analysis.evidence.assurance import LEVELS
+from bench.analysis.results.entries import Entry, read_entries
+from bench.analysis.specs import Column, identity
 from bench.domain.plan import UNTOUCHED, Plan, Spec
 from bench.protocols import Protocol, builtin_protocols
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analysis.boards.tables import Cell, Figure, Heading, Rank, Table
+from bench.analysis.boards.table import Cell, Figure, Heading, Rank, Table
 from bench.analysis.notation import duration, memory, passes, percent
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bench.analysis.boards.choice import choose_boards, choose_plans, distinct
-from bench.analysis.boards.tables import Heading, Table, slug, tabulate, titles
+from bench.analysis.boards.table import Heading, Table
+from bench.analysis.boards.tables import slug, tabulate, titles
 from bench.analysis.results.summary import read
 from bench.domain.errors import UsageError
 from bench.domain.queries.victim import ignore

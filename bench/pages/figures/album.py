@@ -22,7 +22,7 @@ from bench.pages.figures.settings import settings
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
-    from bench.analysis.boards.rows import Entry
+    from bench.analysis.results.entries import Entry
     from bench.store.store import Store
 
 

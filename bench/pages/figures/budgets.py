@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.boards.rows import identity
 from bench.analysis.notation import NORMS
+from bench.analysis.specs import identity
 from bench.domain.plan import Spec
 from bench.pages.figures.curves import MOST, POINTS, Curve, draw, survival
 from bench.pages.figures.drawing import Drawing, Reader, called, limited, named_rows, usable

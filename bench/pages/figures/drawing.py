@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.analysis.boards.rows import differences
 from bench.analysis.notation import budget
+from bench.analysis.specs import differences
 from bench.pages.figures.sheet.svg import plain
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
-    from bench.analysis.boards.rows import Entry, Row
+    from bench.analysis.boards.rows import Row
+    from bench.analysis.results.entries import Entry
     from bench.analysis.results.summary import Result
     from bench.domain.outcomes import Outcomes
     from bench.domain.plan import Plan, Spec

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.analysis.boards.rows import identity
 from bench.analysis.notation import budget
+from bench.analysis.specs import identity
 from bench.domain.plan import Spec
 from bench.pages.figures.curves import MOST, Curve, draw
 from bench.pages.figures.drawing import Drawing, columns, limited, named_rows, usable
