@@ -63,7 +63,7 @@ def latex_text(table: Table, keys: Sequence[str] | None = None) -> str:
     shown = _shown(table, keys)
     before, after_letters, after_head, between, end = latex_frame(table.caption)
     letters = "".join(_letter(table.headings[place]) for place in shown)
-    head = " & ".join(_latex_heading(table.headings[place]) for place in shown)
+    head = " & ".join(_latex(_heading(table.headings[place])) for place in shown)
     body = between.join(" & ".join(_latex(_show(row, place, table)) for place in shown) for row in table.rows)
     return f"{before}{letters}{after_letters}{head}{after_head}{body}{end}"
 
@@ -72,7 +72,7 @@ def markdown_text(table: Table, keys: Sequence[str] | None = None) -> str:
     """The table as GitHub's Markdown writes it, its caption first; of all columns or of those named, in percent."""
     shown = _shown(table, keys)
     lines = [
-        [_markdown_heading(table.headings[place]) for place in shown],
+        [_markdown(_heading(table.headings[place])) for place in shown],
         ["---" if _letter(table.headings[place]) == "l" else "---:" for place in shown],
         *([_markdown(_show(row, place, table)) for place in shown] for row in table.rows),
     ]
@@ -108,8 +108,8 @@ def pieces(table: Table) -> dict[str, Any]:
                 "aside": head.aside,
                 "letter": _letter(head),
                 "csv": _csv_heading(head),
-                "latex": _latex_heading(head),
-                "markdown": _markdown_heading(head),
+                "latex": _latex(_heading(head)),
+                "markdown": _markdown(_heading(head)),
             }
             for head in heads
         ],
@@ -204,14 +204,6 @@ def _show_figure(cell: Figure) -> str:
 
 def _letter(head: Heading) -> str:
     return "l" if head.kind == "text" else "r"
-
-
-def _latex_heading(head: Heading) -> str:
-    return _latex(_heading(head))
-
-
-def _markdown_heading(head: Heading) -> str:
-    return _markdown(_heading(head))
 
 
 def _heading(head: Heading) -> str:

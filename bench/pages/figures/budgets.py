@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +10,8 @@ import numpy as np
 from bench.analysis.notation import NORMS
 from bench.analysis.specs import identity
 from bench.domain.plan import Spec
-from bench.pages.figures.curves import MOST, POINTS, Curve, draw, survival
-from bench.pages.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
+from bench.pages.figures.curves import MOST, POINTS, Curve, draw, measured, survival
+from bench.pages.figures.drawing import Drawing, Reader, called, limited, named_rows, picture, usable
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
@@ -38,8 +37,6 @@ def budgets(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
             title = called(attack, attacks)
             panels.append(draw(f"{name}-{len(panels)}", closest, title, "nearest adversaries", along))
             near += 1
-    if not panels:
-        return None
     caption = "Share of samples classified correctly under a budget of so much."
     if run:
         caption += " Marks with bars are evaluations of their own, with 95 % intervals."
@@ -47,7 +44,7 @@ def budgets(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
         caption += (
             " A curve in a band counts the samples whose nearest adversary, sought without a budget, lies beyond."
         )
-    return Drawing("Accuracy against budget", caption + limited(min(most, MOST), most), tuple(panels))
+    return picture("Accuracy against budget", caption + limited(min(most, MOST), most), panels)
 
 
 def _attacks(board: Leaderboard) -> Iterator[tuple[Spec, str, list[int]]]:
@@ -69,13 +66,8 @@ def _results(board: Leaderboard, columns: Sequence[int]) -> Iterator[tuple[str, 
 def _measured(label: str, results: Sequence[Result]) -> Curve | None:
     if len(results) < 2:
         return None
-    shares = [results[0].clean.mean, *(result.robust.mean for result in results)]
-    budget = [Fraction(0), *(result.plan.threat.epsilon for result in results)]
-    intervals = [share.interval for share in shares]
-    return Curve(
-        *(label, [float(epsilon) for epsilon in budget], [share.rate for share in shares]),
-        *([each.low for each in intervals], [each.high for each in intervals]),
-    )
+    run = [(float(result.plan.threat.epsilon), result.robust.mean) for result in results]
+    return measured(label, [(0.0, results[0].clean.mean), *run])
 
 
 def _nearest(results: Sequence[tuple[str, Result]], read: Reader) -> list[Curve]:

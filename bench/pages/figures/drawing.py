@@ -54,15 +54,16 @@ def called(spec: Spec, others: Sequence[Spec]) -> str:
     return plain(" ".join([spec.name, *(settings or differences(spec, others))]))
 
 
-def names(board: Leaderboard) -> tuple[str, ...]:
-    """What each row's defense is called."""
-    defenses = [row.defense for row in board.rows]
-    return tuple(called(row.defense, defenses) for row in board.rows)
-
-
 def named_rows(board: Leaderboard) -> list[tuple[str, Row]]:
-    """The rows with their names, in the board's order."""
-    return list(zip(names(board), board.rows, strict=True))
+    """The rows with what their defenses are called, in the board's order."""
+    defenses = [row.defense for row in board.rows]
+    return [(called(row.defense, defenses), row) for row in board.rows]
+
+
+def results_at(board: Leaderboard, at: int) -> list[tuple[str, Result]]:
+    """A column's usable results with what their rows' defenses are called, in the board's order."""
+    found = [(label, row.results[at]) for label, row in named_rows(board)]
+    return [(label, result) for label, result in found if result is not None and usable(result)]
 
 
 def columns(board: Leaderboard) -> tuple[tuple[str, str], ...]:
@@ -71,6 +72,16 @@ def columns(board: Leaderboard) -> tuple[tuple[str, str], ...]:
     found = [(called(column.attack, attacks), budget(column.threat)) for column in board.columns]
     distinct = {name: {other for known, other in found if known == name} for name, _ in found}
     return tuple((name, note if len(distinct[name]) > 1 else "") for name, note in found)
+
+
+def column_names(board: Leaderboard) -> list[str]:
+    """The same, each in one line."""
+    return [" ".join(filter(None, column)) for column in columns(board)]
+
+
+def picture(heading: str, caption: str, panels: Sequence[str]) -> Drawing | None:
+    """The picture of these panels; None where there are none."""
+    return Drawing(heading, caption, tuple(panels)) if panels else None
 
 
 def limited(shown: int, there: int, things: str = "defenses") -> str:

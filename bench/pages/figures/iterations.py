@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.pages.figures.curves import MOST, POINTS, Curve, counted, draw
-from bench.pages.figures.drawing import Drawing, Reader, columns, limited, named_rows, usable
+from bench.pages.figures.drawing import Drawing, Reader, columns, limited, picture, results_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,14 +34,12 @@ def iterations(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
             curves = [_curve(called, found, last) for called, found in known]
             panels.append(draw(f"{name}-{len(panels)}", curves, label, note, "iteration", "misled so far, %"))
             most = max(most, len(results))
-    if not panels:
-        return None
     caption = (
         "Share of samples that the attack had seen misclassified by so many of its iterations; at 0 stand the clean "
         "images that are wrong already. A curve that still rises at its end asks for a longer attack. An attack with "
         "several budgets or settings is drawn where the defenses differ most."
     )
-    return Drawing("Attack success by iteration", caption + limited(min(most, MOST), most), tuple(panels))
+    return picture("Attack success by iteration", caption + limited(min(most, MOST), most), panels)
 
 
 def _attacks(board: Leaderboard) -> list[tuple[str, str, list[tuple[str, Result]]]]:
@@ -49,8 +47,7 @@ def _attacks(board: Leaderboard) -> list[tuple[str, str, list[tuple[str, Result]
     found: dict[str, tuple[float, str, str, list[tuple[str, Result]]]] = {}
     for at, (label, budget) in enumerate(columns(board)):
         name = board.columns[at].attack.name
-        rows = [(called, row.results[at]) for called, row in named_rows(board)]
-        results = [(called, result) for called, result in rows if result is not None and usable(result)]
+        results = results_at(board, at)
         rates = [result.robust_accuracy for _, result in results]
         if rates and (name not in found or found[name][0] < max(rates) - min(rates)):
             found[name] = (max(rates) - min(rates), label, budget, results)

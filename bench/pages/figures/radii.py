@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.analysis.notation import NORMS
 from bench.pages.figures.curves import MOST, POINTS, counted, draw
-from bench.pages.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
+from bench.pages.figures.drawing import Drawing, Reader, called, limited, picture, results_at
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
@@ -22,11 +22,8 @@ def radii(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
     panels: list[str] = []
     there = 0
     for at, column in enumerate(board.columns):
-        known = []
-        for label, row in named_rows(board):
-            result = row.results[at]
-            if result is not None and usable(result) and result.certified:
-                known.append((label, np.nan_to_num(read(result.plan).radius)))
+        proven = [(label, result) for label, result in results_at(board, at) if result.certified]
+        known = [(label, np.nan_to_num(read(result.plan).radius)) for label, result in proven]
         reach = max((float(radius.max()) for _, radius in known), default=0.0)
         if reach <= 0 or len(panels) == PANELS:
             continue
@@ -40,9 +37,7 @@ def radii(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
         panels.append(
             draw(f"{name}-{len(panels)}", curves, called(column.attack, attacks), "", along, "certified correct, %")
         )
-    if not panels:
-        return None
     caption = (
         "Share of samples that provably keep their right label within a radius of so much; bands are 95 % intervals."
     )
-    return Drawing("Certified accuracy against radius", caption + limited(min(there, MOST), there), tuple(panels))
+    return picture("Certified accuracy against radius", caption + limited(min(there, MOST), there), panels)
