@@ -11,7 +11,7 @@ from bench.analysis.boards.images import strangers
 from bench.analysis.boards.ranking import ranked
 from bench.analysis.boards.rows import Row, make_row
 from bench.analysis.boards.tagging import tagged
-from bench.analysis.evidence.assurance import LEVELS
+from bench.analysis.evidence.assurance import LEVELS, Assurance
 from bench.analysis.results.entries import Entry, read_entries
 from bench.analysis.specs import Column, identity
 from bench.domain.plan import UNTOUCHED, Plan, Spec
@@ -44,15 +44,19 @@ class Leaderboard:
     @property
     def assurances(self) -> tuple[str, ...]:
         """What its valid results are called, each once."""
-        found = {result.assurance for row in self.rows for result in row.found if not result.invalid}
-        return tuple(each.text for each in sorted(found, key=lambda each: (LEVELS.index(each.level), each.qualifiers)))
+        return tuple(
+            each.text for each in sorted(self._evidence, key=lambda each: (LEVELS.index(each.level), each.qualifiers))
+        )
 
     @property
     def words(self) -> tuple[str, ...]:
         """The words in these names, each once: the levels, then what qualifies them."""
-        found = {result.assurance for row in self.rows for result in row.found if not result.invalid}
-        levels = sorted({each.level for each in found}, key=LEVELS.index)
-        return (*levels, *sorted({word for each in found for word in each.qualifiers} - {*levels}))
+        levels = sorted({each.level for each in self._evidence}, key=LEVELS.index)
+        return (*levels, *sorted({word for each in self._evidence for word in each.qualifiers} - {*levels}))
+
+    @property
+    def _evidence(self) -> set[Assurance]:
+        return {result.assurance for row in self.rows for result in row.found if not result.invalid}
 
     @property
     def is_adaptive(self) -> bool:

@@ -16,9 +16,8 @@ from bench.pages.figures.corruptions import corruptions
 from bench.pages.figures.drawing import Drawing, reader
 from bench.pages.figures.frontier import frontier
 from bench.pages.figures.gallery import LARGEST, Allowance, Exhibition, exhibition
-from bench.pages.figures.iterations import iterations
-from bench.pages.figures.radii import radii
 from bench.pages.figures.settings import settings
+from bench.pages.figures.thresholds import iterations, radii
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard

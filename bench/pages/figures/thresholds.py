@@ -1,4 +1,4 @@
-"""How soon attacks succeed: the share of misled samples by the attack's iteration."""
+"""Curves that one number a sample gives: the radius within which it is certified, the iteration at which it falls."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.analysis.notation import NORMS
 from bench.pages.figures.curves import MOST, POINTS, Curve, counted, draw
-from bench.pages.figures.drawing import Drawing, Reader, columns, limited, picture, results_at
+from bench.pages.figures.drawing import Drawing, Reader, called, columns, limited, picture, results_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,23 +16,51 @@ if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
     from bench.analysis.results.summary import Result
 
-PANELS = 3
+CERTIFIERS, ATTACKS = 2, 3
+"""So many panels are drawn at most."""
+
+
+def radii(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
+    """One panel a certifier: the share of samples whose label is certified at least so far, by radius."""
+    attacks = [column.attack for column in board.columns]
+    panels: list[str] = []
+    there = 0
+    for at, column in enumerate(board.columns):
+        proven = [(label, result) for label, result in results_at(board, at) if result.certified]
+        known = [(label, np.nan_to_num(read(result.plan).radius)) for label, result in proven]
+        reach = max((float(radius.max()) for _, radius in known), default=0.0)
+        if reach <= 0 or len(panels) == CERTIFIERS:
+            continue
+        there = max(there, len(known))
+        places = np.linspace(0, reach * 1.02, POINTS)
+        curves = [
+            counted(label, places.tolist(), [int(((found > 0) & (found >= at)).sum()) for at in places], len(found))
+            for label, found in known[:MOST]
+        ]
+        along = f"radius, {NORMS[column.threat.norm]}"
+        panels.append(
+            draw(f"{name}-{len(panels)}", curves, called(column.attack, attacks), "", along, "certified correct, %")
+        )
+    caption = (
+        "Share of samples that provably keep their right label within a radius of so much; bands are 95 % intervals."
+    )
+    return picture("Certified accuracy against radius", caption + limited(min(there, MOST), there), panels)
 
 
 def iterations(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
-    """One panel an attack that tells its iterations and needs more than one, the first `PANELS` of them."""
+    """One panel an attack that tells its iterations and needs more than one, the first `ATTACKS` of them."""
     panels: list[str] = []
     most = 0
     for label, note, results in _attacks(board):
         known: list[tuple[str, NDArray[np.float64]]] = []
-        for called, result in results[:MOST]:
+        for defense, result in results[:MOST]:
             found = read(result.plan).broken_at
             if np.isnan(found).any():
                 break
-            known.append((called, found))
+            known.append((defense, found))
         last = int(max((found.max() for _, found in known), default=0))
-        if last > 1 and len(panels) < PANELS:
-            curves = [_curve(called, found, last) for called, found in known]
+        if last > 1 and len(panels) < ATTACKS:
+            curves = [_curve(defense, found, last) for defense, found in known]
             panels.append(draw(f"{name}-{len(panels)}", curves, label, note, "iteration", "misled so far, %"))
             most = max(most, len(results))
     caption = (
