@@ -65,11 +65,11 @@ def _dispute(
 def _specimen(keeper: Side, loser: Side, column: str, row: int, gallery: Gallery) -> tuple[Exhibit, ...]:
     """One sample, under the seed with which the loser fares worst, and the keeper's same seed where it has that."""
     lost = min(loser.runs[column], key=lambda entry: float(entry.outcomes.robust_right[row].mean()))
-    seed = lost.result.plan.seed
-    kept = next((entry for entry in keeper.runs[column] if entry.result.plan.seed == seed), keeper.runs[column][0])
+    seed = lost.plan.seed
+    kept = next((entry for entry in keeper.runs[column] if entry.plan.seed == seed), keeper.runs[column][0])
     sample = int(lost.outcomes.index[row])
     seen = [(side.label, entry.outcomes.perturbed[row].tolist()) for side, entry in ((loser, lost), (keeper, kept))]
-    plans = [entry.result.plan for entry in (lost, kept)]
+    plans = [entry.plan for entry in (lost, kept)]
     images = [gallery.perturbed(plan, sample) for plan in plans]
     if np.array_equal(images[0], images[1]):
         return (gallery.show(plans[0], sample, seen),)

@@ -93,9 +93,13 @@ class Gallery:
         image: Image = self._crafted[sha256][position]
         return image
 
+    def classes(self, plan: Plan) -> Sequence[str]:
+        """What the classes of the plan's data set are called."""
+        return self._images(plan).task.classes
+
     def name(self, plan: Plan, predicted: int) -> str:
         """What a class is called; 'abstains' for the class that a defense gives where it gives none."""
-        classes = self._images(plan).task.classes
+        classes = self.classes(plan)
         return classes[predicted] if 0 <= predicted < len(classes) else "abstains"
 
     def _images(self, plan: Plan) -> ImageSet:

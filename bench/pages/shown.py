@@ -33,7 +33,7 @@ class _Noted:
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         self.files: set[str] = set()
-        self._hashes = {entry.result.plan.digest: entry.result.images for entry in entries}
+        self._hashes = {entry.plan.digest: entry.result.images for entry in entries}
 
     def show(self, plan: Plan, sample: int, predictions: Iterable[tuple[str, Sequence[int]]]) -> Exhibit:
         """An exhibit without images, which takes no room."""

@@ -159,12 +159,12 @@ def make_row(
 def _bounds(entries: Sequence[Entry]) -> Iterator[Bounds]:
     """What certificates and attacks on the same samples say together, a budget at a time."""
     whole = [entry for entry in entries if entry.result.counts]
-    proofs = [entry for entry in whole if entry.result.plan.knowledge == "certified"]
-    attacks = [entry for entry in whole if is_adversarial(entry.result.plan) and entry.result.plan.source is None]
-    for threat in sorted({entry.result.plan.threat for entry in attacks}, key=str):
-        mine = [entry for entry in attacks if entry.result.plan.threat == threat]
+    proofs = [entry for entry in whole if entry.plan.knowledge == "certified"]
+    attacks = [entry for entry in whole if is_adversarial(entry.plan) and entry.plan.source is None]
+    for threat in sorted({entry.plan.threat for entry in attacks}, key=str):
+        mine = [entry for entry in attacks if entry.plan.threat == threat]
         for proof in proofs:
-            plan = proof.result.plan
+            plan = proof.plan
             same = [each for each in mine if each.result.plan.indices == plan.indices]
             if plan.threat.norm == threat.norm and same:
                 lower = int((proof.outcomes.radius >= threat.radius).sum())
@@ -190,7 +190,7 @@ def _notes(
     attacks of which it is so."""
     single: dict[str, list[str]] = {}
     for entry in known:
-        plan = entry.result.plan
+        plan = entry.plan
         met = [f"It met {strange[plan.digest]}."] if plan.digest in strange else []
         for sentence in (*met, *entry.result.doubts):
             single.setdefault(sentence, []).append(plan.attack.name)

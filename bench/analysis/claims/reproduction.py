@@ -115,7 +115,7 @@ def reproduce(
     for cell in study.cells():
         entry = counted.get(cell)
         shares = shares_of(study, cell, counted)
-        beside = None if entry is None else strongest.get(_key(entry.result.plan))
+        beside = None if entry is None else strongest.get(_key(entry.plan))
         every = entries.get(cell)
         refused = every.result if every is not None and every.result.invalid else None
         figure = None if shares is None else Proportion(float(shares[1].sum()), len(shares[1]))

@@ -174,6 +174,6 @@ def robust_shares(entries: Iterable[Entry]) -> NDArray[np.float64]:
 
 def _worst(side: Side, columns: Sequence[Column]) -> NDArray[np.float64]:
     """The lowest share (N, seeds) over the clean image and the columns, seed by seed, of the seeds that all have."""
-    runs = [{entry.result.plan.seed: entry.outcomes.lowest for entry in side.runs[identity(c)]} for c in columns]
+    runs = [{entry.plan.seed: entry.outcomes.lowest for entry in side.runs[identity(c)]} for c in columns]
     seeds = sorted(set.intersection(*(set(found) for found in runs)))
     return np.stack([np.minimum.reduce([found[seed] for found in runs]) for seed in seeds], 1)

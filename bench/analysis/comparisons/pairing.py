@@ -104,7 +104,7 @@ def matches(
 def _of_plans(entries: Sequence[Entry]) -> Match:
     """The match of single plans, of several defenses under one attack or of several attacks on one defense;
     `UsageError` where they are neither, or not of the same samples and budget."""
-    first, *others = (entry.result.plan for entry in entries)
+    first, *others = (entry.plan for entry in entries)
     if not others:
         raise UsageError(f"Plan {first.digest[:12]} stands alone; a comparison needs at least two plans.")
     rivals = _are_attacks(entries)
@@ -122,13 +122,13 @@ def _of_plans(entries: Sequence[Entry]) -> Match:
     for entry in entries:
         flaw = flaw_of(entry.result)
         if flaw:
-            raise UsageError(f"Plan {entry.result.plan.digest[:12]} cannot be compared: it is {flaw}.")
+            raise UsageError(f"Plan {entry.plan.digest[:12]} cannot be compared: it is {flaw}.")
     _check_images([entry.result for entry in entries])
     column = entries[0].column
-    specs = [entry.result.plan.attack if rivals else entry.result.plan.defense for entry in entries]
-    labels = _distinct([distinguished(spec, specs) for spec in specs], [entry.result.plan for entry in entries])
+    specs = [entry.plan.attack if rivals else entry.plan.defense for entry in entries]
+    labels = _distinct([distinguished(spec, specs) for spec in specs], [entry.plan for entry in entries])
     sides = [
-        Side(label, entry.result.plan.defense, {identity(column): (entry,)}, {})
+        Side(label, entry.plan.defense, {identity(column): (entry,)}, {})
         for label, entry in zip(labels, entries, strict=True)
     ]
     return Match(None, first, (column,), tuple(sides), rivals)
@@ -136,7 +136,7 @@ def _of_plans(entries: Sequence[Entry]) -> Match:
 
 def _are_attacks(entries: Sequence[Entry]) -> bool:
     """Whether these plans are rival attacks: on one defense, the same samples and with one budget."""
-    plans = [entry.result.plan for entry in entries]
+    plans = [entry.plan for entry in entries]
     defenses, attacks = {identity(plan.defense) for plan in plans}, {identity(plan.attack) for plan in plans}
     return len(defenses) == 1 and len(attacks) == len(plans)
 
@@ -165,7 +165,7 @@ def _of_names(
             raise UsageError(f"No leaderboard has results under {attack!r}.{closest(attack, known)}")
     seeds: dict[str, list[Entry]] = {}
     for entry in entries:
-        seeds.setdefault(seedless(entry.result.plan), []).append(entry)
+        seeds.setdefault(seedless(entry.plan), []).append(entry)
     found = []
     for board in boards:
         rows = [row for name in names for row in board.rows if row.defense.name == name]
@@ -192,7 +192,7 @@ def _side(board: Leaderboard, row: Row, label: str, seeds: Mapping[str, Sequence
         if result is None or gap:
             gaps[identity(column)] = gap
             continue
-        family = sorted(seeds[seedless(result.plan)], key=lambda entry: entry.result.plan.seed)
+        family = sorted(seeds[seedless(result.plan)], key=lambda entry: entry.plan.seed)
         runs[identity(column)] = tuple(entry for entry in family if not flaw_of(entry.result))
     return Side(label, row.defense, runs, gaps)
 

@@ -23,9 +23,14 @@ class Entry(NamedTuple):
     outcomes: Outcomes
 
     @property
+    def plan(self) -> Plan:
+        """The plan whose result it is."""
+        return self.result.plan
+
+    @property
     def column(self) -> Column:
         """Where it stands on a leaderboard."""
-        return Column(self.result.plan.attack, self.result.plan.threat)
+        return Column(self.plan.attack, self.plan.threat)
 
 
 Judged = tuple[Result, Outcomes]

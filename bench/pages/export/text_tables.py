@@ -170,7 +170,7 @@ def defused(text: str) -> str:
 
 
 def _csv(text: str) -> str:
-    """A text as a field that no spreadsheet computes with."""
+    """A text as a field that no spreadsheet computes with; by hand, for a page joins fields and `csv` writes rows."""
     safe = defused(text)
     return '"' + safe.replace('"', '""') + '"' if any(sign in safe for sign in ',"\r\n') else safe
 

@@ -174,7 +174,10 @@ def _fill(canvas: Canvas, box: tuple[float, float, float, float], number: int, h
 def _stripes(
     canvas: Canvas, box: tuple[float, float, float, float], slope: float, gap: float = 5.0
 ) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """Parallel lines across a rectangle, `gap` pixels apart, rising by `slope`."""
+    """Parallel lines across a rectangle, `gap` pixels apart, rising by `slope`.
+
+    By hand, for matplotlib writes a hatch as a pattern that is filled by url(), which no panel may hold.
+    """
     (left, bottom), (right, top) = canvas.pixel(box[0], box[1]), canvas.pixel(box[2], box[3])
     lines = []
     start = bottom - slope * (right - left) + gap

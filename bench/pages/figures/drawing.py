@@ -33,7 +33,7 @@ class Drawing:
 
 def reader(store: Store, entries: Iterable[Entry] = ()) -> Reader:
     """Reads plans' outcomes, each plan's once, and none that `entries` hold."""
-    kept = {entry.result.plan.digest: entry.outcomes for entry in entries}
+    kept = {entry.plan.digest: entry.outcomes for entry in entries}
 
     def read(plan: Plan) -> Outcomes:
         if plan.digest not in kept:
