@@ -12,9 +12,7 @@ from bench.domain.plan import Plan
 from bench.domain.threat import format_epsilon
 from bench.protocols import Protocol, builtin_protocols
 from bench.registry import defenses
-from bench.settings import setting_text, spell_out, written
-
-__all__ = ["rerun", "setting_text"]
+from bench.settings import spell_out, written
 
 
 def rerun(plan: Plan, protocol: Protocol | None) -> str:

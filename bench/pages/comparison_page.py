@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.analysis import notation as formats
-from bench.analysis.comparisons.comparison import Comparison, Duel, likelihood, signed
+from bench.analysis.comparisons.comparison import Comparison, Duel
 from bench.analysis.comparisons.contrasts import Contrast
 from bench.domain.errors import BenchError
 from bench.pages import markup
 from bench.pages.disputes import Dispute, a_side, disputes
 from bench.pages.exhibits import Gallery
 from bench.pages.forest import Forest, plant, shorten
-from bench.pages.whole_files import replacing
 
 
 @dataclass(frozen=True)
@@ -65,23 +63,16 @@ def render(comparisons: Sequence[Comparison], gallery: Gallery, output: Path) ->
     Images that the gallery cannot show are left out, and the page says why. Raises `BenchError` where the file cannot
     be written.
     """
-    page = compose(comparisons, gallery)
-    with replacing(output, "The page", "name another file with --output") as file:
-        file.write(page.encode())
-    return output
+    return markup.write(compose(comparisons, gallery), output)
 
 
 def compose(comparisons: Sequence[Comparison], gallery: Gallery) -> str:
     """The page's text. Names, settings and labels come from plugins and data sets, so every one of them is escaped."""
-    environment = markup.environment()
-    filters = {name: getattr(formats, name) for name in ("percent", "span", "budget")}
-    environment.filters.update(**filters, signed=signed, likelihood=likelihood)
-    environment.globals.update(shorten=shorten)
-    style = markup.joined("page.css", "compare.css")
-    return environment.get_template("compare.html.j2").render(
+    return markup.compose(
+        "compare.html.j2",
+        styles=("page.css", "compare.css"),
         views=[_view(comparison, gallery) for comparison in comparisons],
-        style=style,
-        style_hash=markup.policy_hash(style),
+        shorten=shorten,
     )
 
 

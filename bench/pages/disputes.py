@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.boards.rows import Entry, identity
+from bench.analysis.comparisons.comparison import robust_shares
+from bench.analysis.specs import identity
 from bench.pages.exhibits import Exhibit, Gallery, pick
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _dispute(
     column = identity(contrast.column)
     kept, lost = keeper.runs[column], loser.runs[column]
     rows = np.flatnonzero(np.isin(kept[0].outcomes.index, samples))
-    gaps = _shares(kept)[rows].mean(1) - _shares(lost)[rows].mean(1)
+    gaps = robust_shares(kept)[rows].mean(1) - robust_shares(lost)[rows].mean(1)
     numbers, labels = (getattr(kept[0].outcomes, name)[rows].tolist() for name in ("index", "label"))
     places = dict(zip(numbers, rows.tolist(), strict=True))
     chosen = pick(numbers, labels, gaps.tolist(), most)
@@ -64,16 +65,12 @@ def _dispute(
 def _specimen(keeper: Side, loser: Side, column: str, row: int, gallery: Gallery) -> tuple[Exhibit, ...]:
     """One sample, under the seed with which the loser fares worst, and the keeper's same seed where it has that."""
     lost = min(loser.runs[column], key=lambda entry: float(entry.outcomes.robust_right[row].mean()))
-    seed = lost.result.plan.seed
-    kept = next((entry for entry in keeper.runs[column] if entry.result.plan.seed == seed), keeper.runs[column][0])
+    seed = lost.plan.seed
+    kept = next((entry for entry in keeper.runs[column] if entry.plan.seed == seed), keeper.runs[column][0])
     sample = int(lost.outcomes.index[row])
     seen = [(side.label, entry.outcomes.perturbed[row].tolist()) for side, entry in ((loser, lost), (keeper, kept))]
-    plans = [entry.result.plan for entry in (lost, kept)]
+    plans = [entry.plan for entry in (lost, kept)]
     images = [gallery.perturbed(plan, sample) for plan in plans]
     if np.array_equal(images[0], images[1]):
         return (gallery.show(plans[0], sample, seen),)
     return tuple(gallery.show(plan, sample, [who]) for plan, who in zip(plans, seen, strict=True))
-
-
-def _shares(runs: Sequence[Entry]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    return np.stack([entry.outcomes.robust_rate for entry in runs], 1)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.boards.rows import identity
+from bench.analysis.specs import identity
 from bench.datasets.hub import local_only
 from bench.domain.blame import blame
 from bench.domain.errors import DataError, PluginError
@@ -64,8 +64,7 @@ class Gallery:
         self._store = store
         self._folder = folder
         self._largest = largest
-        self._sets: dict[tuple[str, Path | None], ImageSet | DataError] = {}
-        self._checked: dict[tuple[str, Path | None, str], ImageSet | DataError] = {}
+        self._known: dict[Hashable, ImageSet | DataError] = {}
         self._crafted: dict[str, NDArray[np.float32]] = {}
 
     def show(self, plan: Plan, sample: int, predictions: Iterable[tuple[str, Sequence[int]]]) -> Exhibit:
@@ -94,19 +93,42 @@ class Gallery:
         image: Image = self._crafted[sha256][position]
         return image
 
+    def classes(self, plan: Plan) -> Sequence[str]:
+        """What the classes of the plan's data set are called."""
+        return self._images(plan).task.classes
+
     def name(self, plan: Plan, predicted: int) -> str:
         """What a class is called; 'abstains' for the class that a defense gives where it gives none."""
-        classes = self._images(plan).task.classes
+        classes = self.classes(plan)
         return classes[predicted] if 0 <= predicted < len(classes) else "abstains"
 
     def _images(self, plan: Plan) -> ImageSet:
-        key = (identity(plan.dataset), self._place(plan), plan.images)
-        if key not in self._checked:
+        """The plan's images, checked."""
+        return self._once((*self._key(plan), plan.images), lambda: self._checked(plan))
+
+    def _checked(self, plan: Plan) -> ImageSet:
+        found = self._once(self._key(plan), lambda: self._loaded(plan))
+        if len(found) != plan.size or found.fingerprint(plan.indices) != plan.images:
+            raise DataError(
+                f"The images of {plan.dataset.name} are not those that plan {plan.digest[:12]} was made for; name "
+                f"the folder that holds those with --data-dir."
+            )
+        return found
+
+    def _once(self, key: Hashable, find: Callable[[], ImageSet]) -> ImageSet:
+        """What is found; it is looked for once, be it there or not."""
+        if key not in self._known:
             try:
-                self._checked[key] = self._opened(plan)
+                self._known[key] = find()
             except DataError as error:
-                self._checked[key] = error
-        return _given(self._checked[key])
+                self._known[key] = error
+        found = self._known[key]
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    def _key(self, plan: Plan) -> tuple[str, Path | None]:
+        return identity(plan.dataset), self._place(plan)
 
     def _place(self, plan: Plan) -> Path | None:
         """The folder to look into: the one that was named, else the one that the plan was last run with, if it is
@@ -114,22 +136,6 @@ class Gallery:
         told = plan.dataset.place.get("folder")
         remembered = Path(told) if isinstance(told, str) else None
         return self._folder or (remembered if remembered is not None and remembered.exists() else None)
-
-    def _opened(self, plan: Plan) -> ImageSet:
-        """The plan's images, checked. A data set is looked for once, be it there or not."""
-        key = (identity(plan.dataset), self._place(plan))
-        if key not in self._sets:
-            try:
-                self._sets[key] = self._loaded(plan)
-            except DataError as error:
-                self._sets[key] = error
-        found = _given(self._sets[key])
-        if len(found) != plan.size or found.fingerprint(plan.indices) != plan.images:
-            raise DataError(
-                f"The images of {plan.dataset.name} are not those that plan {plan.digest[:12]} was made for; name "
-                f"the folder that holds those with --data-dir."
-            )
-        return found
 
     def _loaded(self, plan: Plan) -> ImageSet:
         if not datasets.holds(plan.dataset.name.partition(":")[0]):
@@ -142,13 +148,6 @@ class Gallery:
                 return datasets.make(plan.dataset.name, plan.dataset.params).load("test", self._place(plan))
         except PluginError as error:
             raise DataError(str(error)) from error
-
-
-def _given(found: ImageSet | DataError) -> ImageSet:
-    """What was found, or the error in its place."""
-    if isinstance(found, DataError):
-        raise found
-    return found
 
 
 def encode(image: Image, largest: int = LARGEST) -> str:

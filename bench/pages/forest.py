@@ -46,10 +46,10 @@ def plant(contrasts: Sequence[Contrast]) -> Forest:
     def place(difference: float) -> float:
         return 0.5 + difference / (2 * limit)
 
-    lanes = [
-        Lane(each, shorten(each.label), TOP + (number + 0.5) * LANE, *map(place, (each.difference, *_ends(each))))
-        for number, each in enumerate(contrasts)
-    ]
+    lanes = []
+    for number, each in enumerate(contrasts):
+        marks = map(place, (each.difference, each.interval.low, each.interval.high))
+        lanes.append(Lane(each, shorten(each.label), TOP + (number + 0.5) * LANE, *marks))
     ticks = [(place(times * step / 100), f"{abs(times * step):g}") for times in range(-2, 3)]
     return Forest(TOP + LANE * len(lanes) + BOTTOM, tuple(lanes), tuple(ticks))
 
@@ -57,10 +57,6 @@ def plant(contrasts: Sequence[Contrast]) -> Forest:
 def shorten(name: str) -> str:
     """A name that fits beside the lanes, by its end, which tells files and budgets apart."""
     return name if len(name) <= LONGEST_NAME else f"…{name[1 - LONGEST_NAME :]}"
-
-
-def _ends(contrast: Contrast) -> tuple[float, float]:
-    return contrast.interval.low, contrast.interval.high
 
 
 def _round_up(value: float) -> float:

@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.analysis import notation
+from bench.analysis.comparisons.comparison import likelihood, signed
 from bench.domain.text import visible
+from bench.pages.whole_files import replacing
 
 TEMPLATES = Path(__file__).with_name("templates")
+WRITTEN = ("percent", "span", "budget", "duration", "brief", "memory", "moment", "passes")
+"""How figures are written, by the names of the filters that templates know them by."""
 
 
-def environment() -> Environment:
-    """Templates in which everything is escaped and nothing unknown passes."""
-    return Environment(
+def compose(
+    template: str,
+    *,
+    styles: Sequence[str],
+    scripts: Sequence[str] = (),
+    filters: Mapping[str, Callable[..., object]] | None = None,
+    refresh: int | None = None,
+    **shown: Any,
+) -> str:
+    """The text of a page: what is `shown` in a template, in which everything is escaped and nothing unknown passes.
+
+    `styles` and `scripts` are files beside the templates, which stand in the page one after another. With `refresh` a
+    browser reads the page again after so many seconds.
+    """
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,  # select_autoescape would not know .html.j2
         undefined=StrictUndefined,
@@ -25,6 +44,22 @@ def environment() -> Environment:
         keep_trailing_newline=True,
         finalize=_shown,
     )
+    written = {name: getattr(notation, name) for name in WRITTEN}
+    environment.filters.update(**written, signed=signed, likelihood=likelihood)
+    environment.filters.update(filters or {})
+    style, script = _joined(styles), _joined(scripts)
+    shown |= {"style": style, "style_hash": _policy_hash(style), "script": script, "script_hash": _policy_hash(script)}
+    return environment.get_template(template).render(shown, refresh=refresh)
+
+
+def write(page: str, output: Path) -> Path:
+    """Write a page whole, and return its path; missing folders are made.
+
+    Raises `BenchError` where the file cannot be written.
+    """
+    with replacing(output, "The page", "name another file with --output") as file:
+        file.write(page.encode())
+    return output
 
 
 def _shown(value: object) -> object:
@@ -32,11 +67,10 @@ def _shown(value: object) -> object:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def joined(*names: str) -> str:
-    """The texts of some files beside the templates, one after another."""
+def _joined(names: Sequence[str]) -> str:
     return "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in names)
 
 
-def policy_hash(text: str) -> str:
+def _policy_hash(text: str) -> str:
     """What a policy must name for a style or script of exactly this text to be allowed."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

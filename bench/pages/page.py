@@ -9,32 +9,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment
-
-from bench.analysis import notation as formats
 from bench.analysis.boards import tables
 from bench.analysis.boards.attack_ranking import AttackBoard, attack_boards, curve
 from bench.analysis.boards.choice import distinct
 from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
 from bench.analysis.boards.plugins import about_attack, about_defense
-from bench.analysis.boards.rows import differences, read_entries
+from bench.analysis.boards.table import Table
 from bench.analysis.boards.tagging import tagged, tags_of
+from bench.analysis.notation import NORMS
+from bench.analysis.results.entries import read_entries
 from bench.analysis.results.sightings import falls, sightings, traits
+from bench.analysis.specs import differences
 from bench.analysis.underway import Standing, standing
 from bench.domain.text import visible
 from bench.pages import markup
-from bench.pages.commands import rerun, setting_text
+from bench.pages.commands import rerun
 from bench.pages.export.text_tables import pieces
 from bench.pages.figures.album import Album, album_maker
 from bench.pages.references import Reference, references
-from bench.pages.whole_files import replacing
 from bench.protocols import Protocol
+from bench.settings import setting_text
 
 if TYPE_CHECKING:
     from bench.domain.published import Published
     from bench.store.store import Store
 
 TITLE = "Robustness leaderboards"
+ASKED = {
+    "about_attack": about_attack,
+    "about_defense": about_defense,
+    "assurances": tables.assurances,
+    "certified": tables.certified,
+    "column_assurances": tables.column_assurances,
+    "certified_radii": tables.certified_radii,
+    "curve": curve,
+    "inf": math.inf,
+    "differences": differences,
+    "figure_of": tables.figure,
+    "norms": NORMS,
+    "falls": falls,
+    "rerun": rerun,
+    "sightings": sightings,
+    "tags_of": tags_of,
+    "traits": traits,
+    "worst_of": tables.worst_of,
+}
+"""What the templates ask of boards, rows and results."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +67,7 @@ class View:
 
     board: Leaderboard
     title: str
-    table: tables.Table
+    table: Table
     anchor: str
     cards: tuple[str, ...]
     pieces: str
@@ -92,9 +112,7 @@ def render(
     draw = album_maker(store, data_dir, entries) if pictures else None
     working = standing(store) if refresh else None
     page = compose(boards, title, shown, draw, refresh, ranked, working, tuple(store.skipped.values()))
-    with replacing(output, "The page", "name another file with --output") as file:
-        file.write(page.encode())
-    return output
+    return markup.write(page, output)
 
 
 def compose(
@@ -111,55 +129,24 @@ def compose(
 
     `left_out` are the sentences of plans that cannot be read.
     """
-    style, script = markup.joined("page.css", "figures.css"), markup.joined("tools.js", "page.js")
     results = [result for board in boards for row in board.rows for result in row.everything]
-    return (
-        _environment()
-        .get_template("page.html.j2")
-        .render(
-            views=tuple(_views(boards, draw)),
-            published=published,
-            attack_boards=ranked,
-            title=title,
-            refresh=refresh,
-            working=working,
-            left_out=left_out,
-            style=style,
-            style_hash=markup.policy_hash(style),
-            script=script,
-            script_hash=markup.policy_hash(script),
-            plans={result.plan.digest for result in results},
-            defenses={row.defense.name for board in boards for row in board.rows},
-            newest=max((result.finished for result in results), default=None),
-        )
+    return markup.compose(
+        "page.html.j2",
+        styles=("page.css", "figures.css"),
+        scripts=("tools.js", "board.js", "page.js"),
+        filters={"setting": setting_text},
+        views=tuple(_views(boards, draw)),
+        published=published,
+        attack_boards=ranked,
+        title=title,
+        refresh=refresh,
+        working=working,
+        left_out=left_out,
+        plans={result.plan.digest for result in results},
+        defenses={row.defense.name for board in boards for row in board.rows},
+        newest=max((result.finished for result in results), default=None),
+        **ASKED,
     )
-
-
-def _environment() -> Environment:
-    environment = markup.environment()
-    for name in ("percent", "span", "budget", "duration", "memory", "moment", "passes"):
-        environment.filters[name] = getattr(formats, name)
-    environment.filters["setting"] = setting_text
-    environment.globals.update(
-        about_attack=about_attack,
-        about_defense=about_defense,
-        assurances=tables.assurances,
-        certified=tables.certified,
-        column_assurances=tables.column_assurances,
-        certified_radii=tables.certified_radii,
-        curve=curve,
-        inf=math.inf,
-        differences=differences,
-        figure_of=tables.figure,
-        norms=formats.NORMS,
-        falls=falls,
-        rerun=rerun,
-        sightings=sightings,
-        tags_of=tags_of,
-        traits=traits,
-        worst_of=tables.worst_of,
-    )
-    return environment
 
 
 def _views(boards: Sequence[Leaderboard], draw: Callable[[Leaderboard, str], Album] | None) -> Iterator[View]:

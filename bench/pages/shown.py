@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bench.analysis.boards.leaderboards import leaderboards
-from bench.analysis.boards.rows import read_entries
+from bench.analysis.results.entries import read_entries
 from bench.pages.exhibits import Exhibit
 from bench.pages.figures.drawing import reader
 from bench.pages.figures.gallery import Allowance, exhibition
 
 if TYPE_CHECKING:
+    from bench.analysis.results.entries import Entry
     from bench.domain.plan import Plan
     from bench.protocols import Protocol
     from bench.store.store import Store
@@ -21,7 +22,7 @@ def shown(store: Store, protocols: Iterable[Protocol] | None = None) -> frozense
     """The hashes of the files of which the leaderboards of these protocols (the built-in ones by default) and all
     others show a sample; none is read."""
     entries = read_entries(store)
-    read, noted = reader(store, entries), _Noted(store)
+    read, noted = reader(store, entries), _Noted(entries)
     for board in leaderboards(store, protocols, entries):
         exhibition(board, read, noted, Allowance())
     return frozenset(noted.files)
@@ -30,15 +31,11 @@ def shown(store: Store, protocols: Iterable[Protocol] | None = None) -> frozense
 class _Noted:
     """A gallery that shows nothing, and notes which files it would have read."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, entries: Iterable[Entry]) -> None:
         self.files: set[str] = set()
-        self._store = store
-        self._known: dict[str, dict[int, str]] = {}
+        self._hashes = {entry.plan.digest: entry.result.images for entry in entries}
 
     def show(self, plan: Plan, sample: int, predictions: Iterable[tuple[str, Sequence[int]]]) -> Exhibit:
         """An exhibit without images, which takes no room."""
-        if plan.digest not in self._known:
-            hashes = {shard.number: shard.perturbed_sha256 for shard in self._store.shards(plan)}
-            self._known[plan.digest] = hashes
-        self.files.add(self._known[plan.digest][plan.indices.index(sample) // plan.shard_size])
+        self.files.add(self._hashes[plan.digest][plan.indices.index(sample) // plan.shard_size])
         return Exhibit(sample, "", "", "", "", 1, ())

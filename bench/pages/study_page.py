@@ -5,36 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.analysis import notation as formats
 from bench.analysis.claims.reproduction import Measured, Reproduction
-from bench.analysis.claims.study_claims import VERDICTS, Judgement, Redrawn
-from bench.analysis.comparisons.comparison import likelihood, signed
+from bench.analysis.claims.study_claims import VERDICTS, Judgement
+from bench.analysis.comparisons.comparison import signed
 from bench.domain.errors import UsageError
 from bench.pages import markup
-from bench.pages.whole_files import refuse_stdout, replacing
+from bench.pages.whole_files import refuse_stdout
 from bench.stats import Interval
 
 if TYPE_CHECKING:
-    from bench.protocols.studies import Cell, StudyDraws, StudySeries
+    from bench.protocols.studies import Cell, StudySeries
 
 RELATIONS = {"above": "above", "below": "below", "equal": "equal to"}
-
-
-@dataclass(frozen=True)
-class Section:
-    """A table as the page shows it: its anchor, and measured cells row by row."""
-
-    anchor: str
-    title: str
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    cells: tuple[tuple[Measured, ...], ...]
-    cost: bool
 
 
 @dataclass(frozen=True)
@@ -42,28 +28,10 @@ class Chart:
     """A series as the page draws it: of each column the measured steps, as places from 0 to 100 of the axis, with what
     was measured there."""
 
-    anchor: str
     title: str
     ticks: tuple[tuple[int, float], ...]
     low: float
     lines: tuple[tuple[str, tuple[tuple[float, int, Measured], ...]], ...]
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Draws as the page shows them: their anchor, and what was measured row by row."""
-
-    anchor: str
-    title: str
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    cells: tuple[tuple[Redrawn | None, ...], ...]
-    printed: Mapping[Cell, float]
-
-    @property
-    def example(self) -> Redrawn | None:
-        """Any of the cells that were measured."""
-        return next((found for row in self.cells for found in row if found is not None), None)
 
 
 def render(reproduction: Reproduction, output: Path, command: str) -> Path:
@@ -75,8 +43,7 @@ def render(reproduction: Reproduction, output: Path, command: str) -> Path:
     beside = figures_beside(output)
     figures = json.dumps(reproduction.document(), indent=1, ensure_ascii=False)
     for path, text in ((output, compose(reproduction, command, beside.name)), (beside, f"{figures}\n")):
-        with replacing(path, "The page", "name another file with --output") as file:
-            file.write(text.encode())
+        markup.write(text, path)
     return output
 
 
@@ -95,42 +62,30 @@ def compose(reproduction: Reproduction, command: str, figures: str = "index.json
     Names come from a study and from plugins, so every one of them is escaped.
     """
     study = reproduction.study
-    environment = markup.environment()
-    environment.filters.update(
-        {name: getattr(formats, name) for name in ("percent", "span", "budget", "duration", "brief")},
-        signed=signed,
-        likelihood=likelihood,
-        ends=_ends,
-        against=_against,
-    )
-    style = markup.joined("page.css", "study.css")
-    sections = tuple(
-        Section(f"table-{number}", table.title, table.rows, table.columns, reproduction.table(table), table.cost)
-        for number, table in enumerate(study.tables, 1)
-    )
-    charts = tuple(_chart(reproduction, series, number) for number, series in enumerate(study.series, 1))
-    strips = tuple(_strip(reproduction, draws, number) for number, draws in enumerate(study.draws, 1))
+    charts = [_chart(reproduction, series) for series in study.series]
     results = [found.result for found in reproduction.measured.values() if found.result is not None]
     counts = Counter(judgement.verdict for judgement in reproduction.judgements)
-    return environment.get_template("study.html.j2").render(
+    drawn = [(title, found) for (title, _, _), found in reproduction.drawn.items() if found is not None]
+    return markup.compose(
+        "study.html.j2",
+        styles=("page.css", "study.css"),
+        filters={"ends": _ends, "against": _against, "named": _named, "cell": _cell},
         study=study,
-        sections=sections,
+        measured=reproduction.measured,
         charts=charts,
-        strips=strips,
+        drawn=reproduction.drawn,
+        examples=dict(reversed(drawn)),  # the first of each
         judgements=reproduction.judgements,
         verdicts=[(verdict, counts[verdict]) for verdict in VERDICTS if counts[verdict]],
         unconfirmed=[each for each in reproduction.judgements if each.verdict != "holds"],
         outside=[found for found in reproduction.measured.values() if found.covers is False],
-        results=results,
         example=results[0] if results else None,
         command=command,
         figures=figures,
-        style=style,
-        style_hash=markup.policy_hash(style),
     )
 
 
-def _chart(reproduction: Reproduction, series: StudySeries, number: int) -> Chart:
+def _chart(reproduction: Reproduction, series: StudySeries) -> Chart:
     """The steps stand at equal distances, for they are chosen and not spread; the axis begins at a whole ten."""
     ticks = {step: 100 * place / max(1, len(series.steps) - 1) for place, step in enumerate(series.steps)}
     lines = []
@@ -142,12 +97,7 @@ def _chart(reproduction: Reproduction, series: StudySeries, number: int) -> Char
         lines.append((column, tuple(cell for cell in cells if cell[2].figure is not None)))
     lows = [found.figure.interval.low for _, line in lines for _, _, found in line if found.figure is not None]
     low = math.floor(10 * min(lows, default=0.0)) / 10
-    return Chart(f"series-{number}", series.title, tuple(ticks.items()), min(low, 0.9), tuple(lines))
-
-
-def _strip(reproduction: Reproduction, draws: StudyDraws, number: int) -> Strip:
-    cells = tuple(tuple(reproduction.drawn[draws.title, row, column] for column in draws.columns) for row in draws.rows)
-    return Strip(f"draws-{number}", draws.title, draws.rows, draws.columns, cells, draws.printed)
+    return Chart(series.title, tuple(ticks.items()), min(low, 0.9), tuple(lines))
 
 
 def _ends(interval: Interval) -> str:
@@ -164,5 +114,9 @@ def _against(judgement: Judgement) -> str:
     return f"{first} {RELATIONS[claim.relation]} {other}{within}"
 
 
-def _cell(cell: tuple[str, str]) -> str:
-    return f"{cell[0]}, {'untouched' if cell[1] == 'clean' else cell[1]}"
+def _named(column: str) -> str:
+    return "untouched" if column == "clean" else column
+
+
+def _cell(cell: Cell) -> str:
+    return f"{cell[0]}, {_named(cell[1])}"

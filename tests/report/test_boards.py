@@ -12,9 +12,11 @@ import pytest
 
 from bench.analysis.boards.choice import choose_boards
 from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
-from bench.analysis.boards.rows import Row, flaw_of, identity, read_entry
+from bench.analysis.boards.rows import Row, flaw_of
 from bench.analysis.boards.tables import tabulate
 from bench.analysis.comparisons.comparison import compare
+from bench.analysis.results.entries import read_entry
+from bench.analysis.specs import identity
 from bench.domain.errors import UsageError
 from bench.domain.plan import FIRST_HARNESS, Plan, Spec
 from bench.domain.threat import ThreatModel

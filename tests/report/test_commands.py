@@ -21,10 +21,10 @@ from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel, parse_epsilon
 from bench.evaluation.requests.planning import Request
 from bench.evaluation.requests.planning import make_plan as planned
-from bench.pages.commands import rerun, setting_text
+from bench.pages.commands import rerun
 from bench.protocols import Protocol, find_protocol
 from bench.registry import defenses
-from bench.settings import configure, parse_pairs, spell_out
+from bench.settings import configure, parse_pairs, setting_text, spell_out
 from tests.cli.command import bench
 from tests.report.made import make_plan, small_plan
 

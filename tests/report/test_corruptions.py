@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.boards.corruptions import compare, corruption_errors
-from bench.analysis.boards.rows import read_entry
 from bench.analysis.evidence.assurance import Assurance
 from bench.analysis.results.accuracy import Accuracy
+from bench.analysis.results.entries import read_entry
 from bench.analysis.results.summary import Result
 from bench.datasets.cifar10_c import COMMON, SEVERITIES
 from bench.domain.errors import UsageError

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.boards.rows import read_entry
 from bench.analysis.results.diagnosis import diagnose
+from bench.analysis.results.entries import read_entry
 from bench.domain.plan import Plan
 from bench.domain.threat import ThreatModel
 from bench.store.store import Store

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from bench.analysis.boards.leaderboards import leaderboards
-from bench.analysis.results.doctor import Check, examine, recognised
+from bench.analysis.results.doctor import Check, examine
+from bench.analysis.results.examination import recognised
 from bench.analysis.results.summary import read
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel

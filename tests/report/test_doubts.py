@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.boards.rows import read_entry
 from bench.analysis.evidence.controls import beaten
+from bench.analysis.results.entries import read_entry
 from bench.analysis.results.sightings import traits
 from bench.analysis.results.summary import Result, read
 from bench.domain.facts import Controls

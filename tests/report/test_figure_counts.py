@@ -16,9 +16,8 @@ from bench.pages.figures.classes import classes, confusion
 from bench.pages.figures.curves import counted, survival
 from bench.pages.figures.drawing import reader
 from bench.pages.figures.frontier import frontier
-from bench.pages.figures.iterations import iterations
-from bench.pages.figures.radii import radii
 from bench.pages.figures.settings import settings
+from bench.pages.figures.thresholds import iterations, radii
 from bench.stats import wilson
 from bench.store.store import Store
 from tests.report.drawn import board_with, enrich, fill, white, words

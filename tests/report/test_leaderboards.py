@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
-from bench.analysis.boards.rows import differences
+from bench.analysis.specs import differences
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.store.store import Store

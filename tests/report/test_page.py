@@ -15,7 +15,8 @@ import pytest
 
 from bench.analysis.boards.leaderboards import Leaderboard
 from bench.analysis.boards.ranking import ranked
-from bench.analysis.boards.rows import Entry, make_row
+from bench.analysis.boards.rows import make_row
+from bench.analysis.results.entries import Entry
 from bench.analysis.results.summary import summarise
 from bench.domain.errors import BenchError
 from bench.domain.outcome import Outcome

@@ -17,8 +17,9 @@ import numpy as np
 
 from bench.analysis.boards.grouping import defense_of
 from bench.analysis.boards.plugins import about_attack
-from bench.analysis.boards.rows import Entry, identity, read_entries
 from bench.analysis.evidence.assurance import is_adversarial
+from bench.analysis.results.entries import Entry, read_entries
+from bench.analysis.specs import identity
 from bench.domain.threat import NORMS
 from bench.stats import CONFIDENCE, holm, paired_mean
 
@@ -110,7 +111,7 @@ def attack_boards(store: Store, entries: Sequence[Entry] | None = None) -> tuple
     count; certificates, corruptions and transferred images are no attacks on the defense."""
     groups: dict[Hashable, list[Entry]] = {}
     for entry in read_entries(store) if entries is None else entries:
-        plan = entry.result.plan
+        plan = entry.plan
         attacks = plan.source is None and is_adversarial(plan) and plan.threat.norm not in ("corruption", "flow")
         if attacks and entry.result.counts:
             groups.setdefault(_place(plan), []).append(entry)
@@ -156,11 +157,11 @@ def _board(entries: Sequence[Entry]) -> AttackBoard:
 
 def _row(entry: Entry, distances: NDArray[np.float64], best: NDArray[np.float64], farthest: float) -> AttackRow:
     seeks = not np.isnan(entry.outcomes.minimal).any()
-    radius = entry.result.plan.threat.radius * (1 + 1e-6)
+    radius = entry.plan.threat.radius * (1 + 1e-6)
     within = (best <= radius) & (best > 0)
     reached = float((distances[within] <= radius).mean()) if within.any() else 1.0
     found = optimality(distances, best, farthest) if seeks else None
-    return AttackRow(entry.result, distances, found, reached, _library(entry.result.plan.attack))
+    return AttackRow(entry.result, distances, found, reached, _library(entry.plan.attack))
 
 
 def _ranked(rows: Iterable[AttackRow], farthest: float) -> list[AttackRow]:
@@ -187,7 +188,7 @@ def _place(plan: Plan) -> Hashable:
 
 
 def _name(entry: Entry) -> str:
-    return identity(entry.result.plan.attack)
+    return identity(entry.plan.attack)
 
 
 def _library(attack: Spec) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
 from bench.analysis.boards.tables import titles
+from bench.analysis.results.entries import read_entries
 from bench.analysis.results.seeds import seedless
 from bench.domain.errors import UsageError
 from bench.protocols import builtin_protocols, find_protocol
@@ -28,10 +29,11 @@ def choose_boards(
     """
     wanted = find_protocol(protocol) if protocol else None
     known = {**builtin_protocols(), **({wanted.name: wanted} if wanted else {})}
-    boards = leaderboards(store, known.values(), tags=tags)
+    entries = read_entries(store)
+    boards = leaderboards(store, known.values(), entries, tags)
     chosen = _chosen(boards, wanted, dataset)
     if wanted and not chosen:
-        alone = leaderboards(store, [wanted], tags=tags)  # beside others it would only repeat a fuller one
+        alone = leaderboards(store, [wanted], entries, tags)  # beside others it would only repeat a fuller one
         chosen = _chosen(alone, wanted, dataset)
     if chosen:
         return chosen

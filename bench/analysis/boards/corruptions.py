@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from statistics import fmean
 
-from bench.analysis.boards.rows import identity
 from bench.analysis.results.summary import Result
+from bench.analysis.specs import identity
 from bench.datasets.cifar10_c import COMMON, KINDS, SEVERITIES
 from bench.domain.errors import UsageError, closest
 from bench.domain.plan import Plan, Spec

@@ -6,8 +6,9 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.analysis.boards.rows import Entry, identity
+from bench.analysis.results.entries import Entry
 from bench.analysis.results.seeds import seedless, spread
+from bench.analysis.specs import identity
 from bench.domain.dataset import Dataset
 from bench.domain.errors import BenchError
 from bench.domain.plan import HARNESS, Plan, Spec
@@ -44,7 +45,7 @@ def _fullest(groups: Sequence[Group]) -> list[Group]:
     shown: set[str] = set()
     kept: set[int] = set()
     for number, group in sorted(enumerate(groups), key=lambda numbered: -len(numbered[1].entries)):
-        digests = {entry.result.plan.digest for entry in group.entries}
+        digests = {entry.plan.digest for entry in group.entries}
         if _is_own(group.protocol):
             kept.add(number)
         elif digests - shown:
@@ -60,15 +61,15 @@ def _is_own(protocol: Protocol | None) -> bool:
 
 def _groups(entries: Sequence[Entry], known: Sequence[Protocol]) -> list[Group]:
     """The candidates for leaderboards: a protocol's in the order of the protocols, then those of other settings."""
-    customs = {name: _customs(name) for name in {entry.result.plan.dataset.name for entry in entries}}
+    customs = {name: _customs(name) for name in {entry.plan.dataset.name for entry in entries}}
     own: dict[Hashable, Group] = {}
     listed: list[dict[Hashable, Group]] = [{} for _ in known]
-    families = _families(entry for entry in entries if not entry.result.plan.is_untouched)
+    families = _families(entry for entry in entries if not entry.plan.is_untouched)
     for family in families:
         covered = False
         for protocol, groups in zip(known, listed, strict=True):
             for entry in family:
-                plan = entry.result.plan
+                plan = entry.plan
                 if covers(protocol, plan, *customs[plan.dataset.name]):
                     covered = True
                     source = plan.defense if plan.source is None and protocol.source else plan.source
@@ -76,7 +77,7 @@ def _groups(entries: Sequence[Entry], known: Sequence[Protocol]) -> list[Group]:
                     groups.setdefault(key, Group(protocol, source, [])).entries.append(_spread(entry, family))
         if not covered:
             entry = _usual(family)
-            plan = entry.result.plan
+            plan = entry.plan
             group = own.setdefault((_setting(plan), identity(plan.source)), Group(None, plan.source, []))
             group.entries.append(_spread(entry, family))
     usual = [_spread(_usual(family), family) for family in families]
@@ -89,7 +90,7 @@ def _families(entries: Iterable[Entry]) -> list[list[Entry]]:
     """The entries that differ only in their seed, one a seed: the one of the newest bench."""
     found: dict[str, dict[int, Entry]] = {}
     for entry in entries:
-        plan = entry.result.plan
+        plan = entry.plan
         seeds = found.setdefault(seedless(replace(plan, harness=HARNESS)), {})
         if plan.seed not in seeds or seeds[plan.seed].result.plan.harness < plan.harness:
             seeds[plan.seed] = entry
@@ -99,28 +100,28 @@ def _families(entries: Iterable[Entry]) -> list[list[Entry]]:
 def _usual(family: Sequence[Entry]) -> Entry:
     """The one of a family that stands for it: of the newest bench, under a built-in protocol's seed, or the lowest."""
     seeds = {protocol.seed for protocol in builtin_protocols().values()}
-    newest = max(entry.result.plan.harness for entry in family)
-    plans = [entry for entry in family if entry.result.plan.harness == newest]
-    return min(plans, key=lambda entry: (entry.result.plan.seed not in seeds, entry.result.plan.seed))
+    newest = max(entry.plan.harness for entry in family)
+    plans = [entry for entry in family if entry.plan.harness == newest]
+    return min(plans, key=lambda entry: (entry.plan.seed not in seeds, entry.plan.seed))
 
 
 def _spread(entry: Entry, family: Sequence[Entry]) -> Entry:
     """The entry with the spread over those of its family, and of its bench, that count."""
-    harness = entry.result.plan.harness
+    harness = entry.plan.harness
     whole = [each for each in family if each.result.counts and each.result.plan.harness == harness]
     if len(whole) < 2 or entry not in whole:
         return entry
     found = spread([(each.result.plan, each.outcomes) for each in whole])
-    return replace(entry, result=replace(entry.result, spread=found))
+    return entry._replace(result=replace(entry.result, spread=found))
 
 
 def _join(group: Group, entries: Iterable[Entry]) -> None:
     """Add the other plans that fit, among them the white-box row of the source whose images the group reads."""
     columns = {identity(entry.column) for entry in group.entries}
-    present = {entry.result.plan.digest for entry in group.entries}
+    present = {entry.plan.digest for entry in group.entries}
     setting, source = _setting(group.entries[0].result.plan), identity(group.source)
     for entry in entries:
-        plan = entry.result.plan
+        plan = entry.plan
         is_source = plan.source is None and identity(plan.defense) == source
         fits = _setting(plan) == setting and identity(entry.column) in columns
         if fits and plan.digest not in present and (is_source or identity(plan.source) == source):
@@ -131,7 +132,7 @@ def _attach(groups: Sequence[Group], entries: Sequence[Entry], known: Sequence[P
     """Give the untouched images to the groups whose rows they are of; what is left makes groups of its own."""
     left: dict[Hashable, Group] = {}
     places = [{place_of(entry) for entry in group.entries} for group in groups]
-    for family in _families(entry for entry in entries if entry.result.plan.is_untouched):
+    for family in _families(entry for entry in entries if entry.plan.is_untouched):
         taken = False
         for entry in family:
             mine = place_of(entry)
@@ -141,7 +142,7 @@ def _attach(groups: Sequence[Group], entries: Sequence[Entry], known: Sequence[P
                     taken = True
         if not taken:
             entry = _usual(family)
-            plan = entry.result.plan
+            plan = entry.plan
             customs = _customs(plan.dataset.name)
             protocol = next((each for each in known if covers(each, plan, *customs)), None)
             group = left.setdefault(_setting(plan), Group(protocol, None, []))
@@ -151,7 +152,7 @@ def _attach(groups: Sequence[Group], entries: Sequence[Entry], known: Sequence[P
 
 def place_of(entry: Entry) -> Hashable:
     """Whose row an entry is part of: equal settings and an equal defense, attacked or not."""
-    plan = entry.result.plan
+    plan = entry.plan
     shared = (getattr(plan, setting) for setting in JUDGED)
     return (identity(plan.dataset), plan.images, *shared, *defense_of(plan))
 

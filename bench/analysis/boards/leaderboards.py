@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.boards.grouping import Group, defense_of, grouped, place_of
 from bench.analysis.boards.images import strangers
 from bench.analysis.boards.ranking import ranked
-from bench.analysis.boards.rows import Column, Entry, Row, identity, make_row, read_entries
+from bench.analysis.boards.rows import Row, make_row
 from bench.analysis.boards.tagging import tagged
-from bench.analysis.evidence.assurance import LEVELS
+from bench.analysis.evidence.assurance import LEVELS, Assurance
+from bench.analysis.results.entries import Entry, read_entries
+from bench.analysis.specs import Column, identity
 from bench.domain.plan import UNTOUCHED, Plan, Spec
 from bench.protocols import Protocol, builtin_protocols
 
@@ -42,15 +44,19 @@ class Leaderboard:
     @property
     def assurances(self) -> tuple[str, ...]:
         """What its valid results are called, each once."""
-        found = {result.assurance for row in self.rows for result in row.found if not result.invalid}
-        return tuple(each.text for each in sorted(found, key=lambda each: (LEVELS.index(each.level), each.qualifiers)))
+        return tuple(
+            each.text for each in sorted(self._evidence, key=lambda each: (LEVELS.index(each.level), each.qualifiers))
+        )
 
     @property
     def words(self) -> tuple[str, ...]:
         """The words in these names, each once: the levels, then what qualifies them."""
-        found = {result.assurance for row in self.rows for result in row.found if not result.invalid}
-        levels = sorted({each.level for each in found}, key=LEVELS.index)
-        return (*levels, *sorted({word for each in found for word in each.qualifiers} - {*levels}))
+        levels = sorted({each.level for each in self._evidence}, key=LEVELS.index)
+        return (*levels, *sorted({word for each in self._evidence for word in each.qualifiers} - {*levels}))
+
+    @property
+    def _evidence(self) -> set[Assurance]:
+        return {result.assurance for row in self.rows for result in row.found if not result.invalid}
 
     @property
     def is_adaptive(self) -> bool:
@@ -101,26 +107,25 @@ class Known:
     """All that a store holds, for what must be asked beyond one leaderboard."""
 
     def __init__(self, entries: Sequence[Entry], shown: Sequence[Entry]) -> None:
-        self._shown = {entry.result.plan.digest for entry in shown}
-        self.results = {entry.result.plan.digest: entry.result for entry in entries}
+        self._shown = {entry.plan.digest for entry in shown}
+        self.results = {entry.plan.digest: entry.result for entry in entries}
         self._by_defense: dict[Hashable, list[Entry]] = {}
         for entry in entries:
             self._by_defense.setdefault(self._key(entry), []).append(entry)
 
     def others(self, members: Sequence[Entry]) -> list[Entry]:
         """The other evaluations of a row's defense on the same data set."""
-        own = {entry.result.plan.digest for entry in members}
+        own = {entry.plan.digest for entry in members}
         found = self._by_defense[self._key(members[0])] if members else ()
-        return [entry for entry in found if entry.result.plan.digest not in own]
+        return [entry for entry in found if entry.plan.digest not in own]
 
     def hidden(self, members: Sequence[Entry]) -> list[Entry]:
         """Of the others those that belong into the row and are not shown."""
-        rows = {(place_of(entry), identity(entry.result.plan.source)) for entry in members}
+        rows = {(place_of(entry), identity(entry.plan.source)) for entry in members}
         return [
             entry
             for entry in self.others(members)
-            if entry.result.plan.digest not in self._shown
-            and (place_of(entry), identity(entry.result.plan.source)) in rows
+            if entry.plan.digest not in self._shown and (place_of(entry), identity(entry.plan.source)) in rows
         ]
 
     def levels(self, defense: tuple[str, str], group: Group) -> set[str]:
@@ -131,7 +136,7 @@ class Known:
 
     @staticmethod
     def _key(entry: Entry) -> Hashable:
-        plan = entry.result.plan
+        plan = entry.plan
         return (*defense_of(plan), identity(plan.dataset))
 
 
@@ -154,10 +159,10 @@ def _board(group: Group, known: Known) -> Leaderboard:
     for entry in group.entries:
         if entry.column not in columns:
             columns.append(entry.column)
-        by_defense.setdefault(defense_of(entry.result.plan), []).append(entry)
+        by_defense.setdefault(defense_of(entry.plan), []).append(entry)
     columns.sort(key=place)
-    untouched = {defense_of(entry.result.plan): entry for entry in group.untouched}
-    attacked = [entry.column for entry in group.entries if entry.result.plan.knowledge != "certified"]
+    untouched = {defense_of(entry.plan): entry for entry in group.untouched}
+    attacked = [entry.column for entry in group.entries if entry.plan.knowledge != "certified"]
     counted = [column for column in columns if column in attacked] or columns
     aside = [] if group.protocol else _rare(counted, list(by_defense.values()))
     strange = _strange(group, known.results)

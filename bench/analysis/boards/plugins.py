@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
-from bench.registry import Listing, attacks, defenses
+from bench.registry import Registry, attacks, defenses
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,17 @@ def about_defense(name: str) -> About:
     Only what is registered is asked: a name in a store may be a file or a module, and reading a store runs no code
     that it names.
     """
-    return _about(_defenses(), name)
+    return _all_about(defenses).get(name, About())
 
 
 def about_attack(name: str) -> About:
     """What an attack says of itself; see `about_defense`."""
-    return _about(_attacks(), name)
-
-
-def _about(known: Mapping[str, Listing], name: str) -> About:
-    listing = known.get(name)
-    if listing is None:
-        return About()
-    return About(listing.summary, listing.facts.get("family", ""), listing.target, listing.facts.get("library", ""))
+    return _all_about(attacks).get(name, About())
 
 
 @cache
-def _defenses() -> Mapping[str, Listing]:
-    return {listing.name: listing for listing in defenses.listings()}
-
-
-@cache
-def _attacks() -> Mapping[str, Listing]:
-    return {listing.name: listing for listing in attacks.listings()}
+def _all_about(registry: Registry[Any]) -> Mapping[str, About]:
+    return {
+        each.name: About(each.summary, each.facts.get("family", ""), each.target, each.facts.get("library", ""))
+        for each in registry.listings()
+    }

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.analysis.boards.rows import Row, identity
+from bench.analysis.boards.rows import Row
+from bench.analysis.specs import identity
 from bench.stats import CONFIDENCE, holm, mcnemar
 
 if TYPE_CHECKING:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.analysis.evidence.assurance import is_adversarial
-from bench.analysis.results.accuracy import Accuracy
 from bench.analysis.results.diagnosis import diagnose
-from bench.analysis.results.doctor import Check, examine, recognised
-from bench.analysis.results.summary import Result, summarise
-from bench.domain.labels import Labels
-from bench.domain.plan import Plan, Spec
-from bench.domain.threat import ThreatModel
+from bench.analysis.results.doctor import examine
+from bench.analysis.results.examination import recognised
+from bench.analysis.specs import Column, identity
 from bench.stats import Proportion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.domain.outcomes import Outcomes
-    from bench.store.rows.outcomes import Shared
-    from bench.store.rows.records import Conflict
-    from bench.store.store import Store
+    from bench.analysis.results.accuracy import Accuracy
+    from bench.analysis.results.doctor import Check
+    from bench.analysis.results.entries import Entry
+    from bench.analysis.results.summary import Result
+    from bench.domain.plan import Spec
+    from bench.domain.threat import ThreatModel
 
+NOT_RUN = "was not run"
 BEHIND = (
     "Random, and attacked by gradient under one frozen draw of its noise alone: it ranks below every defense that was "
     "not."
@@ -35,18 +34,6 @@ UNADAPTED = (
     "No attack that is adapted to it is in this store, as there is for others here: its worst case may be far too "
     "high, and it ranks below theirs."
 )
-
-
-@dataclass(frozen=True)
-class Column:
-    """One attack at one budget."""
-
-    attack: Spec
-    threat: ThreatModel
-
-    def document(self) -> dict[str, Any]:
-        """The column as plain data."""
-        return {"attack": self.attack.document(), "threat": self.threat.document()}
 
 
 @dataclass(frozen=True)
@@ -121,62 +108,6 @@ class Row:
         return sum(rates) / len(rates) if rates else -1.0
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A plan's result with its outcomes, which comparing it needs."""
-
-    result: Result
-    outcomes: Outcomes
-
-    @property
-    def column(self) -> Column:
-        """Where it stands on a leaderboard."""
-        return Column(self.result.plan.attack, self.result.plan.threat)
-
-
-def identity(thing: Spec | Column | None) -> str:
-    """A text that is equal exactly for equal specs or columns, although these hold unhashable settings."""
-    return "" if thing is None else json.dumps(thing.document(), sort_keys=True, default=str)
-
-
-def differences(spec: Spec, others: Iterable[Spec], *, weights: bool = True) -> tuple[str, ...]:
-    """The settings, version and (unless they do not matter) weights in which a plugin differs from others of its name:
-    'width=64'."""
-    namesakes = [other for other in others if other.name == spec.name]
-    found = [
-        f"{key}={value}"
-        for key, value in spec.params.items()
-        if any(other.params.get(key) != value for other in namesakes)
-    ]
-    if any(other.version != spec.version for other in namesakes):
-        found.append(f"version {spec.version}")
-    if weights and any(other.weights != spec.weights for other in namesakes):
-        found.extend(f"{role} {sha256[:8]}" for role, sha256 in spec.weights.items())
-    return tuple(found)
-
-
-def read_entry(store: Store, plan: Plan) -> Entry:
-    """The entry of a plan with at least one finished shard."""
-    outcomes, labels = store.table(plan), store.labels.of(plan.digest)
-    return Entry(summarise(plan, outcomes, store.shards(plan), store.conflicts(plan), labels), outcomes)
-
-
-def read_entries(store: Store) -> list[Entry]:
-    """The entries of all plans of a store; what their outcomes have in common is in memory once."""
-    conflicts: dict[str, list[Conflict]] = {}
-    for conflict in store.conflicts():
-        conflicts.setdefault(conflict.plan, []).append(conflict)
-    shared: Shared = {}
-    labels = store.labels.all()
-    entries = []
-    for plan in store.plans():
-        outcomes = store.table(plan, shared)
-        written = labels.get(plan.digest, Labels())
-        found = summarise(plan, outcomes, store.shards(plan), conflicts.get(plan.digest, ()), written)
-        entries.append(Entry(found, outcomes))
-    return entries
-
-
 def make_row(
     entries: Sequence[Entry],
     columns: Sequence[Column],
@@ -198,9 +129,9 @@ def make_row(
     by_column = {identity(entry.column): entry.result for entry in entries}
     results = tuple(by_column.get(identity(column)) for column in columns)
     others = strange or {}
-    gaps = [_gap(column, by_column.get(identity(column)), others) for column in counted]
+    gaps = [_gap(f"{each.attack.name} at {each.threat}", by_column.get(identity(each)), others) for each in counted]
     if untouched is not None:
-        gaps.append(_flaw("the untouched images", untouched.result))
+        gaps.append(_gap("the untouched images", untouched.result, others))
     known = [*entries, *([] if untouched is None else [untouched])]
     fullest = max(known, key=lambda entry: entry.result.n)
     survival = None
@@ -214,13 +145,13 @@ def make_row(
         results=results,
         clean=fullest.result.clean,
         worst=None if survival is None else Proportion(survival.sum().item(), len(survival)),
-        gaps=tuple(gap for gap in gaps if gap),
+        gaps=tuple(filter(None, gaps)),
         notes=(*_flaws(asides, by_column), *_notes(known, [*known, *hidden], elsewhere, others)),
         untouched=None if untouched is None else untouched.result,
         strange=frozenset(at for at, result in enumerate(results) if result and result.plan.digest in others),
         behind=BEHIND if is_behind else "" if adapted else UNADAPTED,
         survival=survival,
-        checks=examine(recognised([(each.result, each.outcomes) for each in (*known, *elsewhere)])),
+        checks=examine(recognised([*known, *elsewhere])),
         bounds=tuple(_bounds([*known, *elsewhere])),
     )
 
@@ -228,12 +159,12 @@ def make_row(
 def _bounds(entries: Sequence[Entry]) -> Iterator[Bounds]:
     """What certificates and attacks on the same samples say together, a budget at a time."""
     whole = [entry for entry in entries if entry.result.counts]
-    proofs = [entry for entry in whole if entry.result.plan.knowledge == "certified"]
-    attacks = [entry for entry in whole if is_adversarial(entry.result.plan) and entry.result.plan.source is None]
-    for threat in sorted({entry.result.plan.threat for entry in attacks}, key=str):
-        mine = [entry for entry in attacks if entry.result.plan.threat == threat]
+    proofs = [entry for entry in whole if entry.plan.knowledge == "certified"]
+    attacks = [entry for entry in whole if is_adversarial(entry.plan) and entry.plan.source is None]
+    for threat in sorted({entry.plan.threat for entry in attacks}, key=str):
+        mine = [entry for entry in attacks if entry.plan.threat == threat]
         for proof in proofs:
-            plan = proof.result.plan
+            plan = proof.plan
             same = [each for each in mine if each.result.plan.indices == plan.indices]
             if plan.threat.norm == threat.norm and same:
                 lower = int((proof.outcomes.radius >= threat.radius).sum())
@@ -257,31 +188,33 @@ def _notes(
 ) -> tuple[Note, ...]:
     """Each doubt once: what the whole row's results say together, and then what each of those known says, with the
     attacks of which it is so."""
-    pairs = [[(entry.result, entry.outcomes) for entry in group] for group in (whole, elsewhere)]
     single: dict[str, list[str]] = {}
     for entry in known:
-        plan = entry.result.plan
+        plan = entry.plan
         met = [f"It met {strange[plan.digest]}."] if plan.digest in strange else []
         for sentence in (*met, *entry.result.doubts):
             single.setdefault(sentence, []).append(plan.attack.name)
-    together = [Note((), sentence) for sentence in diagnose(*pairs)]
+    together = [Note((), sentence) for sentence in diagnose(whole, elsewhere)]
     return (*together, *(Note(tuple(dict.fromkeys(names)), sentence) for sentence, names in single.items()))
 
 
-def _gap(column: Column, result: Result | None, strange: Mapping[str, str]) -> str | None:
-    """Why this column keeps a row off the ranking; None where it does not."""
-    label = f"{column.attack.name} at {column.threat}"
+def _gap(label: str, result: Result | None, strange: Mapping[str, str]) -> str:
+    """Why what is called so keeps a row off the ranking; empty where it does not."""
+    gap = gap_of(result, "" if result is None else strange.get(result.plan.digest, ""))
+    return gap and f"{label} {gap}"
+
+
+def gap_of(result: Result | None, met: str = "") -> str:
+    """Why a result cannot be ranked and paired, after its attack's name; empty where it can.
+
+    `met` says whose images it met, if not those that it should have.
+    """
     if result is None:
-        return f"{label} was not run"
-    if result.plan.digest in strange:
-        return f"{label} met {strange[result.plan.digest]}"
-    return _flaw(label, result)
-
-
-def _flaw(label: str, result: Result) -> str | None:
-    """Why a result may not count; None where it may."""
+        return NOT_RUN
+    if met:
+        return f"met {met}"
     flaw = flaw_of(result)
-    return flaw and f"{label} is {flaw}"
+    return f"is {flaw}" if flaw else ""
 
 
 def flaw_of(result: Result) -> str | None:

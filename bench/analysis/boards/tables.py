@@ -1,77 +1,21 @@
-"""A leaderboard as a plain table: headings and cells, before anything is written as HTML, CSV or LaTeX."""
+"""A leaderboard as a plain table: its title, headings and cells, before anything is written as HTML, CSV or LaTeX."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from bench.analysis.boards.leaderboards import Leaderboard
 from bench.analysis.boards.plugins import about_defense
-from bench.analysis.boards.rows import Column, Row, differences
+from bench.analysis.boards.rows import Row
+from bench.analysis.boards.table import Cell, Figure, Heading, Rank, Table
 from bench.analysis.boards.tagging import tags_of
 from bench.analysis.evidence.assurance import Assurance
 from bench.analysis.notation import budget
-from bench.analysis.results.seeds import Spread
 from bench.analysis.results.summary import Result
-from bench.stats import Proportion
-
-
-@dataclass(frozen=True)
-class Rank:
-    """A place; `tied` where other rows have the same one."""
-
-    place: int
-    tied: bool
-
-    def __str__(self) -> str:
-        return f"{self.place}{'=' if self.tied else ''}"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A share with what goes with it; `state` says what is wrong with one that is not to be ranked.
-
-    `samples` is how many there are to be, `plan` the digest of the plan behind it, empty where there are several.
-    """
-
-    share: Proportion
-    samples: int
-    state: Literal["", "partial", "invalid"] = ""
-    plan: str = ""
-    spread: Spread | None = None
-
-
-Cell = Rank | Figure | str | int | float | None
-
-
-@dataclass(frozen=True)
-class Heading:
-    """What a column holds.
-
-    `key` names it once in its table. `aside` ones stand in data files only, for a page shows them below a name.
-    `attack` is the number of the leaderboard's column that it shows, if it shows one.
-    """
-
-    key: str
-    title: str
-    detail: str = ""
-    kind: Literal["rank", "text", "figure", "number"] = "figure"
-    aside: bool = False
-    attack: int | None = None
-
-
-@dataclass(frozen=True)
-class Table:
-    """Headings and rows of as many cells; `name` is for files, `caption` says what the figures are of."""
-
-    name: str
-    caption: str
-    headings: tuple[Heading, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
+from bench.analysis.specs import Column, differences
 
 FIRST = (
     Heading("rank", "#", "by worst case", "rank"),

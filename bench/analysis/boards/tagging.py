@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from bench.analysis.boards.rows import Entry
+from bench.analysis.results.entries import Entry
 from bench.analysis.results.summary import Result
 from bench.domain.errors import UsageError, closest
 from bench.domain.labels import Labels

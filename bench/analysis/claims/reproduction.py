@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from bench.analysis.boards.rows import read_entry
 from bench.analysis.claims.study_claims import Judgement, Redrawn, judge, redrawn, shares_of
+from bench.analysis.results.entries import read_entry
 from bench.stats import Proportion
 
 if TYPE_CHECKING:
@@ -105,16 +105,17 @@ def reproduce(
 ) -> Reproduction:
     """What a store holds of a study whose cells are these plans; cells without a plan were not measured. `passes` are a
     classification's, by the digest of a plan."""
-    distinct = {plan.digest: plan for plan in plans.values()}  # columns of several radii share one
+    adaptive = [plan for plan in store.plans() if plan.attack.name.startswith("adaptive-")]
+    distinct = {plan.digest: plan for plan in (*plans.values(), *adaptive)}  # columns of several radii share one
     read = {digest: read_entry(store, plan) for digest, plan in distinct.items() if store.shards(plan)}
     entries = {cell: read[plan.digest] for cell, plan in plans.items() if plan.digest in read}
     counted = {cell: entry for cell, entry in entries.items() if entry.result.counts}
-    adaptive = _adaptive(store)
+    strongest = _strongest(read[plan.digest].result for plan in adaptive if plan.digest in read)
     measured = {}
     for cell in study.cells():
         entry = counted.get(cell)
         shares = shares_of(study, cell, counted)
-        beside = None if entry is None else adaptive.get(_key(entry.result.plan))
+        beside = None if entry is None else strongest.get(_key(entry.plan))
         every = entries.get(cell)
         refused = every.result if every is not None and every.result.invalid else None
         figure = None if shares is None else Proportion(float(shares[1].sum()), len(shares[1]))
@@ -135,15 +136,13 @@ def _seconds(store: Store, plan: Plan) -> float | None:
     return sum(cost.seconds for cost in costs) / plan.samples if all(cost.device for cost in costs) else None
 
 
-def _adaptive(store: Store) -> dict[str, Result]:
-    """The lowest result of an adaptive attack by defense, norm and budget."""
+def _strongest(results: Iterable[Result]) -> dict[str, Result]:
+    """The lowest result that counts by defense, data set and budget; of equal ones the first."""
     found: dict[str, Result] = {}
-    for plan in store.plans():
-        if plan.attack.name.startswith("adaptive-") and store.shards(plan):
-            result = read_entry(store, plan).result
-            key = _key(plan)
-            if result.counts and (key not in found or result.robust_accuracy < found[key].robust_accuracy):
-                found[key] = result
+    for result in results:
+        key = _key(result.plan)
+        if result.counts and (key not in found or result.robust_accuracy < found[key].robust_accuracy):
+            found[key] = result
     return found
 
 

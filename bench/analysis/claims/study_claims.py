@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -24,14 +24,14 @@ from bench.stats import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bench.analysis.boards.rows import Entry
+    from bench.analysis.results.entries import Entry
     from bench.protocols.studies import Cell, Claim, Study, StudyDraws
 
 Verdict = Literal["holds", "does not hold", "cannot be told", "not measured"]
 NOUGHT = Interval(0.0, 0.0)
 FEW = 10
 """With fewer samples that differ, the bootstrap's interval of a difference is too short to prove equality."""
-VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "cannot be told", "not measured")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)

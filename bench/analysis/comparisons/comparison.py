@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.analysis.boards.rows import Column, Entry, identity
 from bench.analysis.comparisons.contrasts import Contrast, contrast
 from bench.analysis.comparisons.pairing import Match, Side, matches
+from bench.analysis.results.entries import Entry
+from bench.analysis.specs import Column, identity
 from bench.stats import holm
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _duel(match: Match, first: Side, second: Side, seed: int) -> Duel:
     contrasts = [contrast("clean", "clean", indices, clean, seed=seed)]
     for label, column in shared:
         runs = (first.runs[identity(column)], second.runs[identity(column)])
-        shares = (_robust(runs[0]), _robust(runs[1]))
+        shares = (robust_shares(runs[0]), robust_shares(runs[1]))
         evidence = (runs[0][0].result.assurance, runs[1][0].result.assurance)
         contrasts.append(contrast("attack", label, indices, shares, column=column, evidence=evidence, seed=seed))
     if len(columns) > 1:
@@ -166,12 +167,13 @@ def _clean(side: Side, columns: Sequence[Column]) -> NDArray[np.float64]:
     return np.stack([entry.outcomes.clean_rate for entry in runs], 1)
 
 
-def _robust(entries: Iterable[Entry]) -> NDArray[np.float64]:
+def robust_shares(entries: Iterable[Entry]) -> NDArray[np.float64]:
+    """Shares (N, seeds) of right draws on the perturbed images, one entry a seed."""
     return np.stack([entry.outcomes.robust_rate for entry in entries], 1)
 
 
 def _worst(side: Side, columns: Sequence[Column]) -> NDArray[np.float64]:
     """The lowest share (N, seeds) over the clean image and the columns, seed by seed, of the seeds that all have."""
-    runs = [{entry.result.plan.seed: entry.outcomes.lowest for entry in side.runs[identity(c)]} for c in columns]
+    runs = [{entry.plan.seed: entry.outcomes.lowest for entry in side.runs[identity(c)]} for c in columns]
     seeds = sorted(set.intersection(*(set(found) for found in runs)))
     return np.stack([np.minimum.reduce([found[seed] for found in runs]) for seed in seeds], 1)

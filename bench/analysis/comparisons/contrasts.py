@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.analysis.boards.rows import Column
+from bench.analysis.specs import Column
 from bench.stats import (
     CONFIDENCE,
     Interval,

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
-from bench.analysis.boards.rows import Column, Entry, Row, differences, flaw_of, identity, read_entry
+from bench.analysis.boards.rows import NOT_RUN, Row, flaw_of, gap_of
+from bench.analysis.results.entries import Entry, read_entries, read_entry
 from bench.analysis.results.seeds import seedless
+from bench.analysis.specs import Column, differences, distinguished, identity
 from bench.domain.errors import UsageError, closest
 from bench.domain.plan import Plan, Spec
 from bench.protocols import Protocol
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from bench.store.store import Store
 
 
-NOT_RUN = "was not run"
-STRANGE = "met other images than the other rows of the leaderboard"
+STRANGE = "other images than the other rows of the leaderboard"
 _WORDS = {"dataset": "data set", "images": "samples", "attack": "attack", "threat": "budget"}
 
 
@@ -97,13 +98,13 @@ def matches(
         )
     if unnamed:
         return (_of_plans([read_entry(store, store.find(reference)) for reference in unnamed]),)
-    return _of_names(store, plans, references, protocols, attacks)
+    return _of_names(store, references, protocols, attacks)
 
 
 def _of_plans(entries: Sequence[Entry]) -> Match:
     """The match of single plans, of several defenses under one attack or of several attacks on one defense;
     `UsageError` where they are neither, or not of the same samples and budget."""
-    first, *others = (entry.result.plan for entry in entries)
+    first, *others = (entry.plan for entry in entries)
     if not others:
         raise UsageError(f"Plan {first.digest[:12]} stands alone; a comparison needs at least two plans.")
     rivals = _are_attacks(entries)
@@ -121,13 +122,13 @@ def _of_plans(entries: Sequence[Entry]) -> Match:
     for entry in entries:
         flaw = flaw_of(entry.result)
         if flaw:
-            raise UsageError(f"Plan {entry.result.plan.digest[:12]} cannot be compared: it is {flaw}.")
+            raise UsageError(f"Plan {entry.plan.digest[:12]} cannot be compared: it is {flaw}.")
     _check_images([entry.result for entry in entries])
     column = entries[0].column
-    specs = [entry.result.plan.attack if rivals else entry.result.plan.defense for entry in entries]
-    labels = _distinct([_named(spec, specs) for spec in specs], [entry.result.plan for entry in entries])
+    specs = [entry.plan.attack if rivals else entry.plan.defense for entry in entries]
+    labels = _distinct([distinguished(spec, specs) for spec in specs], [entry.plan for entry in entries])
     sides = [
-        Side(label, entry.result.plan.defense, {identity(column): (entry,)}, {})
+        Side(label, entry.plan.defense, {identity(column): (entry,)}, {})
         for label, entry in zip(labels, entries, strict=True)
     ]
     return Match(None, first, (column,), tuple(sides), rivals)
@@ -135,7 +136,7 @@ def _of_plans(entries: Sequence[Entry]) -> Match:
 
 def _are_attacks(entries: Sequence[Entry]) -> bool:
     """Whether these plans are rival attacks: on one defense, the same samples and with one budget."""
-    plans = [entry.result.plan for entry in entries]
+    plans = [entry.plan for entry in entries]
     defenses, attacks = {identity(plan.defense) for plan in plans}, {identity(plan.attack) for plan in plans}
     return len(defenses) == 1 and len(attacks) == len(plans)
 
@@ -152,27 +153,26 @@ def _check_images(results: Sequence[Result]) -> None:
 
 
 def _of_names(
-    store: Store,
-    plans: Sequence[Plan],
-    names: Sequence[str],
-    protocols: Iterable[Protocol] | None,
-    attacks: Sequence[str],
+    store: Store, names: Sequence[str], protocols: Iterable[Protocol] | None, attacks: Sequence[str]
 ) -> tuple[Match, ...]:
-    boards = [board for board in leaderboards(store, protocols) if protocols is None or board.protocol is not None]
+    entries = read_entries(store)
+    boards = [
+        board for board in leaderboards(store, protocols, entries) if protocols is None or board.protocol is not None
+    ]
     known = {column.attack.name for board in boards for column in board.columns}
     for attack in attacks:
         if attack not in known:
             raise UsageError(f"No leaderboard has results under {attack!r}.{closest(attack, known)}")
-    seeds: dict[str, list[Plan]] = {}
-    for plan in plans:
-        seeds.setdefault(seedless(plan), []).append(plan)
+    seeds: dict[str, list[Entry]] = {}
+    for entry in entries:
+        seeds.setdefault(seedless(entry.plan), []).append(entry)
     found = []
     for board in boards:
         rows = [row for name in names for row in board.rows if row.defense.name == name]
         columns = tuple(column for column in board.columns if not attacks or column.attack.name in attacks)
         if {row.defense.name for row in rows} == set(names) and len(rows) > 1 and columns:
             specs = [row.defense for row in rows]
-            sides = [_side(store, board, row, _named(row.defense, specs), seeds) for row in rows]
+            sides = [_side(board, row, distinguished(row.defense, specs), seeds) for row in rows]
             if any(sum(identity(column) in side.runs for side in sides) > 1 for column in columns):
                 found.append(Match(board, board.example, columns, tuple(sides)))
     if not found and len(names) == 1:
@@ -185,31 +185,16 @@ def _of_names(
     return tuple(found)
 
 
-def _side(store: Store, board: Leaderboard, row: Row, label: str, seeds: Mapping[str, Sequence[Plan]]) -> Side:
+def _side(board: Leaderboard, row: Row, label: str, seeds: Mapping[str, Sequence[Entry]]) -> Side:
     runs, gaps = {}, {}
     for place, (column, result) in enumerate(zip(board.columns, row.results, strict=True)):
-        gap = _gap(result, place in row.strange)
+        gap = gap_of(result, STRANGE if place in row.strange else "")
         if result is None or gap:
             gaps[identity(column)] = gap
             continue
-        family = sorted(seeds[seedless(result.plan)], key=lambda plan: plan.seed)
-        entries = [read_entry(store, plan) for plan in family]
-        runs[identity(column)] = tuple(entry for entry in entries if not flaw_of(entry.result))
+        family = sorted(seeds[seedless(result.plan)], key=lambda entry: entry.plan.seed)
+        runs[identity(column)] = tuple(entry for entry in family if not flaw_of(entry.result))
     return Side(label, row.defense, runs, gaps)
-
-
-def _gap(result: Result | None, strange: bool) -> str:
-    """Why a result cannot be compared; empty where it can."""
-    if result is None:
-        return NOT_RUN
-    if strange:
-        return STRANGE
-    flaw = flaw_of(result)
-    return f"is {flaw}" if flaw else ""
-
-
-def _named(spec: Spec, others: Sequence[Spec]) -> str:
-    return " ".join((spec.name, *differences(spec, others)))
 
 
 def _distinct(labels: Sequence[str], plans: Sequence[Plan]) -> list[str]:
@@ -230,4 +215,4 @@ def _short(plan: Plan, other: Plan, part: str) -> str:
     if part == "images":
         return plan.images[:8]
     mine = getattr(plan, part)
-    return str(mine) if part == "threat" else _named(mine, [mine, getattr(other, part)])
+    return str(mine) if part == "threat" else distinguished(mine, [mine, getattr(other, part)])

@@ -14,11 +14,11 @@ from bench.analysis.notation import budget, percent
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from bench.analysis.results.entries import Judged
     from bench.analysis.results.summary import Result
     from bench.domain.outcomes import Outcomes
     from bench.domain.threat import ThreatModel
 
-    Judged = tuple[Result, Outcomes]
     Places = slice | NDArray[np.int64]
 
 

@@ -8,23 +8,20 @@ outcomes and facts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from bench.analysis.evidence.assurance import surrogate
 from bench.analysis.evidence.signs import exceeds
 from bench.analysis.notation import percent
-from bench.domain.plan import Plan
-from bench.protocols.examination import EXAMS
 
 if TYPE_CHECKING:
-    from bench.analysis.results.summary import Result
-    from bench.domain.outcomes import Outcomes
+    from bench.analysis.results.entries import Judged
+    from bench.domain.facts import Evidence
 
-    Judged = tuple[Result, Outcomes]
     Found = Mapping[str, Judged]
 
 Verdict = Literal["pass", "warn", "fail"]
@@ -61,41 +58,18 @@ def examine(found: Found) -> tuple[Check, ...]:
     return tuple(check for ask in _CHECKS for check in ask(whole))
 
 
-def recognised(judged: Sequence[Judged]) -> dict[str, Judged]:
-    """Which of one defense's results are the runs of an examination, by name.
-
-    The budget is that of the composed attack, or else of the smallest PGD; sources and noise are as the runs have them.
-    """
-    for norm in ("linf", "l2"):
-        ours = [pair for pair in judged if pair[0].plan.threat.norm == norm]
-        bases = [pair[0].plan.threat.epsilon for pair in ours if pair[0].plan.attack.name == f"probe-{norm}"]
-        if not bases:
-            continue
-        base = min(bases)
-        return {
-            name: pair
-            for name, exam in EXAMS.items()
-            for pair in ours
-            if exam.name(norm) == pair[0].plan.attack.name
-            and exam.epsilon(norm, base) == pair[0].plan.threat.epsilon
-            and _has(pair[0].plan, exam.params(norm))
-            and (pair[0].plan.source is not None) == exam.source
-            and pair[0].plan.fixed_noise == exam.fixed_noise
-        }
-    return {}
-
-
-def _has(plan: Plan, params: Mapping[str, Any]) -> bool:
-    usual = {"steps": 40, "restarts": 1, "draws": 1} if plan.attack.name.startswith("pgd-") else {}
-    return all(plan.attack.params.get(key) == value for key, value in {**usual, **params}.items())
-
-
 def _rate(pair: Judged) -> str:
     return f"{percent(pair[0].robust_accuracy)} %"
 
 
-def _right(pair: Judged) -> Any:
-    return pair[1].robust_right
+def _better(one: Judged, other: Judged) -> bool:
+    """Whether more is right in one of two runs than in the other, beyond chance."""
+    return exceeds(one[1].robust_right, other[1].robust_right)
+
+
+def _check(name: str, defect: bool, verdict: Verdict, told: str, passed: str) -> Check:
+    """The check with what is told of a defect, where there is one, or of a pass."""
+    return Check(name, verdict, told) if defect else Check(name, "pass", passed)
 
 
 def _stronger_leave_less(found: Found) -> Iterator[Check]:
@@ -104,7 +78,7 @@ def _stronger_leave_less(found: Found) -> Iterator[Check]:
         return
     seen = ", ".join(f"{name} {_rate(found[name])}" for name in order)
     for weak, strong in itertools.pairwise(order):
-        if exceeds(_right(found[strong]), _right(found[weak])):
+        if _better(found[strong], found[weak]):
             yield Check("strength", "fail", f"{weak} misleads more than {strong} ({seen}): the gradient may be masked.")
             return
     yield Check("strength", "pass", f"The stronger an attack, the less is left: {seen}.")
@@ -117,13 +91,13 @@ def _gradients_beat_blindness(found: Found) -> Iterator[Check]:
         return
     best = min(seeing, key=lambda pair: pair[0].robust_accuracy)
     for name in ("square", "transfer"):
-        if name not in found:
-            continue
-        both = f"{name} {_rate(found[name])}, the best attack by gradient {_rate(best)}"
-        if exceeds(_right(best), _right(found[name])):
-            yield Check(f"gradients against {name}", "fail", f"Who sees no gradient does better: {both}.")
-        else:
-            yield Check(f"gradients against {name}", "pass", f"Who sees the gradient does at least as well: {both}.")
+        if name in found:
+            both = f"{name} {_rate(found[name])}, the best attack by gradient {_rate(best)}"
+            yield _check(
+                *(f"gradients against {name}", _better(best, found[name]), "fail"),
+                f"Who sees no gradient does better: {both}.",
+                f"Who sees the gradient does at least as well: {both}.",
+            )
 
 
 def _accuracy_falls(found: Found) -> Iterator[Check]:
@@ -133,7 +107,7 @@ def _accuracy_falls(found: Found) -> Iterator[Check]:
     last = found["all"][0]
     seen = ", ".join(_rate(found[name]) for name in order)
     chance = 1 / max(2, len(np.unique(found["all"][1].label)))
-    rising = any(exceeds(_right(found[b]), _right(found[a])) for a, b in itertools.pairwise(order))
+    rising = any(_better(found[b], found[a]) for a, b in itertools.pairwise(order))
     if last.interval.low > chance + ABOVE_CHANCE:
         yield Check("budget", "fail", f"With every image allowed it is still right ({seen}): attacks do not work here.")
     elif rising:
@@ -142,23 +116,30 @@ def _accuracy_falls(found: Found) -> Iterator[Check]:
         yield Check("budget", "pass", f"Accuracy falls with the budget to chance: {seen}.")
 
 
+_EFFORTS = (
+    (
+        *("convergence", "pgd", "more steps"),
+        "More steps and starts still help: {} after 40 steps, {} after 200 from two starts.",
+        "More steps and starts help no more than chance: {} after 40 steps, {} after 200 from two starts.",
+    ),
+    (
+        *("adaptation", "more steps", "adaptive"),
+        "PGD is not enough here: {} under PGD, {} under the composed attack.",
+        "PGD finds what the composed attack finds: {} under PGD, {} under the composed attack.",
+    ),
+)
+"""Checks of whether more of an attack still helps: name, the two runs, what is said if so and if not."""
+
+
 def _effort(found: Found) -> Iterator[Check]:
-    if "pgd" in found and "more steps" in found:
-        both = f"{_rate(found['pgd'])} after 40 steps, {_rate(found['more steps'])} after 200 from two starts"
-        if exceeds(_right(found["pgd"]), _right(found["more steps"])):
-            yield Check("convergence", "warn", f"More steps and starts still help: {both}.")
-        else:
-            yield Check("convergence", "pass", f"More steps and starts help no more than chance: {both}.")
-    if "more steps" in found and "adaptive" in found:
-        both = f"{_rate(found['more steps'])} under PGD, {_rate(found['adaptive'])} under the composed attack"
-        if exceeds(_right(found["more steps"]), _right(found["adaptive"])):
-            yield Check("adaptation", "warn", f"PGD is not enough here: {both}.")
-        else:
-            yield Check("adaptation", "pass", f"PGD finds what the composed attack finds: {both}.")
+    for name, less, more, helps, enough in _EFFORTS:
+        if less in found and more in found:
+            told, passed = (words.format(_rate(found[less]), _rate(found[more])) for words in (helps, enough))
+            yield _check(name, _better(found[less], found[more]), "warn", told, passed)
 
 
 def _randomness(found: Found) -> Iterator[Check]:
-    known = [pair[0].evidence for pair in found.values() if pair[0].evidence is not None]
+    known = _evidence(found)
     if not known:
         return
     if not any(each.random for each in known):
@@ -210,10 +191,11 @@ def _success(found: Found) -> Iterator[Check]:
     yield Check("silent success", verdict, f"{seen}.")
     lost = told["misled_last"] - told["misled_rounded"]
     both = f"{told['misled_last']} misled samples, {told['misled_rounded']} after rounding"
-    if lost > LOST * rows:
-        yield Check("8 bits", "warn", f"Images of 8 bits mislead less than those of float32: {both}.")
-    else:
-        yield Check("8 bits", "pass", f"Rounding the images to 8 bits changes little: {both}.")
+    yield _check(
+        *("8 bits", lost > LOST * rows, "warn"),
+        f"Images of 8 bits mislead less than those of float32: {both}.",
+        f"Rounding the images to 8 bits changes little: {both}.",
+    )
     if told["tested"] >= FEW:
         share = told["found"] / told["tested"]
         verdict = "pass" if share >= FOUND else "warn" if share >= MOST else "fail"
@@ -226,18 +208,24 @@ def _success(found: Found) -> Iterator[Check]:
 
 
 def _promises(found: Found) -> Iterator[Check]:
-    known = [pair[0].evidence for pair in found.values() if pair[0].evidence is not None]
+    known = _evidence(found)
     if not known:
         return
-    if any(each.batch_dependent for each in known):
-        yield Check("batch", "fail", "What it answers to an image hangs on the other images of its batch.")
-    else:
-        yield Check("batch", "pass", "An image's answer does not hang on the others of its batch.")
+    yield _check(
+        *("batch", any(each.batch_dependent for each in known), "fail"),
+        "What it answers to an image hangs on the other images of its batch.",
+        "An image's answer does not hang on the others of its batch.",
+    )
     broken = {contract: sentence for each in known for contract, sentence in each.contracts.items() if sentence}
     for contract, sentence in broken.items():
         yield Check("contracts", "fail", f"It does not keep that it {contract}: {sentence.rstrip('.')}.")
     if not broken:
         yield Check("contracts", "pass", "It keeps the contracts that are tried when it is loaded.")
+
+
+def _evidence(found: Found) -> list[Evidence]:
+    """What the harness observed of those runs of which it did."""
+    return [pair[0].evidence for pair in found.values() if pair[0].evidence is not None]
 
 
 def _told(found: Found) -> Mapping[str, int]:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from bench.store.rows.records import Conflict, ShardRecord
     from bench.store.store import Store
 
-NONE = Labels()
-
 
 @dataclass(frozen=True)
 class Result:
@@ -72,7 +70,7 @@ class Result:
     certified: Mapping[float, Proportion] = field(default_factory=dict)
     by_epsilon: Mapping[float, Proportion] = field(default_factory=dict)
     spread: Spread | None = None
-    labels: Labels = NONE
+    labels: Labels = field(default_factory=Labels)
 
     @property
     def n(self) -> int:
@@ -179,9 +177,7 @@ class Result:
     @property
     def facts(self) -> dict[str, Any] | None:
         """What the harness observed, as plain JSON data; None where an older bench measured it."""
-        if self.evidence is None:
-            return None
-        return self.evidence.document()
+        return None if self.evidence is None else self.evidence.document()
 
 
 def read(store: Store, plan: Plan) -> Result:
@@ -195,7 +191,7 @@ def summarise(
     outcomes: Outcomes,
     shards: Sequence[ShardRecord],
     conflicts: Sequence[Conflict] = (),
-    labels: Labels = NONE,
+    labels: Labels | None = None,
 ) -> Result:
     """The figures of a plan from all of its finished shards; `UsageError` where none is finished."""
     n = len(outcomes)
@@ -239,7 +235,7 @@ def summarise(
         fell_to=_fell_to(outcomes.fell_to),
         certified=certified(outcomes.radius),
         by_epsilon=by_epsilon(outcomes.minimal, plan.threat.radius),
-        labels=labels,
+        labels=labels or Labels(),
     )
 
 

@@ -15,7 +15,8 @@ from bench.domain.threat import parse_epsilon
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.analysis.results.doctor import Check, Judged
+    from bench.analysis.results.doctor import Check
+    from bench.analysis.results.entries import Judged
     from bench.evaluation.requests.planning import Request
     from bench.store.store import Store
 
@@ -113,7 +114,7 @@ def _examined(
 ) -> tuple[dict[str, Judged], list[str]]:
     """The results of the runs by name, and what went wrong; a random defense is given runs of its own after the
     others."""
-    from bench.analysis.results.summary import read
+    from bench.analysis.results.entries import read_entry
     from bench.evaluation.requests.examination import exams
     from bench.evaluation.sweep import sweep
     from bench.progress import EvaluationProgress
@@ -131,7 +132,7 @@ def _examined(
             for cell in sweep(cells, store, progress, device, request.data_dir, workers):
                 plan = None if cell.evaluation is None else cell.evaluation.plan
                 if plan is not None and store.shards(plan):
-                    found[cell.attack] = read(store, plan), store.table(plan)
+                    found[cell.attack] = read_entry(store, plan)
                     accuracy = found[cell.attack][0].robust_accuracy
                     progress.cell_done(f"{accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
                 failures = [] if cell.evaluation is None else [each.sentence for each in cell.evaluation.failures]

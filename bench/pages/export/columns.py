@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from bench.analysis.boards.tables import Cell, Figure, Heading, Rank, Table
+from bench.analysis.boards.table import Cell, Figure, Heading, Rank, Table
 from bench.analysis.results.accuracy import RADII, SHARES
 from bench.analysis.results.summary import Result
 from bench.domain.plan import Spec

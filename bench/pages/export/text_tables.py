@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from bench.analysis.boards.tables import Cell, Figure, Heading, Rank, Table
+from bench.analysis.boards.table import Cell, Figure, Heading, Rank, Table
 from bench.analysis.notation import duration, memory, passes, percent
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -63,7 +63,7 @@ def latex_text(table: Table, keys: Sequence[str] | None = None) -> str:
     shown = _shown(table, keys)
     before, after_letters, after_head, between, end = latex_frame(table.caption)
     letters = "".join(_letter(table.headings[place]) for place in shown)
-    head = " & ".join(_latex_heading(table.headings[place]) for place in shown)
+    head = " & ".join(_latex(_heading(table.headings[place])) for place in shown)
     body = between.join(" & ".join(_latex(_show(row, place, table)) for place in shown) for row in table.rows)
     return f"{before}{letters}{after_letters}{head}{after_head}{body}{end}"
 
@@ -72,7 +72,7 @@ def markdown_text(table: Table, keys: Sequence[str] | None = None) -> str:
     """The table as GitHub's Markdown writes it, its caption first; of all columns or of those named, in percent."""
     shown = _shown(table, keys)
     lines = [
-        [_markdown_heading(table.headings[place]) for place in shown],
+        [_markdown(_heading(table.headings[place])) for place in shown],
         ["---" if _letter(table.headings[place]) == "l" else "---:" for place in shown],
         *([_markdown(_show(row, place, table)) for place in shown] for row in table.rows),
     ]
@@ -108,8 +108,8 @@ def pieces(table: Table) -> dict[str, Any]:
                 "aside": head.aside,
                 "letter": _letter(head),
                 "csv": _csv_heading(head),
-                "latex": _latex_heading(head),
-                "markdown": _markdown_heading(head),
+                "latex": _latex(_heading(head)),
+                "markdown": _markdown(_heading(head)),
             }
             for head in heads
         ],
@@ -170,7 +170,7 @@ def defused(text: str) -> str:
 
 
 def _csv(text: str) -> str:
-    """A text as a field that no spreadsheet computes with."""
+    """A text as a field that no spreadsheet computes with; by hand, for a page joins fields and `csv` writes rows."""
     safe = defused(text)
     return '"' + safe.replace('"', '""') + '"' if any(sign in safe for sign in ',"\r\n') else safe
 
@@ -204,14 +204,6 @@ def _show_figure(cell: Figure) -> str:
 
 def _letter(head: Heading) -> str:
     return "l" if head.kind == "text" else "r"
-
-
-def _latex_heading(head: Heading) -> str:
-    return _latex(_heading(head))
-
-
-def _markdown_heading(head: Heading) -> str:
-    return _markdown(_heading(head))
 
 
 def _heading(head: Heading) -> str:

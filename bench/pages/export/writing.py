@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bench.analysis.boards.choice import choose_boards, choose_plans, distinct
-from bench.analysis.boards.tables import Heading, Table, slug, tabulate, titles
+from bench.analysis.boards.table import Heading, Table
+from bench.analysis.boards.tables import slug, tabulate, titles
 from bench.analysis.results.summary import read
 from bench.domain.errors import UsageError
 from bench.domain.queries.victim import ignore
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 ROWS = 1 << 17
 """Rows that are kept in memory before they are written."""
+INFINITE = (math.inf, -math.inf)
 
 
 def export(
@@ -113,31 +115,18 @@ def _outcomes(store: Store, plans: Sequence[Plan], watch: Watch) -> Iterator[pya
         known = {"plan": plan.digest, "defense": plan.defense.name, "attack": plan.attack.name}
         yield pyarrow.table(
             {
-                **{name: pyarrow.array([text]).take(_zeros(len(found))) for name, text in known.items()},
+                **{name: pyarrow.repeat(text, len(found)) for name, text in known.items()},
                 "sample": found.index,
                 "label": found.label,
                 "clean": _lists(found.clean),
                 "perturbed": _lists(found.perturbed),
                 "distance": found.distance,
-                "radius": _known(found.radius),
-                "minimal": _known(found.minimal),
-                "broken_at": _known(found.broken_at).cast(pyarrow.int64()),
+                "radius": pyarrow.array(found.radius, from_pandas=True),  # null for NaN; infinite ones stay
+                "minimal": pyarrow.array(found.minimal, from_pandas=True),
+                "broken_at": pyarrow.array(found.broken_at, from_pandas=True).cast(pyarrow.int64()),
                 "fell_to": pyarrow.array(found.fell_to.tolist(), pyarrow.string()),
             }
         )
-
-
-def _zeros(count: int) -> Any:
-    import pyarrow
-
-    return pyarrow.repeat(pyarrow.scalar(0), count)
-
-
-def _known(values: NDArray[np.float64]) -> Any:
-    """Numbers with null for NaN; infinite ones stay."""
-    import pyarrow
-
-    return pyarrow.array(values, from_pandas=True)
 
 
 def _lists(predictions: NDArray[np.int64]) -> Any:
@@ -214,13 +203,9 @@ def _json(tables: Iterable[pyarrow.Table], sink: BinaryIO) -> int:
     rows = 0
     for table in tables:
         for row in table.to_pylist():
-            finite = {name: "Infinity" if _is_infinite(value) else value for name, value in row.items()}
+            finite = {name: "Infinity" if value in INFINITE else value for name, value in row.items()}
             text = json.dumps(finite, ensure_ascii=False, allow_nan=False)
             sink.write(f"{',' if rows else '['}\n{text}".encode())
             rows += 1
     sink.write(b"\n]\n" if rows else b"[]\n")
     return rows
-
-
-def _is_infinite(value: Any) -> bool:
-    return isinstance(value, float) and math.isinf(value)

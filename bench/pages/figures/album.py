@@ -16,13 +16,12 @@ from bench.pages.figures.corruptions import corruptions
 from bench.pages.figures.drawing import Drawing, reader
 from bench.pages.figures.frontier import frontier
 from bench.pages.figures.gallery import LARGEST, Allowance, Exhibition, exhibition
-from bench.pages.figures.iterations import iterations
-from bench.pages.figures.radii import radii
 from bench.pages.figures.settings import settings
+from bench.pages.figures.thresholds import iterations, radii
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
-    from bench.analysis.boards.rows import Entry
+    from bench.analysis.results.entries import Entry
     from bench.store.store import Store
 
 
@@ -65,10 +64,7 @@ def album_maker(
 
 def _class_names(board: Leaderboard, gallery: Gallery) -> Sequence[str]:
     """The names of the data set's classes; none where it cannot be read, whose numbers stand instead."""
-    names: list[str] = []
     try:
-        while (name := gallery.name(board.example, len(names))) != "abstains":
-            names.append(name)
+        return gallery.classes(board.example)
     except BenchError:
         return ()
-    return names

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.pages.figures.drawing import Drawing, columns, named_rows, percent, usable
-from bench.pages.figures.sheet.canvas import HUES, LARGE, NORMAL, SMALL, Canvas, colour, sheet
+from bench.pages.figures.sheet.canvas import HUES, LARGE, NORMAL, QUARTERS, SMALL, Canvas, colour, rectangle, sheet
 from bench.pages.figures.sheet.labels import shorten, width
 
 if TYPE_CHECKING:
@@ -95,9 +95,8 @@ def _draw(name: str, defenses: Sequence[str], groups: Sequence[Bars], room: int)
     """The bars of these groups, with room for so many."""
     margins = MARGINS if any(group.budget for group in groups) else (MARGINS[0], MARGINS[1] - 14, *MARGINS[2:])
     with sheet(WIDE, HIGH, margins) as canvas:
-        canvas.axes.set_xlim(-0.5, room - 0.5)
-        canvas.axes.set_ylim(0, 1)
-        canvas.grid((), {share / 4: f"{25 * share}" for share in range(5)}, lines="y")
+        canvas.bound((-0.5, room - 0.5), (0, 1))
+        canvas.grid((), QUARTERS, lines="y")
         canvas.write(0, HIGH - MARGINS[3] + 19, "correct, %")
         longest = int((WIDE - MARGINS[0] - MARGINS[2]) / room / width("n", NORMAL))
         for at, group in enumerate(groups):
@@ -126,11 +125,7 @@ def _add_key(canvas: Canvas, defenses: Sequence[str]) -> None:
         longest -= 1
     for number, defense in enumerate(defenses):
         label = shorten(defense, longest)
-        low, _ = canvas.axes.transData.inverted().transform((x, 0))
-        high, _ = canvas.axes.transData.inverted().transform((x + 14, 0))
-        _, bottom = canvas.axes.transData.inverted().transform((0, HIGH - 16))
-        _, top = canvas.axes.transData.inverted().transform((0, HIGH - 4))
-        _fill(canvas, (low, bottom, high, top), number)
+        _fill(canvas, (*canvas.point(x, HIGH - 16), *canvas.point(x + 14, HIGH - 4)), number)
         canvas.write(x + 20, HIGH - 14, label, size=LARGE, colour="ink")
         x += 20 + width(label, LARGE) + 18
 
@@ -163,11 +158,9 @@ def _fill(canvas: Canvas, box: tuple[float, float, float, float], number: int, h
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    left, bottom, right, top = box
-    corners = [(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)]
     face = colour(HUES[number]) if number == 0 else colour("card")
     patch = PathPatch(
-        Path(corners), facecolor=face, edgecolor=colour(HUES[number]), linewidth=1.4, clip_on=False, zorder=3
+        rectangle(*box), facecolor=face, edgecolor=colour(HUES[number]), linewidth=1.4, clip_on=False, zorder=3
     )
     canvas.axes.add_patch(patch)
     if hint:
@@ -181,17 +174,18 @@ def _fill(canvas: Canvas, box: tuple[float, float, float, float], number: int, h
 def _stripes(
     canvas: Canvas, box: tuple[float, float, float, float], slope: float, gap: float = 5.0
 ) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """Parallel lines across a rectangle, `gap` pixels apart, rising by `slope`."""
+    """Parallel lines across a rectangle, `gap` pixels apart, rising by `slope`.
+
+    By hand, for matplotlib writes a hatch as a pattern that is filled by url(), which no panel may hold.
+    """
     (left, bottom), (right, top) = canvas.pixel(box[0], box[1]), canvas.pixel(box[2], box[3])
-    back = canvas.axes.transData.inverted()
     lines = []
     start = bottom - slope * (right - left) + gap
     while start < top:
         # y = start + slope * (x - left), cut to the rectangle
         x0 = left if start >= bottom else left + (bottom - start) / slope
         x1 = right if start + slope * (right - left) <= top else left + (top - start) / slope
-        ends = [(x, start + slope * (x - left)) for x in (x0, x1)]
-        first, second = (tuple(map(float, back.transform(end))) for end in ends)
-        lines.append(((first[0], first[1]), (second[0], second[1])))
+        first, second = (canvas.point(x, start + slope * (x - left)) for x in (x0, x1))
+        lines.append((first, second))
         start += gap
     return lines

@@ -3,51 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.analysis.boards.rows import identity
 from bench.analysis.notation import NORMS
+from bench.analysis.specs import identity
 from bench.domain.plan import Spec
-from bench.pages.figures.curves import MOST, POINTS, Curve, draw, survival
-from bench.pages.figures.drawing import Drawing, Reader, called, limited, named_rows, usable
+from bench.pages.figures.curves import MOST, POINTS, Curve, draw, measured, survival
+from bench.pages.figures.drawing import Drawing, Reader, called, limited, named_rows, picture, usable
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
     from bench.analysis.results.summary import Result
 
 PANELS = 3
+RUN, NEAREST = "run at each budget", "nearest adversaries"
+SAID = {
+    RUN: " Marks with bars are evaluations of their own, with 95 % intervals.",
+    NEAREST: " A curve in a band counts the samples whose nearest adversary, sought without a budget, lies beyond.",
+}
+"""What a caption says of the panels of either kind."""
 
 
 def budgets(board: Leaderboard, read: Reader, name: str) -> Drawing | None:
     """One panel an attack that was run at several budgets, and one an attack that looked for the nearest adversary."""
     attacks = [column.attack for column in board.columns]
-    most = run = near = 0
     panels: list[str] = []
+    kinds: list[str] = []
+    most = 0
     for attack, norm, columns in _attacks(board):
-        along = f"budget, {NORMS[norm]}"
-        found = [curve for label, results in _results(board, columns) if (curve := _measured(label, results))]
-        if found and len(columns) > 1 and len(panels) < PANELS:
-            title = called(attack, attacks)
-            panels.append(draw(f"{name}-{len(panels)}", found[:MOST], title, "run at each budget", along))
-            most, run = max(most, len(found)), run + 1
-        closest = _nearest([(label, results[-1]) for label, results in _results(board, columns)], read)
-        if closest and len(panels) < PANELS:
-            title = called(attack, attacks)
-            panels.append(draw(f"{name}-{len(panels)}", closest, title, "nearest adversaries", along))
-            near += 1
-    if not panels:
-        return None
+        results = list(_results(board, columns))
+        several = [_measured(label, found) for label, found in results if len(found) > 1]
+        closest = _nearest([(label, found[-1]) for label, found in results], read)
+        for kind, curves in ((RUN, several), (NEAREST, closest)):
+            if curves and len(panels) < PANELS:
+                place, title = f"{name}-{len(panels)}", called(attack, attacks)
+                panels.append(draw(place, curves[:MOST], title, kind, f"budget, {NORMS[norm]}"))
+                kinds.append(kind)
+                most = max(most, len(curves))
     caption = "Share of samples classified correctly under a budget of so much."
-    if run:
-        caption += " Marks with bars are evaluations of their own, with 95 % intervals."
-    if near:
-        caption += (
-            " A curve in a band counts the samples whose nearest adversary, sought without a budget, lies beyond."
-        )
-    return Drawing("Accuracy against budget", caption + limited(min(most, MOST), most), tuple(panels))
+    caption += "".join(sentence for kind, sentence in SAID.items() if kind in kinds)
+    return picture("Accuracy against budget", caption + limited(min(most, MOST), most), panels)
 
 
 def _attacks(board: Leaderboard) -> Iterator[tuple[Spec, str, list[int]]]:
@@ -66,16 +63,9 @@ def _results(board: Leaderboard, columns: Sequence[int]) -> Iterator[tuple[str, 
             yield label, results
 
 
-def _measured(label: str, results: Sequence[Result]) -> Curve | None:
-    if len(results) < 2:
-        return None
-    shares = [results[0].clean.mean, *(result.robust.mean for result in results)]
-    budget = [Fraction(0), *(result.plan.threat.epsilon for result in results)]
-    intervals = [share.interval for share in shares]
-    return Curve(
-        *(label, [float(epsilon) for epsilon in budget], [share.rate for share in shares]),
-        *([each.low for each in intervals], [each.high for each in intervals]),
-    )
+def _measured(label: str, results: Sequence[Result]) -> Curve:
+    run = [(float(result.plan.threat.epsilon), result.robust.mean) for result in results]
+    return measured(label, [(0.0, results[0].clean.mean), *run])
 
 
 def _nearest(results: Sequence[tuple[str, Result]], read: Reader) -> list[Curve]:

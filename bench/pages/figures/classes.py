@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.pages.figures.drawing import Drawing, Reader, columns, limited, named_rows, percent, usable
-from bench.pages.figures.sheet.canvas import NORMAL, SMALL, Canvas, colour, sheet
+from bench.pages.figures.drawing import Drawing, Reader, column_names, limited, named_rows, percent, picture, usable
+from bench.pages.figures.sheet.canvas import NORMAL, SMALL, Canvas, colour, rectangle, sheet
 from bench.pages.figures.sheet.labels import shorten, width
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def classes(board: Leaderboard, read: Reader, name: str, known: Sequence[str] = 
     clean = np.array([_by_class(read(row.found[0].plan).clean_rate, truth, count) for _, row, _ in rows])
     worst = np.array([_by_class(survival, truth, count) for _, _, survival in rows])
     shown = _hardest(worst, CLASSES)
-    words = [known[at] if at < len(known) else str(at) for at in shown]
+    words = _named(shown, known)
     called = [label for label, _, _ in rows]
     least = math.floor(float(np.nanmin(worst[:, shown])) * 10) / 10
     panels = (
@@ -69,8 +69,7 @@ def confusion(board: Leaderboard, read: Reader, name: str, known: Sequence[str] 
     panels: list[str] = []
     ranked = [(label, row) for label, row in named_rows(board) if any(map(usable, row.found))]
     for label, row in ranked[:MATRICES]:
-        attacks = [" ".join(filter(None, column)) for column in columns(board)]
-        results = zip(attacks, row.results, strict=True)
+        results = zip(column_names(board), row.results, strict=True)
         valid = [(attack, result) for attack, result in results if result is not None and usable(result)]
         attack, strongest = min(valid, key=lambda pair: pair[1].robust_accuracy)
         found = read(strongest.plan)
@@ -78,15 +77,18 @@ def confusion(board: Leaderboard, read: Reader, name: str, known: Sequence[str] 
         if count > CLASSES or found.perturbed.min() < 0:
             return None
         shares = _confusion(found.label, found.perturbed, count)
-        words = [known[at] if at < len(known) else str(at) for at in range(count)]
+        words = _named(range(count), known)
         panels.append(_matrix(f"{name}-{len(panels)}", label, f"under {attack}", words, shares))
-    if not panels:
-        return None
     caption = (
         "Lines are the true classes, columns the predicted ones, numbers percent of a class; errors in the other hue. "
         "For each defense the attack is the one that leaves it the least."
     )
-    return Drawing("What is taken for what", caption + limited(len(panels), len(ranked)), tuple(panels))
+    return picture("What is taken for what", caption + limited(len(panels), len(ranked)), panels)
+
+
+def _named(classes: Iterable[int], known: Sequence[str]) -> list[str]:
+    """What classes are called, where that is known, or else their numbers."""
+    return [known[at] if at < len(known) else str(at) for at in classes]
 
 
 def _by_class(rates: NDArray[np.float64], truth: NDArray[np.int64], count: int) -> NDArray[np.float64]:
@@ -168,8 +170,7 @@ def draw_cells(
     size = (WIDE - left - 2) / len(heads)
     high = ROW * len(rows)
     with sheet(WIDE, high + 66, (left, 22, 2, 44)) as canvas:
-        canvas.axes.set_xlim(-0.5, len(heads) - 0.5)
-        canvas.axes.set_ylim(len(rows) - 0.5, -0.5)
+        canvas.bound((-0.5, len(heads) - 0.5), (len(rows) - 0.5, -0.5))
         letters = max(2, int(size / width("n", NORMAL)))
         canvas.grid((), dict(enumerate(named)), lines="")
         canvas.title(title, note)
@@ -192,9 +193,8 @@ def _shade(canvas: Canvas, cells: Sequence[Cell]) -> None:
 
     shades: dict[tuple[str, int], list[Path]] = {}
     for cell in cells:
-        left, right, top, bottom = cell.column - 0.47, cell.column + 0.47, cell.line - 0.46, cell.line + 0.46
-        corners = [(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)]
-        shades.setdefault((cell.hue, round(cell.shade * SHADES)), []).append(Path(corners, closed=True))
+        shape = rectangle(cell.column - 0.47, cell.line + 0.46, cell.column + 0.47, cell.line - 0.46, closed=True)
+        shades.setdefault((cell.hue, round(cell.shade * SHADES)), []).append(shape)
     for (hue, shade), paths in sorted(shades.items(), key=lambda item: item[0]):
         strength = 0.06 + 0.5 * shade / SHADES
         path = Path.make_compound_path(*paths)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.analysis.boards.corruptions import corruption_errors
+from bench.datasets.cifar10_c import SEVERITIES
 from bench.pages.figures.classes import draw_cells, shaded
 from bench.pages.figures.drawing import Drawing, limited, percent
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 PANELS = 3
 """So many defenses are drawn at most, those first whose mean error is smallest."""
-SEVERITIES = 5
 
 
 def corruptions(board: Leaderboard, name: str) -> Drawing | None:
@@ -36,7 +36,7 @@ def corruptions(board: Leaderboard, name: str) -> Drawing | None:
 
 def _panel(name: str, table: CorruptionErrors) -> str:
     kinds = list(table.errors)
-    shares = np.full((len(kinds), SEVERITIES), np.nan)
+    shares = np.full((len(kinds), len(SEVERITIES)), np.nan)
     for line, kind in enumerate(kinds):
         for severity, error in table.errors[kind].items():
             shares[line, severity - 1] = 1 - error.rate
@@ -46,10 +46,9 @@ def _panel(name: str, table: CorruptionErrors) -> str:
         f"{kind}: " + ", ".join("not run" if np.isnan(share) else percent(share) for share in shares[line])
         for line, kind in enumerate(kinds)
     )
-    heads = [str(severity + 1) for severity in range(SEVERITIES)]
     lines = [kind.replace("_", " ") for kind in kinds]
     heading = (table.example.defense.name, note, "severity")
-    return draw_cells(name, heading, lines, heads, shaded(shares, least), words)
+    return draw_cells(name, heading, lines, list(map(str, SEVERITIES)), shaded(shares, least), words)
 
 
 def _error(table: CorruptionErrors) -> float:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.pages.figures.drawing import percent
-from bench.pages.figures.sheet.canvas import DASHES, HUES, MARKS, NORMAL, Canvas, colour, sheet
+from bench.pages.figures.sheet.canvas import DASHES, HUES, MARKS, NORMAL, QUARTERS, Canvas, colour, sheet
 from bench.pages.figures.sheet.labels import shorten, spread, width
 from bench.stats import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from bench.stats import Interval, Proportion
 
 WIDE, HIGH = 400.0, 290.0
 LEFT, BOTTOM, TOP = 30.0, 44.0, 54.0
@@ -38,7 +40,13 @@ class Curve:
     y: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
-    measured: bool = True
+    measured: bool
+
+
+def measured(name: str, points: Iterable[tuple[float, Proportion]]) -> Curve:
+    """A curve of shares, each a result of its own, at their places in order."""
+    places, shares = zip(*points, strict=True)
+    return _curve(name, places, [share.rate for share in shares], [share.interval for share in shares], measured=True)
 
 
 def survival(limits: NDArray[np.float64], places: NDArray[np.float64], name: str) -> Curve:
@@ -49,13 +57,18 @@ def survival(limits: NDArray[np.float64], places: NDArray[np.float64], name: str
 
 def counted(name: str, x: Sequence[float], counts: Sequence[int], n: int) -> Curve:
     """A curve of counts out of the same n samples."""
-    intervals = [wilson(count, n) for count in counts]
-    y = [count / n for count in counts]
-    return Curve(name, x, y, [each.low for each in intervals], [each.high for each in intervals], measured=False)
+    return _curve(name, x, [count / n for count in counts], [wilson(count, n) for count in counts], measured=False)
+
+
+def _curve(name: str, x: Sequence[float], y: Sequence[float], around: Sequence[Interval], *, measured: bool) -> Curve:
+    return Curve(name, x, y, [each.low for each in around], [each.high for each in around], measured)
 
 
 def ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
-    """Round values from `low` to `high`, about five, of which all may have to be `whole` numbers."""
+    """Round values from `low` to `high`, about five, of which all may have to be `whole` numbers.
+
+    By hand, for `MaxNLocator` takes a coarser step where neither end is nought: from 0.2 to 0.3 three marks, not six.
+    """
     if high <= low:
         return [low]
     rough = (high - low) / 5
@@ -85,12 +98,11 @@ def draw(
     with sheet(WIDE, HIGH, (LEFT, BOTTOM, right, TOP)) as canvas:
         if logarithmic:
             canvas.axes.set_xscale("log")
-        canvas.axes.set_xlim(lowest, highest)
-        canvas.axes.set_ylim(0, 1)
+        canvas.bound((lowest, highest), (0, 1))
         values = sorted({value for curve in curves for value in curve.x})
         whole = all(float(value).is_integer() for value in values)
         marks = _apart(canvas, values) if logarithmic else ticks(lowest, highest, whole=whole)
-        canvas.grid(marks, {share / 4: f"{25 * share}" for share in range(5)}, lines="y")
+        canvas.grid(marks, QUARTERS, lines="y")
         canvas.title(title, note)
         canvas.name_axes(along, up)
         for number, curve in enumerate(curves):

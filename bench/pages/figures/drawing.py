@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.analysis.boards.rows import differences
 from bench.analysis.notation import budget
+from bench.analysis.specs import differences
 from bench.pages.figures.sheet.svg import plain
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
-    from bench.analysis.boards.rows import Entry, Row
+    from bench.analysis.boards.rows import Row
+    from bench.analysis.results.entries import Entry
     from bench.analysis.results.summary import Result
     from bench.domain.outcomes import Outcomes
     from bench.domain.plan import Plan, Spec
@@ -32,7 +33,7 @@ class Drawing:
 
 def reader(store: Store, entries: Iterable[Entry] = ()) -> Reader:
     """Reads plans' outcomes, each plan's once, and none that `entries` hold."""
-    kept = {entry.result.plan.digest: entry.outcomes for entry in entries}
+    kept = {entry.plan.digest: entry.outcomes for entry in entries}
 
     def read(plan: Plan) -> Outcomes:
         if plan.digest not in kept:
@@ -53,15 +54,16 @@ def called(spec: Spec, others: Sequence[Spec]) -> str:
     return plain(" ".join([spec.name, *(settings or differences(spec, others))]))
 
 
-def names(board: Leaderboard) -> tuple[str, ...]:
-    """What each row's defense is called."""
-    defenses = [row.defense for row in board.rows]
-    return tuple(called(row.defense, defenses) for row in board.rows)
-
-
 def named_rows(board: Leaderboard) -> list[tuple[str, Row]]:
-    """The rows with their names, in the board's order."""
-    return list(zip(names(board), board.rows, strict=True))
+    """The rows with what their defenses are called, in the board's order."""
+    defenses = [row.defense for row in board.rows]
+    return [(called(row.defense, defenses), row) for row in board.rows]
+
+
+def results_at(board: Leaderboard, at: int) -> list[tuple[str, Result]]:
+    """A column's usable results with what their rows' defenses are called, in the board's order."""
+    found = [(label, row.results[at]) for label, row in named_rows(board)]
+    return [(label, result) for label, result in found if result is not None and usable(result)]
 
 
 def columns(board: Leaderboard) -> tuple[tuple[str, str], ...]:
@@ -70,6 +72,16 @@ def columns(board: Leaderboard) -> tuple[tuple[str, str], ...]:
     found = [(called(column.attack, attacks), budget(column.threat)) for column in board.columns]
     distinct = {name: {other for known, other in found if known == name} for name, _ in found}
     return tuple((name, note if len(distinct[name]) > 1 else "") for name, note in found)
+
+
+def column_names(board: Leaderboard) -> list[str]:
+    """The same, each in one line."""
+    return [" ".join(filter(None, column)) for column in columns(board)]
+
+
+def picture(heading: str, caption: str, panels: Sequence[str]) -> Drawing | None:
+    """The picture of these panels; None where there are none."""
+    return Drawing(heading, caption, tuple(panels)) if panels else None
 
 
 def limited(shown: int, there: int, things: str = "defenses") -> str:

@@ -66,15 +66,11 @@ def _front(points: Sequence[Point]) -> list[Point]:
 
 def _draw(name: str, points: Sequence[Point], title: str, description: str) -> str:
     with sheet(WIDE, HIGH, MARGINS) as canvas:
-        left, right = _limits([point.clean for point in points])
-        bottom, top = _limits([point.worst for point in points])
-        canvas.axes.set_xlim(left, right)
-        canvas.axes.set_ylim(bottom, top)
-        canvas.grid(
-            {at: f"{100 * at:g}" for at in ticks(left, right)}, {at: f"{100 * at:g}" for at in ticks(bottom, top)}
-        )
+        across, up = (_limits([getattr(point, share) for point in points]) for share in ("clean", "worst"))
+        canvas.bound(across, up)
+        canvas.grid(*({at: f"{100 * at:g}" for at in ticks(*ends)} for ends in (across, up)))
         canvas.name_axes("clean, %", "worst case, %")
-        _add_front(canvas, _front(points), left, bottom)
+        _add_front(canvas, _front(points), across[0], up[0])
         for point in sorted(points, key=lambda point: point.best):  # the front last, above the others
             _add(canvas, point, crossed=point.best or len(points) <= CROSSED)
         _add_names(canvas, points)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.domain.errors import DataError, StoreError
 from bench.pages.exhibits import Exhibit, pick
-from bench.pages.figures.drawing import Reader, columns, named_rows, usable
+from bench.pages.figures.drawing import Reader, column_names, named_rows, usable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,11 +124,10 @@ def _rooms(
             1 - share + often / 1000,
         ),
         (
-            *(
-                "The most disputed samples",
-                "Those that split the defenses in halves, one of each class before a second of any.",
-            ),
-            *((share > 0) & (share < 1), -abs(share - 0.5)),
+            "The most disputed samples",
+            "Those that split the defenses in halves, one of each class before a second of any.",
+            (share > 0) & (share < 1),
+            -abs(share - 0.5),
         ),
     ]
     shown: set[int] = set()
@@ -179,10 +178,11 @@ def _specimen(
     counts = {number: int(rows[:, at].sum()) for number, rows in misled.items()}
     column = max(reversed(counts), key=lambda number: counts[number])
     label, row = ranked[int(np.argmax(misled[column][:, at]))]
-    result = next(result for place, result in enumerate(row.results) if place == column and result is not None)
+    result = row.results[column]
+    assert result is not None  # who is misled was run
     return Specimen(
         exhibit=gallery.show(result.plan, result.plan.indices[at], [(label, read(result.plan).perturbed[at].tolist())]),
-        attack=" ".join(filter(None, columns(board)[column])),
+        attack=column_names(board)[column],
         victim=label,
         fallen=int((survival[:, at] < 1).sum()),
         defenses=len(ranked),

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.analysis.boards.rows import identity
 from bench.analysis.notation import budget
+from bench.analysis.specs import identity
 from bench.domain.plan import Spec
-from bench.pages.figures.curves import MOST, Curve, draw
-from bench.pages.figures.drawing import Drawing, columns, limited, named_rows, usable
+from bench.pages.figures.curves import MOST, Curve, draw, measured
+from bench.pages.figures.drawing import Drawing, column_names, limited, named_rows, picture, usable
 
 if TYPE_CHECKING:
     from bench.analysis.boards.leaderboards import Leaderboard
@@ -30,14 +30,12 @@ def settings(board: Leaderboard, name: str) -> Drawing | None:
     panels: list[str] = []
     most = 0
     for title, note, key, series in found[:PANELS]:
-        curves = [_curve(label, points) for label, points in series if len(points) > 1]
+        curves = [measured(label, points) for label, points in series if len(points) > 1]
         if curves:
             panels.append(draw(f"{name}-{len(panels)}", curves[:MOST], title, note, key, logarithmic=_spans(curves)))
             most = max(most, len(curves))
-    if not panels:
-        return None
     caption = "Every mark is an evaluation of its own with its 95 % interval; all else is equal along a curve."
-    return Drawing("Accuracy against a setting", caption + limited(min(most, MOST), most, "curves"), tuple(panels))
+    return picture("Accuracy against a setting", caption + limited(min(most, MOST), most, "curves"), panels)
 
 
 def _of_defenses(board: Leaderboard) -> Iterator[tuple[str, str, str, list[Series]]]:
@@ -46,9 +44,9 @@ def _of_defenses(board: Leaderboard) -> Iterator[tuple[str, str, str, list[Serie
     for spec, key, values in _families([row.defense for row in board.rows]):
         points = [(value, rows[identity(member)]) for value, member in values]
         lines: list[Series] = [("clean", [(value, row.clean.mean) for value, row in points])]
-        for at, column in enumerate(columns(board)):
+        for at, attack in enumerate(column_names(board)):
             shares = [(value, _robust(row, at)) for value, row in points]
-            lines.append((" ".join(filter(None, column)), [(value, share) for value, share in shares if share]))
+            lines.append((attack, [(value, share) for value, share in shares if share]))
         lines.append(("worst case", [(value, row.worst) for value, row in points if row.worst]))
         yield spec.name, "", key, lines
 
@@ -83,15 +81,6 @@ def _families(specs: Sequence[Spec]) -> Iterator[tuple[Spec, str, list[tuple[flo
 def _robust(row: Row, at: int) -> Proportion | None:
     result = row.results[at]
     return result.robust.mean if result is not None and usable(result) else None
-
-
-def _curve(label: str, points: Sequence[tuple[float, Proportion]]) -> Curve:
-    shares = [share for _, share in points]
-    intervals = [share.interval for share in shares]
-    return Curve(
-        *(label, [value for value, _ in points], [share.rate for share in shares]),
-        *([each.low for each in intervals], [each.high for each in intervals]),
-    )
 
 
 def _spans(curves: Sequence[Curve]) -> bool:

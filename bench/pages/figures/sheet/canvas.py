@@ -14,6 +14,7 @@ from bench.pages.figures.sheet.svg import PLACEHOLDERS, inline, plain
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.path import Path
     from matplotlib.text import Text
 
 BOLDER = 1.15
@@ -24,6 +25,8 @@ SMALL, NORMAL, LARGE = 10, 11, 12
 # Told apart by colour (Okabe and Ito's, darkened or lightened by the page), by mark and by dash.
 HUES = ("a0", "a1", "a2", "a3", "a4", "a5")
 MARKS = ("o", "s", "^", "D", "v", "P")
+QUARTERS = {0.0: "0", 0.25: "25", 0.5: "50", 0.75: "75", 1.0: "100"}
+"""Marks along an axis of shares, in percent."""
 DASHES = ((), (6, 2), (2, 1.6), (8, 2, 2, 2), (4, 1.5), (1, 1.4))
 
 
@@ -50,6 +53,11 @@ class Canvas:
         self.axes: Axes = self._figure.add_axes(place, frameon=False)
         self.axes.tick_params(length=0, pad=5, labelsize=NORMAL, labelcolor=colour("soft"))
         self._hints: dict[str, str] = {}
+
+    def bound(self, x: tuple[float, float], y: tuple[float, float]) -> None:
+        """What the axes hold, from left to right and from the bottom to the top."""
+        self.axes.set_xlim(*x)
+        self.axes.set_ylim(*y)
 
     def grid(
         self,
@@ -125,6 +133,11 @@ class Canvas:
         across, up = self.axes.transData.transform((x, y))
         return float(across), float(up)
 
+    def point(self, across: float, up: float) -> tuple[float, float]:
+        """What lies at a place in pixels from the lower left corner of the panel, in units of the axes."""
+        x, y = self.axes.transData.inverted().transform((across, up))
+        return float(x), float(y)
+
     def svg(self, name: str, title: str, description: str) -> str:
         """The panel as an element of a page; equal drawings give equal text."""
         file = io.StringIO()
@@ -135,6 +148,13 @@ class Canvas:
 def colour(name: str) -> Any:
     """What to draw with where the page's colour `--name` is meant."""
     return PLACEHOLDERS[name]
+
+
+def rectangle(left: float, bottom: float, right: float, top: float, *, closed: bool = False) -> Path:
+    """The outline of a box, in units of the axes; with `closed` its last corner is a corner like the others."""
+    from matplotlib.path import Path
+
+    return Path([(left, bottom), (left, top), (right, top), (right, bottom), (left, bottom)], closed=closed)
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Places names beside points and lines so that none covers another; numbers in, numbers out, in pixels."""
+"""Places names beside points and lines so that none covers another; numbers in, numbers out, in pixels.
+
+By hand, for matplotlib places no names.
+"""
 
 from __future__ import annotations
 
