@@ -14,6 +14,7 @@ from PIL import Image
 from bench.datasets.imagenet import FILES, LIST, ImageNet, resize_and_crop, synsets, task
 from bench.domain.errors import DataError
 from bench.testing import assert_contracts, check_dataset
+from tests import needs
 from tests.datasets.written import encoded, write_parquet
 
 COUNT = 6
@@ -128,7 +129,7 @@ def test_it_keeps_the_contracts_of_a_data_set(write: Callable[[Path], Path], tmp
 
 @pytest.mark.parametrize("size", SIZES)
 def test_images_are_cut_as_torchvision_cuts_them(size: tuple[int, int]) -> None:
-    transforms = pytest.importorskip("torchvision.transforms", reason="torchvision is what RobustBench cuts with")
+    transforms = pytest.importorskip("torchvision.transforms", reason=needs.reason("torchvision"))
     image = Image.fromarray(pixels(SIZES.index(size)))
     reference = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])(image)
     np.testing.assert_array_equal(np.asarray(resize_and_crop(image)), np.asarray(reference))
