@@ -71,6 +71,12 @@ def cut(number: int) -> np.ndarray:
     return np.asarray(image).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
 
 
+@pytest.fixture(autouse=True)
+def unlisted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if RobustBench, and so its list, were not installed."""
+    monkeypatch.setitem(sys.modules, "robustbench", None)
+
+
 @pytest.mark.parametrize("write", [as_parquet, as_folders])
 def test_every_form_gives_all_images_where_no_list_is_at_hand(write: Callable[[Path], Path], tmp_path: Path) -> None:
     images = ImageNet().load("test", write(tmp_path))

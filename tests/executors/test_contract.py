@@ -25,7 +25,7 @@ from tests.evaluation.test_queue import unruly
 from tests.executors.alone import alone
 
 EXECUTORS = ["here", "processes", pytest.param("ray", marks=[needs.ray, pytest.mark.filterwarnings("ignore")])]
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 
 @pytest.fixture(autouse=True)
