@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,8 @@ from bench.datasets.digits import TASK as DIGITS
 from bench.datasets.digits import Digits
 from bench.domain.defense import Defense
 from bench.registry import defenses
+from tests import needs
+from tests.executors.alone import alone
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -71,7 +72,7 @@ def script(name: str, *words: str, **variables: str) -> subprocess.CompletedProc
     )
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash: apt-get install bash")
 def test_the_array_script_runs_a_sweep_and_asks_for_what_all_machines_must_see(tmp_path: Path) -> None:
     found = script("slurm.sh", BENCH_ARTIFACTS=str(tmp_path / "images"))
     assert found.returncode != 0
@@ -84,7 +85,7 @@ def test_the_array_script_runs_a_sweep_and_asks_for_what_all_machines_must_see(t
     assert list((tmp_path / "images").rglob("*.safetensors"))
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash: apt-get install bash")
 @pytest.mark.parametrize("name", ["workstation.sh", "slurm.sh", "ray.sh"])
 def test_every_script_is_one(name: str) -> None:
     subprocess.run(["bash", "-n", str(EXAMPLES / "cluster" / name)], check=True)
@@ -98,22 +99,23 @@ exec "$@"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+@needs.ray
 def test_the_ray_script_makes_a_cluster_of_an_allocation_and_ends_it(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "srun").write_text(SRUN)  # the second node is this machine too
     (programs / "srun").chmod(0o755)
     words = ("transfer-1024", "--defense", "resnet", "--attack", "noise-linf", "--samples", "8", "--json")
-    found = script(
-        "ray.sh",
-        *(*words, "--db", str(tmp_path / "results.db")),
-        PATH=os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
-        ASKED=str(tmp_path / "asked"),
-        SLURM_JOB_NODELIST="here[1-2]",
-        SLURM_JOB_NUM_NODES="2",
-        BENCH_RAY_PORT="6411",
-    )
+    with alone():
+        found = script(
+            "ray.sh",
+            *(*words, "--db", str(tmp_path / "results.db")),
+            PATH=os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
+            ASKED=str(tmp_path / "asked"),
+            SLURM_JOB_NODELIST="here[1-2]",
+            SLURM_JOB_NUM_NODES="2",
+            BENCH_RAY_PORT="6411",
+        )
     assert found.returncode == 0, found.stderr
     assert [row["judged"] for row in json.loads(found.stdout)] == [8]
     assert (tmp_path / "asked").read_text().startswith("ray start --address=")

@@ -13,6 +13,7 @@ from bench.datasets.digits import TASK
 from bench.registry import Part, attacks, datasets, defenses
 from bench.testing import kind_of
 from defenses.parts.weights.places import PACKAGED
+from tests import needs
 from tests.plugins import Behind, Hyperplane
 
 RESNET = PACKAGED / "digits" / "resnet.safetensors"
@@ -123,7 +124,7 @@ def test_our_own_plugins_have_their_revision_for_a_version_and_others_their_code
 
 
 def test_a_librarys_attack_is_named_with_the_librarys_version() -> None:
-    library = pytest.importorskip("torchattacks")
+    library = pytest.importorskip("torchattacks", reason=needs.reason("torchattacks"))
     reference = "torchattacks:PGD"
     assert attacks.spec(reference, attacks.make(reference, {})).version == f"1+torchattacks-{library.__version__}"
 

@@ -17,10 +17,12 @@ fi
 head=$(hostname --ip-address | awk '{print $1}')
 port=${BENCH_RAY_PORT:-6379}
 ray start --head --node-ip-address="$head" --port="$port" --disable-usage-stats >&2
-trap 'ray stop >&2' EXIT
+trap 'ray stop >&2; kill $nodes 2> /dev/null || true' EXIT # srun, and Ray on the other nodes with it
+nodes=
 others=$((SLURM_JOB_NUM_NODES - 1))
 if [ "$others" -gt 0 ]; then
     srun --nodes="$others" --ntasks="$others" --exclude="$(hostname)" \
         ray start --address="$head:$port" --disable-usage-stats --block >&2 &
+    nodes=$!
 fi
 bench sweep "${@:-adaptive-1024}" --executor "ray=$head:$port"

@@ -23,11 +23,9 @@ from attacks.libraries.adapter import Number, nearest
 from bench import Attack, Batch, Perturbed, PluginError, UsageError, Victim
 from bench.registry import attacks
 from bench.testing import assert_contracts, check_attack, kind_of
+from tests import needs
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 
-needs_torchattacks = pytest.mark.skipif(find_spec("torchattacks") is None, reason="torchattacks is not installed")
-needs_foolbox = pytest.mark.skipif(find_spec("foolbox") is None, reason="foolbox is not installed")
-needs_adv_lib = pytest.mark.skipif(find_spec("adv_lib") is None, reason="adv-lib is not installed")
 BOUNDED = ("torchattacks:FGSM", "torchattacks:MIFGSM", "torchattacks:PGDL2", "foolbox:LinfPGD", "foolbox:L2PGD")
 UNBOUNDED = (
     "adv-lib:ddn",
@@ -55,8 +53,9 @@ def made(reference: str, **given: object) -> Attack:
 
 
 def _needed(reference: str) -> None:
-    if find_spec(reference.partition(":")[0].replace("-", "_")) is None:
-        pytest.skip("the library is not installed")
+    library = reference.partition(":")[0]
+    if find_spec(library.replace("-", "_")) is None:
+        pytest.skip(needs.reason(library))
 
 
 def run(attack: Attack, module: nn.Module, batch: Batch, epsilon: str, seed: int = 5) -> Perturbed:
@@ -71,7 +70,7 @@ def colour(count: int = 16) -> tuple[nn.Module, Batch]:
     return module, batch_for(module, count, channels=3)
 
 
-@needs_torchattacks
+@needs.torchattacks
 @pytest.mark.parametrize(
     ("name", "given", "norm", "epsilon"),
     [
@@ -98,7 +97,7 @@ def test_torchattacks_through_the_adapter_is_torchattacks_bit_for_bit(
     assert not torch.equal(ours, batch.images)
 
 
-@needs_torchattacks
+@needs.torchattacks
 @pytest.mark.parametrize(("name", "given"), [("APGD", {"norm": "l2"}), ("Square", {"n_queries": 40})])
 def test_a_library_s_own_seed_follows_from_the_plan_s(name: str, given: dict[str, object]) -> None:
     import torchattacks
@@ -114,8 +113,8 @@ def test_a_library_s_own_seed_follows_from_the_plan_s(name: str, given: dict[str
     assert not torch.equal(theirs[0], theirs[1])
 
 
-@needs_torchattacks
-@needs_foolbox
+@needs.torchattacks
+@needs.foolbox
 def test_fgsm_is_the_same_through_both_libraries_and_our_own() -> None:
     module, batch = colour()
     ours = run(FgsmLinf(), module, batch, "8/255").images
@@ -123,7 +122,7 @@ def test_fgsm_is_the_same_through_both_libraries_and_our_own() -> None:
     torch.testing.assert_close(run(made("foolbox:FGSM"), module, batch, "8/255").images, ours, rtol=0, atol=1e-7)
 
 
-@needs_torchattacks
+@needs.torchattacks
 def test_pgd_on_the_expectation_is_torchattacks_eotpgd_on_a_random_defense() -> None:
     module, batch = colour(8)
     theirs = attacks.make("torchattacks:EOTPGD", {"steps": 6, "eot_iter": 3, "random_start": False})
@@ -135,7 +134,7 @@ def test_pgd_on_the_expectation_is_torchattacks_eotpgd_on_a_random_defense() -> 
     assert torch.equal(*images)
 
 
-@needs_foolbox
+@needs.foolbox
 @pytest.mark.parametrize(("name", "epsilon"), [("LinfPGD", "8/255"), ("L2PGD", "0.5"), ("DDNAttack", "0.5")])
 def test_foolbox_through_the_adapter_is_foolbox_bit_for_bit(name: str, epsilon: str) -> None:
     import foolbox
@@ -156,7 +155,7 @@ def test_foolbox_through_the_adapter_is_foolbox_bit_for_bit(name: str, epsilon: 
     assert success.any()
 
 
-@needs_adv_lib
+@needs.adv_lib
 @pytest.mark.filterwarnings("ignore")
 def test_members_of_adversarial_library_propose_what_it_returns() -> None:
     module, batch = colour()
@@ -177,7 +176,7 @@ def test_members_of_adversarial_library_propose_what_it_returns() -> None:
     }
 
 
-@needs_adv_lib
+@needs.adv_lib
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", sorted(adversarial_library.NORMS))
 def test_every_member_of_adversarial_library_keeps_its_norm_and_the_images_range(name: str) -> None:
@@ -343,7 +342,7 @@ def test_members_keep_the_contracts_of_every_attack(reference: str) -> None:
     assert kind_of(reference) == "attack"
 
 
-@needs_torchattacks
+@needs.torchattacks
 def test_averaged_gradients_have_fresh_noise_and_others_the_prediction_s() -> None:
     class Recorder(Noisy):
         def __init__(self) -> None:
@@ -365,8 +364,8 @@ def test_averaged_gradients_have_fresh_noise_and_others_the_prediction_s() -> No
         assert attacked.forwards == 4 * len(recorder.seeds)
 
 
-@needs_torchattacks
-@needs_foolbox
+@needs.torchattacks
+@needs.foolbox
 @settings(max_examples=20, deadline=None)
 @given(
     reference=st.sampled_from(BOUNDED),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from attacks.carlini_wagner import CarliniWagnerL2
 from bench import Batch, Network, ThreatModel, UsageError, Victim
+from tests import needs
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 
 BRIEF = CarliniWagnerL2(search_steps=3, steps=30, initial_constant=0.1)
@@ -57,7 +58,7 @@ def test_on_a_linear_classifier_the_closest_images_lie_at_the_analytic_distances
 def test_distances_are_those_of_foolbox() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # foolbox imports a scipy name that is on its way out
-        foolbox = pytest.importorskip("foolbox", reason="the comparison needs foolbox")
+        foolbox = pytest.importorskip("foolbox", reason=needs.reason("foolbox"))
     module = network()
     batch = batch_for(module, 48)
     model = foolbox.PyTorchModel(module, bounds=(0, 1))
@@ -73,7 +74,7 @@ def test_distances_are_those_of_foolbox() -> None:
 
 
 def test_with_one_constant_distances_are_those_of_torchattacks() -> None:
-    torchattacks = pytest.importorskip("torchattacks", reason="the comparison needs torchattacks")
+    torchattacks = pytest.importorskip("torchattacks", reason=needs.reason("torchattacks"))
     module = network()
     batch = grey(batch_for(module, 48), module)  # black and white pixels are stuck in torchattacks
     theirs = torchattacks.CW(module, c=5, steps=100, lr=0.01)(batch.images, batch.labels)

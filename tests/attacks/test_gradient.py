@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from attacks.gradient import FgsmLinf, PgdL2, PgdLinf
 from bench import Attack, Batch, Network, UsageError, Victim
+from tests import needs
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 
 
@@ -88,7 +89,7 @@ def test_on_a_linear_classifier_of_several_classes_every_sample_gets_the_analyti
 
 
 def test_fgsm_equals_torchattacks() -> None:
-    torchattacks = pytest.importorskip("torchattacks", reason="the comparison needs torchattacks")
+    torchattacks = pytest.importorskip("torchattacks", reason=needs.reason("torchattacks"))
     module = network(channels=3)
     batch = batch_for(module, 16, channels=3)
     theirs = torchattacks.FGSM(module, eps=8 / 255)(batch.images, batch.labels)
@@ -98,7 +99,7 @@ def test_fgsm_equals_torchattacks() -> None:
 
 @pytest.mark.parametrize("random_start", [True, False])
 def test_pgd_linf_equals_torchattacks(random_start: bool) -> None:
-    torchattacks = pytest.importorskip("torchattacks", reason="the comparison needs torchattacks")
+    torchattacks = pytest.importorskip("torchattacks", reason=needs.reason("torchattacks"))
     module = network(channels=3)
     batch = batch_for(module, 16, channels=3)
     with torch.random.fork_rng(devices=[]):
@@ -113,7 +114,7 @@ def test_pgd_linf_equals_torchattacks(random_start: bool) -> None:
 
 @pytest.mark.parametrize("random_start", [True, False])
 def test_pgd_l2_equals_torchattacks_to_rounding(random_start: bool) -> None:
-    torchattacks = pytest.importorskip("torchattacks", reason="the comparison needs torchattacks")
+    torchattacks = pytest.importorskip("torchattacks", reason=needs.reason("torchattacks"))
     module = network(channels=3)
     batch = batch_for(module, 16, channels=3)
     with torch.random.fork_rng(devices=[]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from attacks.minimum_norm import (
 )
 from attacks.minimum_norm.norms import lengths, shortened
 from bench import Attack, Batch, UsageError
+from tests import needs
 from tests.attacks.victims import batch_for, generator, network, threat, victim
 
 ALL: list[type[Any]] = [DdnL2, FmnLinf, FmnL2, FmnL1, FmnL0, PdpgdLinf, PdpgdL2, PdpgdL1, SigmaZeroL0]
@@ -103,7 +103,7 @@ def test_proposals_lie_within_the_budget_and_the_closest_are_misclassified(attac
     assert torch.equal(found.broken_at > 0, moved & near)
 
 
-@pytest.mark.skipif(find_spec("adv_lib") is None, reason="the comparison needs adv-lib")
+@needs.adv_lib
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("attack", "norm"),

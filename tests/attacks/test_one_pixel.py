@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from attacks import one_pixel
 from attacks.one_pixel import OnePixel
 from bench import Batch, Network, UsageError, Victim
+from tests import needs
 from tests.attacks.victims import batch_for, generator, network, threat, victim
 
 BRIEF = OnePixel(population=12, generations=4)
@@ -52,7 +53,7 @@ def test_on_a_linear_classifier_one_pixel_breaks_what_exhaustive_search_breaks(
 
 
 def test_robust_accuracy_is_that_of_torchattacks() -> None:
-    torchattacks = pytest.importorskip("torchattacks", reason="the comparison needs torchattacks")
+    torchattacks = pytest.importorskip("torchattacks", reason=needs.reason("torchattacks"))
     module = network()
     batch = batch_for(module, 40)
     with torch.random.fork_rng(devices=[]):

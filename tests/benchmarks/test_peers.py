@@ -14,6 +14,7 @@ from contests.kept import Cache, clean, key_of
 from contests.running import missing, run
 from contests.sides.loops import Elimination, diffpure, diffusion_classifier
 from defenses.parts.diffusion.elimination import Stages, spread
+from tests import needs
 
 QUICK = {"pgd-linf-torchattacks", "pgd-linf-foolbox", "dc-staged", "dc-race", "diffpure", "rdc-full"}
 SAMPLES = {"fmn-l2": 4, "ddn-l2": 4, "dc-race": 4}
@@ -27,7 +28,8 @@ CASES = [
 def test_both_sides_of_every_contest_agree_on_a_few_samples(contest: Contest) -> None:
     absent = missing(contest)
     if absent:
-        pytest.skip(" and ".join(absent))
+        commands = [needs.INSTALL.get(name.replace("_", "-"), "") for name in contest.packages]
+        pytest.skip(f"{' and '.join(absent)}: {' && '.join(commands)}")
     found = run(contest, SAMPLES.get(contest.name, 2), 1)
     assert found.holds, found.likeness
     assert found.ours[0].work.rows > 0

@@ -12,7 +12,7 @@ from bench.datasets.digits import Digits
 
 
 def test_train_and_test_together_are_the_digits_of_scikit_learn() -> None:
-    datasets = pytest.importorskip("sklearn.datasets", reason="scikit-learn holds the original images")
+    datasets = pytest.importorskip("sklearn.datasets", reason="needs scikit-learn: pip install -e '.[test]'")
     original = datasets.load_digits()
     order = np.random.RandomState(2024).permutation(1797)
     parts = [Digits().load(split, None) for split in ("train", "test")]

@@ -14,6 +14,7 @@ from PIL import Image
 from bench.datasets.imagenet import FILES, LIST, ImageNet, resize_and_crop, synsets, task
 from bench.domain.errors import DataError
 from bench.testing import assert_contracts, check_dataset
+from tests import needs
 from tests.datasets.written import encoded, write_parquet
 
 COUNT = 6
@@ -68,6 +69,12 @@ def cut(number: int) -> np.ndarray:
     """What the data set should hold of a photograph."""
     image = resize_and_crop(Image.fromarray(PHOTOGRAPHS[number]))
     return np.asarray(image).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+
+
+@pytest.fixture(autouse=True)
+def unlisted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if RobustBench, and so its list, were not installed."""
+    monkeypatch.setitem(sys.modules, "robustbench", None)
 
 
 @pytest.mark.parametrize("write", [as_parquet, as_folders])
@@ -128,7 +135,7 @@ def test_it_keeps_the_contracts_of_a_data_set(write: Callable[[Path], Path], tmp
 
 @pytest.mark.parametrize("size", SIZES)
 def test_images_are_cut_as_torchvision_cuts_them(size: tuple[int, int]) -> None:
-    transforms = pytest.importorskip("torchvision.transforms", reason="torchvision is what RobustBench cuts with")
+    transforms = pytest.importorskip("torchvision.transforms", reason=needs.reason("torchvision"))
     image = Image.fromarray(pixels(SIZES.index(size)))
     reference = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])(image)
     np.testing.assert_array_equal(np.asarray(resize_and_crop(image)), np.asarray(reference))

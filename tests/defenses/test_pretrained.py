@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
 import sys
@@ -18,11 +17,10 @@ from bench.registry import defenses
 from bench.testing import assert_contracts, check_defense
 from defenses.parts.zoos.labels import order
 from defenses.pretrained import Pretrained
+from tests import needs
 from tests.defenses import hub
 from tests.defenses.published import COLOURS, TIMM, convolutional, pictures, timm_files, timm_state, transformer
 
-MISSING = [name for name in ("timm", "torchvision") if importlib.util.find_spec(name) is None]
-needs_timm = pytest.mark.skipif(bool(MISSING), reason=f"needs the extra 'timm': {', '.join(MISSING)} missing")
 REFERENCE = "defenses.pretrained:Pretrained"
 """By its class, for an installed bench need not know the name yet."""
 
@@ -68,7 +66,7 @@ def test_with_its_crop_a_model_sees_the_centre_that_its_own_processor_keeps(
     assert not torch.equal(logits(Pretrained(str(folder)), images), logits(Pretrained(str(folder), crop=0.875), images))
 
 
-@needs_timm
+@needs.timm
 def test_a_model_of_timm_sees_what_timm_s_own_transform_gives(tmp_path: Path) -> None:
     import timm
 
@@ -86,7 +84,7 @@ def test_a_model_of_timm_sees_what_timm_s_own_transform_gives(tmp_path: Path) ->
     assert torch.equal(logits(named, images), logits(Pretrained(str(folder), crop=0.75), images))
 
 
-@needs_timm
+@needs.timm
 def test_a_name_of_timm_is_found_in_the_hub_s_cache_and_spelled_out_in_the_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +217,7 @@ def test_pickles_and_places_that_hold_nothing_are_refused(tmp_path: Path) -> Non
         Pretrained(str(folder)).files(COLOURS)
 
 
-@needs_timm
+@needs.timm
 @pytest.mark.parametrize(
     ("model", "weights", "change", "sentence"),
     [
@@ -247,7 +245,7 @@ def test_a_model_of_timm_that_does_not_fit_is_one_sentence(
         defense.resolve(COLOURS)
 
 
-@needs_timm
+@needs.timm
 def test_weights_without_a_configuration_are_read_as_timm_reads_its_own(tmp_path: Path) -> None:
     save_file(timm_state(1000), tmp_path / "net.safetensors")
     many = Task("imagenet", tuple(map(str, range(1000))), (3, 32, 32))

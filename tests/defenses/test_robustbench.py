@@ -23,16 +23,9 @@ from bench.cli.app import build
 from bench.datasets.cifar10 import CLASSES, TASK
 from defenses.parts.zoos import zoo
 from defenses.robustbench import RobustBench
+from tests import needs
 from tests.report.made import add, make_plan
 
-
-def is_installed(name: str) -> bool:
-    """Whether a distribution of this name is; torchattacks brings a module of RobustBench's name."""
-    return any(importlib.metadata.distributions(name=name))
-
-
-MISSING = [name for name in ("robustbench", "timm", "torchvision") if not is_installed(name)]
-installed = pytest.mark.skipif(bool(MISSING), reason=f"needs the extra 'robustbench': {', '.join(MISSING)} missing")
 SMALL = "Wong2020Fast"
 """A PreAct ResNet-18, one of the smallest models of the zoo."""
 
@@ -72,7 +65,7 @@ def unimported(monkeypatch: pytest.MonkeyPatch) -> None:
     zoo._models.cache_clear()
 
 
-@installed
+@needs.robustbench
 def test_a_model_with_the_checkpoint_where_the_zoo_looks_is_evaluated(tmp_path: Path, images: Path) -> None:
     path = place(tmp_path / "models", state_of(SMALL))
     words = ["evaluate", "--defense", "robustbench", "-D", f"model={SMALL}", "-D", f"model_dir={tmp_path / 'models'}"]
@@ -96,7 +89,7 @@ def test_a_model_with_the_checkpoint_where_the_zoo_looks_is_evaluated(tmp_path: 
     assert RobustBench(SMALL, model_dir=str(tmp_path / "models")).files(TASK) == {"network": path}
 
 
-@installed
+@needs.robustbench
 def test_a_loaded_model_answers_as_the_zoo_built_it(tmp_path: Path) -> None:
     place(tmp_path, {"last": state_of("Andriushchenko2020Understanding")}, name="Andriushchenko2020Understanding")
     classifier = RobustBench("Andriushchenko2020Understanding", model_dir=str(tmp_path)).load(TASK, "cpu")
@@ -107,7 +100,7 @@ def test_a_loaded_model_answers_as_the_zoo_built_it(tmp_path: Path) -> None:
         assert torch.equal(classifier(shown, torch.Generator()), expected(shown))
 
 
-@installed
+@needs.robustbench
 def test_the_norm_chooses_the_leaderboard_and_its_folder(tmp_path: Path) -> None:
     name = "Rade2021Helper_R18_ddpm"
     path = place(tmp_path, state_of(name, "L2"), "L2", name)
@@ -117,21 +110,21 @@ def test_the_norm_chooses_the_leaderboard_and_its_folder(tmp_path: Path) -> None
     assert defense.load(TASK, "cpu").module.training is False
 
 
-@installed
+@needs.robustbench
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
     place(tmp_path, {"state_dict": state_of(SMALL), "hook": print})
     with pytest.raises(WeightsError, match="holds more than tensors"):
         RobustBench(SMALL, model_dir=str(tmp_path)).load(TASK, "cpu")
 
 
-@installed
+@needs.robustbench
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     place(tmp_path, {"conv1.weight": torch.zeros(3)})
     with pytest.raises(WeightsError, match=f"none of {SMALL}"):
         RobustBench(SMALL, model_dir=str(tmp_path)).load(TASK, "cpu")
 
 
-@installed
+@needs.robustbench
 @pytest.mark.parametrize("model", [SMALL, "Debenedetti2022Light_XCiT-S12"])
 def test_a_missing_checkpoint_without_a_network_is_one_sentence_that_says_where_to_put_it(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -146,13 +139,13 @@ def test_a_missing_checkpoint_without_a_network_is_one_sentence_that_says_where_
         RobustBench(model, model_dir=str(tmp_path)).files(TASK)
 
 
-@installed
+@needs.robustbench
 def test_an_unknown_model_is_told_the_nearest_one() -> None:
     with pytest.raises(UsageError, match="Did you mean 'Wong2020Fast'"):
         RobustBench("Wong2020Fst").files(TASK)
 
 
-@installed
+@needs.robustbench
 def test_nothing_of_the_aliases_is_left_behind() -> None:
     load = torch.load
     RobustBench(SMALL)._entry(TASK)._found()
@@ -206,6 +199,19 @@ def test_with_a_torchvision_that_does_not_fit_torch_other_defenses_work(unfit: P
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
+
+
+@pytest.fixture
+def absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the package were not installed."""
+    found = importlib.metadata.Distribution.from_name
+
+    def others(name: str) -> importlib.metadata.Distribution:
+        if name == "robustbench":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found(name)
+
+    monkeypatch.setattr(importlib.metadata.Distribution, "from_name", others)
 
 
 DESCRIPTION = """Metadata-Version: 2.1
@@ -278,14 +284,14 @@ def test_the_report_shows_the_published_figures_of_its_data_sets(tmp_path: Path)
     assert "84.97" in page
 
 
-@pytest.mark.skipif(not MISSING, reason="the extra 'robustbench' is installed")
+@pytest.mark.usefixtures("absent")
 def test_without_the_package_the_list_of_models_names_the_extra() -> None:
     listed = CliRunner().invoke(build(), ["list", "models"], env={"COLUMNS": "200"})
     assert listed.exit_code == 0
     assert "pip install 'defense-bench[robustbench]'" in listed.stderr
 
 
-@installed
+@needs.robustbench
 @pytest.mark.parametrize(
     ("data", "norm"),
     [

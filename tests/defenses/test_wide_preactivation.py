@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +24,9 @@ from defenses.parts.networks.wide_preactivation import SIZES, WideNet
 from defenses.parts.randomness import ambient
 from defenses.parts.zoos import zoo
 from defenses.trades import Trades
+from tests import needs
 from tests.defenses.tiny import images, rng
 
-MISSING = [name for name in ("robustbench", "timm", "torchvision") if importlib.util.find_spec(name) is None]
-installed = pytest.mark.skipif(bool(MISSING), reason=f"needs the extra 'robustbench': {', '.join(MISSING)} missing")
 SMALL: Literal["wide-resnet-10-1"] = "wide-resnet-10-1"
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
 
@@ -98,7 +96,7 @@ def test_the_networks_have_the_published_number_of_parameters(name: str, paramet
     assert sum(parameter.numel() for parameter in net.parameters()) == parameters
 
 
-@installed
+@needs.robustbench
 @pytest.mark.parametrize(("depth", "width"), [(10, 1), (28, 10)])
 def test_a_checkpoint_gives_the_logits_that_robustbench_gives(tmp_path: Path, depth: int, width: int) -> None:
     zoo._models("cifar10", "linf")

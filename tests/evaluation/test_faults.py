@@ -115,7 +115,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         or os.getuid() != 0
         or subprocess.run(mount, capture_output=True, check=False).returncode
     ):
-        pytest.skip("only root makes disks")
+        pytest.skip("needs root, who alone makes a disk")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 

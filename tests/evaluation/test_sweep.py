@@ -12,6 +12,7 @@ from bench.protocols import find_protocol
 from bench.store.store import Store
 from tests.evaluation.observers import Memory
 from tests.executors.test_contract import EXECUTORS
+from tests.executors.test_contract import by_itself as by_itself
 from tests.test_contracts import BRIEF
 
 DEFENSES = ("resnet", "smoothing", "wide-resnet")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from importlib.util import find_spec
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,20 @@ from bench.evaluation.shard.errand import Errand
 from bench.evaluation.shard.proposal import Craft, Proposal
 from bench.executors.choice import find_executor
 from bench.executors.contract import Executor, Report, Seat
+from tests import needs
 from tests.evaluation.observers import Memory
 from tests.evaluation.test_queue import unruly
+from tests.executors.alone import alone
 
-ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
-EXECUTORS = ["here", "processes", pytest.param("ray", marks=[ray, pytest.mark.filterwarnings("ignore")])]
-PATIENCE = 120.0
+EXECUTORS = ["here", "processes", pytest.param("ray", marks=[needs.ray, pytest.mark.filterwarnings("ignore")])]
+PATIENCE = 240.0
+
+
+@pytest.fixture(autouse=True)
+def by_itself(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test of Ray is."""
+    with alone() if request.node.name.endswith("[ray]") else nullcontext():
+        yield
 
 
 @pytest.fixture(params=EXECUTORS)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,11 @@ from bench import Store
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.requests.planning import Request, make_plan
 from bench.executors import cluster as ours
+from tests import needs
 from tests.evaluation.observers import Memory, Saboteur
+from tests.executors.alone import alone
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
-    pytest.mark.filterwarnings("ignore"),
-]
+pytestmark = [pytest.mark.slow, needs.ray, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture
@@ -33,10 +30,11 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     ours._show_token()
     from ray.cluster_utils import Cluster
 
-    made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
-    yield made
-    with suppress(Exception):  # Ray complains of the nodes that it finds dead
-        made.shutdown()
+    with alone():
+        made = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+        yield made
+        with suppress(Exception):  # Ray complains of the nodes that it finds dead
+            made.shutdown()
 
 
 NODE = {"num_cpus": 1, "object_store_memory": 100 << 20}

@@ -162,7 +162,7 @@ def test_a_random_defenses_shard_repeats_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is at hand")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(
     ("defense", "attack"),
     [(name, "pgd-linf") for name in names(defenses)]
@@ -176,7 +176,7 @@ def test_a_shard_repeats_itself_on_cuda(defense: str, attack: str, tmp_path: Pat
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is at hand")
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("size", [(8, 8), (224, 224)])
 def test_bending_and_resizing_repeat_themselves_on_cuda(size: tuple[int, int]) -> None:
     source = torch.Generator("cuda").manual_seed(0)

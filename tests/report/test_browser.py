@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,12 +19,10 @@ from bench.domain.plan import Spec
 from bench.pages.export.text_tables import csv_text, json_text, latex_text, markdown_text
 from bench.pages.page import render
 from bench.store.store import Store
+from tests import needs
 from tests.report.made import add, make_plan, small_plan
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium is installed: no chromium or google-chrome on PATH"
-)
+pytestmark = needs.chromium
 
 NAME = "digits-transfer-1024"
 EVIL = "</script><script>window.caught = 1</script><img src=x onerror='window.caught = 2'>\"'&{{ 7 * 7 }}"
@@ -63,7 +60,7 @@ def address(stored: Store) -> str:
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # A container's root may not use the sandbox, and the only page that is opened is our own.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=needs.CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -13,10 +13,11 @@ from bench.domain.plan import Spec
 from bench.pages.comparison_page import render
 from bench.pages.exhibits import Gallery
 from bench.store.store import Store
-from tests.browsing import SCREENS, browser, needs_chromium, quiet
+from tests import needs
+from tests.browsing import SCREENS, browser, quiet
 from tests.report.test_comparison_page import craft, plan_of
 
-pytestmark = needs_chromium
+pytestmark = needs.chromium
 __all__ = ["browser"]
 LONG = "./a/folder/of/mine/with_a_module.py:AndADefenseWhoseNameIsLongerThanAnyTelephone"
 EVIL = '<script>document.title = "caught"</script>"\'&{{ 7 * 7 }}'

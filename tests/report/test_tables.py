@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from bench.analysis.boards.tables import column_keys, slug, tabulate, titles
 from bench.domain.plan import Spec
 from bench.pages.export.text_tables import csv_text, json_text, latex_text, markdown_text, pieces
 from bench.store.store import Store
+from tests import needs
 from tests.report.made import add, make_plan, small_plan
 
 RIGHT, HALF = [True] * 1024, [number % 2 == 0 for number in range(1024)]
@@ -136,7 +136,7 @@ def test_hostile_names_neither_leave_their_cell_nor_a_command_of_latex(store: St
     assert "<b>" not in markdown_text(table)
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex is installed")
+@needs.pdflatex
 def test_latex_compiles(store: Store, tmp_path: Path) -> None:
     for number, table in enumerate((tabulate(filled(store)), tabulate(hostile(store)))):
         (tmp_path / f"{number}.tex").write_text(

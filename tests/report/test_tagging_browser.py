@@ -9,12 +9,13 @@ from playwright.sync_api import Browser
 from bench.domain.labels import Labels
 from bench.pages.page import render
 from bench.store.store import Store
+from tests import needs
 from tests.browsing import browser as browser
-from tests.browsing import needs_chromium, quiet
+from tests.browsing import quiet
 from tests.report.drawn import fill, white
 from tests.store.honest import edit
 
-pytestmark = needs_chromium
+pytestmark = needs.chromium
 EVIL = "<img src=x onerror=''document.title = `caught`''>"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from bench.store.database.schema import Table
 from bench.store.store import Store
+from tests import needs
 from tests.store.server import Server, programs
 
 
@@ -18,7 +19,7 @@ def server() -> Iterator[Server]:
     """A PostgreSQL server."""
     folder = programs()
     if folder is None:
-        pytest.skip("PostgreSQL or psycopg is not installed")
+        pytest.skip(needs.reason("PostgreSQL", "psycopg"))
     server = Server(folder)
     yield server
     server.close()

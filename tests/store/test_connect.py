@@ -8,6 +8,7 @@ from bench.domain.errors import StoreError, UsageError
 from bench.store.database.connect import Address, without_password
 from bench.store.others.lend import lend
 from bench.store.store import Store
+from tests import needs
 from tests.store.server import Server
 
 
@@ -43,7 +44,7 @@ def test_nor_is_one_that_nobody_could_parse() -> None:
 def test_what_cannot_be_opened_is_one_sentence_without_the_password(
     location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("psycopg")
+    pytest.importorskip("psycopg", reason=needs.reason("psycopg"))
     monkeypatch.setattr("bench.store.database.versions.OPENING", 0.2)
     with pytest.raises(StoreError) as raised:
         Store(location)

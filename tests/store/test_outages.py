@@ -107,7 +107,7 @@ def test_a_link_that_falls_silent_within_a_transaction_leaves_no_lock_behind(
     server: Server, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
     if not can_be_made():
-        pytest.skip("only root makes networks")
+        pytest.skip("needs root, who alone makes a network, and ip: apt-get install iproute2")
     monkeypatch.setattr(connect, "SILENT_SECONDS", 3)
     url, plan, near = server.database(), plan_of(), None
     base = url.split("/")[3].split("?")[0]

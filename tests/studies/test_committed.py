@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from bench.protocols.studies import builtin_studies, find_study, heading
-from tests.browsing import SCREENS, browser, needs_chromium, quiet
+from tests import needs
+from tests.browsing import SCREENS, browser, quiet
 
 __all__ = ["browser"]
 REPORTS = Path(__file__).parents[2] / "reports"
@@ -50,7 +51,7 @@ def test_a_page_is_of_the_study_as_it_is_and_lacks_nothing(name: str, dataset: s
     assert f"{name}-{dataset}" in (REPORTS / "README.md").read_text(encoding="utf-8")
 
 
-@needs_chromium
+@needs.chromium
 @pytest.mark.parametrize(("name", "dataset"), PAGES)
 def test_a_page_is_quiet_fits_and_can_be_read_by_ear(name: str, dataset: str, browser: Browser) -> None:
     address = (REPORTS / f"{name}-{dataset}" / "index.html").as_uri()

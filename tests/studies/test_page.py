@@ -13,7 +13,8 @@ from bench.domain.errors import BenchError
 from bench.pages.study_page import compose, render
 from bench.protocols.studies import Claim, Discrepancy, PublishedFigure, StudySeries
 from bench.store.store import Store
-from tests.browsing import SCREENS, browser, needs_chromium, quiet
+from tests import needs
+from tests.browsing import SCREENS, browser, quiet
 from tests.report.made import add, make_plan
 from tests.studies.test_reproduction import FIRST, SECOND, N, filled, over, share, study
 
@@ -81,7 +82,7 @@ def test_equal_stores_give_equal_pages_and_a_full_disk_is_one_sentence(store: St
         render(reproduction, tmp_path / "a" / "index.html" / "index.html", "c")
 
 
-@needs_chromium
+@needs.chromium
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
 def test_the_page_is_quiet_fits_and_can_be_read_by_ear(
     browser: Browser, width: int, scheme: str, store: Store, tmp_path: Path
