@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attacks.autoattack.library import isolated, seed_from
 from attacks.autoattack.limits import square_misfit
+from attacks.autoattack.square import search
 from attacks.parts.ascent import drawn
 from bench import ThreatModel, Victim
 
@@ -19,7 +19,6 @@ def square(
     """What Square proposes (Andriushchenko et al. 2020, 1912.00049) against the mean of the log-probabilities over
     `draws` fresh draws; clean images where it finds nothing, or cannot lay its tiles."""
     import torch
-    from pyautoattack.square import SquareAttack
 
     height, width = images.shape[2:]
     if square_misfit(threat.norm, (height, width)):
@@ -32,16 +31,4 @@ def square(
         victim.watch(min(asked, queries), queries, f"square, {len(queried)} samples open")
         return torch.stack([victim(queried).log_softmax(1) for _ in drawn(victim, draws)]).mean(0)
 
-    seed = seed_from(rng)
-    with isolated(), torch.no_grad():
-        found: Tensor = SquareAttack(
-            mean,
-            norm=threat.norm.capitalize(),
-            n_queries=queries,
-            eps=threat.radius,
-            n_restarts=1,
-            seed=seed,
-            resc_schedule=False,
-            device=images.device,
-        ).perturb(images, labels)
-    return found
+    return search(mean, images, labels, threat, rng, queries)[0]

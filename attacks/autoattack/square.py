@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,29 +46,47 @@ class Square(Attack):
         Iterations count a sample's queries over restarts, the starting stripes or tiles included. Raises `UsageError`
         where the library cannot lay its first tiles on images of this size.
         """
-        import torch
-        from pyautoattack.square import SquareAttack
-
         height, width = batch.images.shape[2:]
         if misfit := square_misfit(self.norm, (height, width)):
             raise UsageError(f"{misfit.capitalize()}; use square-linf, or images of another size.")
         queries = Queries(victim, batch, classes_of(victim, batch), self.n_queries, self.n_restarts)
-        seed = seed_from(rng)
-        with isolated() as warned, torch.no_grad():
-            images = SquareAttack(
-                queries,
-                norm=self.norm.capitalize(),
-                n_queries=self.n_queries,
-                eps=threat.radius,
-                p_init=self.p_init,
-                n_restarts=self.n_restarts,
-                seed=seed,
-                resc_schedule=False,
-                device=batch.images.device,
-            ).perturb(batch.images, batch.labels)
+        images, warned = search(
+            queries, batch.images, batch.labels, threat, rng, self.n_queries, self.n_restarts, self.p_init
+        )
         if self.norm == "l1":
             images = images.clamp(0, 1)
         return Perturbed(images, remarks=tuple(warned), broken_at=queries.broken_at)
+
+
+def search(
+    ask: Callable[[Tensor], Tensor],
+    images: Tensor,
+    labels: Tensor,
+    threat: ThreatModel,
+    rng: Generator,
+    queries: int,
+    restarts: int = 1,
+    first: float = 0.8,
+) -> tuple[Tensor, list[str]]:
+    """What the library's Square proposes, under a seed drawn from `rng`, and its warnings; `first` is the share of the
+    image that the first squares cover."""
+    import torch
+    from pyautoattack.square import SquareAttack
+
+    seed = seed_from(rng)
+    with isolated() as warned, torch.no_grad():
+        found: Tensor = SquareAttack(
+            ask,
+            norm=threat.norm.capitalize(),
+            n_queries=queries,
+            eps=threat.radius,
+            p_init=first,
+            n_restarts=restarts,
+            seed=seed,
+            resc_schedule=False,
+            device=images.device,
+        ).perturb(images, labels)
+    return found, warned
 
 
 class Queries:

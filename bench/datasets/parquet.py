@@ -90,9 +90,11 @@ class ParquetImages:
                     if named
                     else [""] * len(table)
                 )
+                start = len(self.labels) - len(table)
                 for group in range(file.num_row_groups):
-                    self._starts.append(len(self.labels) - len(table) + _before(file, group))
+                    self._starts.append(start)
                     self._groups.append((path, group))
+                    start += file.metadata.row_group(group).num_rows
         except (pyarrow.ArrowException, KeyError, OSError) as error:
             reason = str(error).strip("'\" ").partition("\n")[0]
             raise DataError(f"{path} is no parquet file with the columns {columns}: {reason}.") from error
@@ -110,10 +112,6 @@ class ParquetImages:
                 self._held.popitem(last=False)
         self._held.move_to_end(group)
         return self._held[group]
-
-
-def _before(file: Any, group: int) -> int:
-    return sum(file.metadata.row_group(each).num_rows for each in range(group))
 
 
 def checked_labels(
