@@ -8,6 +8,8 @@ from bench.domain.threat import UNTOUCHED, ThreatModel, format_epsilon
 from bench.stats import Interval
 
 NORMS = {"linf": "ℓ∞", "l2": "ℓ₂", "l1": "ℓ₁", "l0": "ℓ₀", "flow": "flow", "corruption": "severity", "none": ""}
+NEGLIGIBLE = 1e-4
+"""A p-value below which only so much is said."""
 
 
 def percent(share: float) -> str:
@@ -18,6 +20,19 @@ def percent(share: float) -> str:
 def span(interval: Interval) -> str:
     """The ends of an interval as percent, with a dash between them."""
     return f"{percent(interval.low)}–{percent(interval.high)}"
+
+
+def signed(difference: float) -> str:
+    """A difference of shares in points, with its sign (a real minus): '+3.1', '0.0'."""
+    text = f"{100 * abs(difference):.1f}"
+    if float(text) == 0:
+        return text
+    return f"+{text}" if difference > 0 else f"\N{MINUS SIGN}{text}"
+
+
+def likelihood(p: float) -> str:
+    """A p-value in two digits, however small: '0.038', '< 0.0001'."""
+    return f"< {NEGLIGIBLE:.4f}" if p < NEGLIGIBLE else f"{p:#.2g}"
 
 
 def budget(threat: ThreatModel) -> str:

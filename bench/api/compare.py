@@ -7,9 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.comparisons.comparison import Comparison, likelihood, signed
+from bench.analysis.comparisons.comparison import Comparison
 from bench.analysis.comparisons.comparison import compare as compared
-from bench.analysis.notation import percent
+from bench.analysis.notation import likelihood, percent, signed
 from bench.api.checked import of_type
 from bench.api.result import CELL, TABLE, Result
 from bench.api.work import DATABASE

@@ -69,8 +69,8 @@ def render(comparisons: Sequence[Comparison], gallery: Gallery, output: Path) ->
 def compose(comparisons: Sequence[Comparison], gallery: Gallery) -> str:
     """The page's text. Names, settings and labels come from plugins and data sets, so every one of them is escaped."""
     return markup.compose(
-        "compare.html.j2",
-        styles=("page.css", "compare.css"),
+        "compare/page.html.j2",
+        styles=("page.css", "compare/page.css"),
         views=[_view(comparison, gallery) for comparison in comparisons],
         shorten=shorten,
     )

@@ -12,12 +12,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.analysis import notation
-from bench.analysis.comparisons.comparison import likelihood, signed
 from bench.domain.text import visible
 from bench.pages.whole_files import replacing
 
 TEMPLATES = Path(__file__).with_name("templates")
-WRITTEN = ("percent", "span", "budget", "duration", "brief", "memory", "moment", "passes")
+WRITTEN = (
+    *("percent", "span", "signed", "likelihood", "budget"),
+    *("duration", "brief", "memory", "moment", "passes"),
+)
 """How figures are written, by the names of the filters that templates know them by."""
 
 
@@ -44,9 +46,7 @@ def compose(
         keep_trailing_newline=True,
         finalize=_shown,
     )
-    written = {name: getattr(notation, name) for name in WRITTEN}
-    environment.filters.update(**written, signed=signed, likelihood=likelihood)
-    environment.filters.update(filters or {})
+    environment.filters.update({name: getattr(notation, name) for name in WRITTEN}, **(filters or {}))
     style, script = _joined(styles), _joined(scripts)
     shown |= {"style": style, "style_hash": _policy_hash(style), "script": script, "script_hash": _policy_hash(script)}
     return environment.get_template(template).render(shown, refresh=refresh)

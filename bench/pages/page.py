@@ -133,7 +133,7 @@ def compose(
     return markup.compose(
         "page.html.j2",
         styles=("page.css", "figures.css"),
-        scripts=("tools.js", "board.js", "page.js"),
+        scripts=("scripts/tools.js", "scripts/board.js", "scripts/page.js"),
         filters={"setting": setting_text},
         views=tuple(_views(boards, draw)),
         published=published,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.claims.reproduction import Measured, Reproduction
 from bench.analysis.claims.study_claims import VERDICTS, Judgement
-from bench.analysis.comparisons.comparison import signed
+from bench.analysis.notation import signed
 from bench.domain.errors import UsageError
 from bench.pages import markup
 from bench.pages.whole_files import refuse_stdout

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.comparisons.comparison import Comparison, compare, likelihood, signed
+from bench.analysis.comparisons.comparison import Comparison, compare
+from bench.analysis.notation import likelihood, signed
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from bench.protocols import Protocol
     from bench.store.store import Store
 
-NEGLIGIBLE = 1e-4
-
 
 @dataclass(frozen=True)
 class Duel:
@@ -99,19 +97,6 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """One comparison for every place at which the references can be compared (see `pairing.matches`)."""
     return tuple(contrasted(match, seed) for match in matches(store, references, protocols, attacks))
-
-
-def signed(difference: float) -> str:
-    """A difference of shares in points, with its sign (a real minus): '+3.1', '0.0'."""
-    text = f"{100 * abs(difference):.1f}"
-    if float(text) == 0:
-        return text
-    return f"+{text}" if difference > 0 else f"\N{MINUS SIGN}{text}"
-
-
-def likelihood(p: float) -> str:
-    """A p-value in two digits, however small: '0.038', '< 0.0001'."""
-    return f"< {NEGLIGIBLE:.4f}" if p < NEGLIGIBLE else f"{p:#.2g}"
 
 
 def contrasted(match: Match, seed: int = 0) -> Comparison:

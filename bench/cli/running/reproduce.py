@@ -152,7 +152,7 @@ def _command(study: str, dataset: str, scale: str) -> str:
 
 def _show(reproduction: Reproduction, page: Path) -> None:
     """The verdicts as a table, and where the page is."""
-    from bench.analysis.comparisons.comparison import likelihood, signed
+    from bench.analysis.notation import likelihood, signed
 
     table = Table(title="claims", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
     for heading in ("verdict", "claim", "points", "p"):

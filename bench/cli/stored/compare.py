@@ -127,7 +127,7 @@ def _table(duel: Duel) -> Table:
 
 
 def _cells(contrast: Contrast) -> list[str]:
-    from bench.analysis.comparisons.comparison import likelihood, signed
+    from bench.analysis.notation import likelihood, signed
 
     low, high = contrast.interval.low, contrast.interval.high
     style = "bold green" if contrast.better > 0 else "bold red" if contrast.better < 0 else "dim"
