@@ -11,9 +11,9 @@ from bench.analysis.comparisons.comparison import Comparison, likelihood, signed
 from bench.analysis.comparisons.comparison import compare as compared
 from bench.analysis.notation import percent
 from bench.api.checked import of_type
+from bench.api.opening import warn_skipped
 from bench.api.result import CELL, TABLE, Result
 from bench.api.work import DATABASE
-from bench.pages.skipped import tell_skipped
 from bench.protocols import find_protocol
 from bench.store.store import Store
 
@@ -78,7 +78,7 @@ def compare(
     store = Store(db, create=False, artifacts=artifacts)
     folder, page = (None if each is None else Path(each) for each in (data_dir, output))
     found = compared_in(store, references, protocols, attacks, page, seed, folder)
-    tell_skipped(store)
+    warn_skipped(store)
     return found
 
 

@@ -101,7 +101,7 @@ class Result:
     @property
     def outcomes(self) -> pandas.DataFrame:
         """A row a sample; needs pandas."""
-        from bench.notebook import frame_of
+        from bench.api.notebook import frame_of
 
         return frame_of(self._store, self.plan)
 
@@ -152,7 +152,7 @@ class Results:
     @property
     def frame(self) -> pandas.DataFrame:
         """A row a result; needs pandas."""
-        from bench.notebook import needs_pandas
+        from bench.api.notebook import needs_pandas
 
         pandas = needs_pandas()
         return pandas.DataFrame(

@@ -15,6 +15,7 @@ from bench.cli.completing import as_bash_splits
 from bench.cli.console import stdout, tolerant
 from bench.cli.ending import Interrupted, ended
 from bench.cli.examples import below
+from bench.cli.verbs import flattened
 from bench.domain.errors import UsageError
 
 PAIR = {"--defense", "--attack"}
@@ -94,17 +95,31 @@ def options(
 
 
 def build() -> typer.Typer:
-    """The application with all its verbs."""
-    from bench.cli.running import check, diagnose, evaluate, generate, reproduce, sweep, train, verify
-    from bench.cli.stored import compare, export, listing, merge, prune, reading, remove, status, tag, upgrade
+    """The application with all its verbs, in the order of the help."""
+    from bench.cli.running.check import check
+    from bench.cli.running.diagnose import diagnose
+    from bench.cli.running.evaluate import evaluate
+    from bench.cli.running.generate import generate
+    from bench.cli.running.reproduce import reproduce
+    from bench.cli.running.sweep import sweep
+    from bench.cli.running.train import train
+    from bench.cli.running.verify import verify
+    from bench.cli.stored.compare import compare
+    from bench.cli.stored.export import export
+    from bench.cli.stored.listing import list_
+    from bench.cli.stored.merge import merge
+    from bench.cli.stored.prune import prune
+    from bench.cli.stored.reading import report, show
+    from bench.cli.stored.remove import remove
+    from bench.cli.stored.status import status
+    from bench.cli.stored.tag import tag
+    from bench.cli.stored.upgrade import upgrade
 
     if not app.registered_commands:
         running = (evaluate, verify, sweep, reproduce, status, diagnose, train, generate, check)
-        keeping = (tag, merge, prune, remove, upgrade)
-        for module in (*running, compare, *keeping, export, listing, reading):
-            module.register(app)
-        for command in app.registered_commands:
-            command.epilog = below(command.name or command.callback.__name__)  # type: ignore[union-attr]
+        for verb in (*running, compare, tag, merge, prune, remove, upgrade, export, list_, show, report):
+            name = verb.__name__.strip("_")
+            app.command(name, epilog=below(name))(flattened(verb))
     return app
 
 

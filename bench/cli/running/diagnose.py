@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from bench.cli import completing, options
-from bench.cli.console import escape, print_json, stderr, stdout
+from bench.cli.console import escape, failed, print_json, stderr, stdout, table
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
 
@@ -24,32 +23,18 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
 
 
 def diagnose(
+    *,
     defense: Annotated[
         str, typer.Argument(help="A defense; see `bench list defenses`.", autocompletion=completing.defenses)
     ],
     defense_settings: options.DefenseSettings = None,
-    norm: Annotated[
-        str, typer.Option("--norm", help="linf or l2.", rich_help_panel=options.BUDGET, autocompletion=completing.norms)
-    ] = "linf",
+    norm: Annotated[str, options.budget("--norm", "linf or l2.", autocompletion=completing.norms)] = "linf",
     epsilon: Annotated[
         str | None,
-        typer.Option(
-            "--epsilon",
-            envvar="BENCH_EPSILON",
-            help="Budget in pixel units.",
-            show_default="the data set's customary one",
-            rich_help_panel=options.BUDGET,
-        ),
+        options.budget("--epsilon", "Budget in pixel units.", env=True, show_default="the data set's customary one"),
     ] = None,
     samples: Annotated[
-        int | None,
-        typer.Option(
-            "--samples",
-            envvar="BENCH_SAMPLES",
-            help="How many samples.",
-            show_default="128",
-            rich_help_panel=options.BUDGET,
-        ),
+        int | None, options.budget("--samples", "How many samples.", env=True, show_default="128")
     ] = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
@@ -58,8 +43,7 @@ def diagnose(
     data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    told: options.Told,
 ) -> None:
     """Examine a defense: attacks of known strength, larger budgets, gradients, rounding, the binarization test.
 
@@ -89,11 +73,11 @@ def diagnose(
     )
     Axes([defense], ()).expect(dataset, None)
     store = Store(db, artifacts=artifacts)
-    found, problems = _examined(request, norm, store, device, workers, quiet or as_json)
+    found, problems = _examined(request, norm, store, device, workers, told.silent)
     if problems and not found:
         raise BenchError(problems[0])
     checks = examine(found)
-    if as_json:
+    if told.as_json:
         print_json({"defense": defense, "checks": [check.document() for check in checks], "problems": problems})
     else:
         _show(defense, checks, problems)
@@ -101,11 +85,6 @@ def diagnose(
         raise typer.Exit(FAILED)
     if any(check.verdict == "fail" for check in checks):
         raise typer.Exit(UNSOUND)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(diagnose)
 
 
 def _examined(
@@ -147,12 +126,10 @@ def _examined(
 
 
 def _show(defense: str, checks: Sequence[Check], problems: Sequence[str]) -> None:
-    table = Table(title=f"diagnosis of {escape(defense)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("", "check", "what was seen"):
-        table.add_column(column, header_style="dim", overflow="fold")
+    found = table(f"diagnosis of {escape(defense)}", ("", "check", "what was seen"))
     for check in checks:
         colour = COLOURS[check.verdict]
-        table.add_row(f"[{colour}]{check.verdict}[/]", escape(check.name), escape(check.sentence))
-    stdout.print(table)
+        found.add_row(f"[{colour}]{check.verdict}[/]", escape(check.name), escape(check.sentence))
+    stdout.print(found)
     for problem in problems:
-        stderr.print(f"[red bold]Failed[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        failed(problem)

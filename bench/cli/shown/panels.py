@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli.console import escape, is_debugging, stderr, stdout
+from bench.cli.console import escape, failed, is_debugging, stderr, stdout
 from bench.cli.shown.figures import ASSURANCE_COLOURS as ASSURANCE_COLOURS
 from bench.cli.shown.figures import colour as colour
 from bench.cli.shown.figures import figures, seen
@@ -19,10 +19,10 @@ from bench.domain.text import visible
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
+    from bench.analysis.results.seeds import Spread
     from bench.analysis.results.summary import Result
     from bench.domain.plan import Plan
     from bench.evaluation.running.run import Evaluation, Failure
-    from bench.store.store import Store
 
 
 def evaluation_document(result: Result, evaluation: Evaluation) -> dict[str, Any]:
@@ -82,29 +82,17 @@ def show_figures(result: Result) -> None:
     stdout.print(Panel(Group(*lines), border_style=colour(result.assurance), expand=stdout.is_terminal))
 
 
-def seeds_document(
-    evaluations: Sequence[Evaluation], results: Sequence[Result | None], store: Store
-) -> dict[str, Any] | None:
-    """What several seeds found together, as JSON data; None unless every one is complete and valid."""
-    from bench.analysis.results.seeds import spread
-
-    if not all(result is not None and result.complete and not result.invalid for result in results):
-        return None
-    plans = [evaluation.plan for evaluation in evaluations]
-    return spread([(plan, store.table(plan)) for plan in plans]).document()
-
-
-def show_seeds(found: dict[str, Any]) -> None:
+def show_seeds(found: Spread) -> None:
     """Mean and worst over seeds."""
-    low, high = found["interval"]
-    each = ", ".join(f"{seed}: {rate:.2%}" for seed, rate in zip(found["seeds"], found["rates"], strict=True))
+    low, high = found.interval.low, found.interval.high
+    each = ", ".join(f"{seed}: {rate:.2%}" for seed, rate in zip(found.seeds, found.rates, strict=True))
     lines = (
-        f"[dim]mean    [/] [bold]{found['mean']:.2%}[/]   95 % interval over samples "
+        f"[dim]mean    [/] [bold]{found.mean:.2%}[/]   95 % interval over samples "
         f"\\[{100 * low:.2f}, {100 * high:.2f}]",
-        f"[dim]worst   [/] {found['worst']:.2%} of the samples survive every seed",
+        f"[dim]worst   [/] {found.worst.rate:.2%} of the samples survive every seed",
         f"[dim]by seed [/] {each}",
     )
-    stdout.print(Panel("\n".join(lines), title=f"{len(found['seeds'])} seeds", title_align="left", expand=False))
+    stdout.print(Panel("\n".join(lines), title=f"{len(found.seeds)} seeds", title_align="left", expand=False))
 
 
 def show_failures(failures: Sequence[Failure]) -> None:
@@ -114,7 +102,7 @@ def show_failures(failures: Sequence[Failure]) -> None:
         sentences.setdefault(failure.sentence, []).append(failure.shard)
     for sentence, shards in sentences.items():
         where = ", ".join(map(str, sorted(shards)))
-        stderr.print(f"[red bold]Failed[/] shard {where}: {escape(sentence)}", highlight=False, soft_wrap=True)
+        failed(f"shard {where}: {sentence}")
     if failures and is_debugging():
         stderr.print(escape(failures[0].details), highlight=False)
 

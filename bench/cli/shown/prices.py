@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from bench.cli.console import counted, escape, stdout
+from bench.cli.console import counted, escape, say, stdout, table
 
 if TYPE_CHECKING:
     from bench.evaluation.estimates.estimate import Estimate
@@ -16,19 +16,8 @@ if TYPE_CHECKING:
     from bench.evaluation.estimates.parts import Part
     from bench.studies.forecast import TrainingForecast
 
-COLUMNS = (
-    "defense",
-    "attack",
-    "shards",
-    "samples",
-    "forward",
-    "backward",
-    "judged",
-    "FLOP",
-    "memory",
-    "a pass",
-    "time",
-)
+PASSES = ("forward", "backward", "judged")
+COLUMNS = ("defense", "attack", "shards", "samples", *PASSES, "FLOP", "memory", "a pass", "time")
 KNOWN = "how that is known"
 NARROW = ("defense", "attack", "FLOP", "memory", "time")
 """The columns that a terminal of less than `WIDE` characters has room for; what is left out is in the JSON."""
@@ -115,17 +104,15 @@ def tabulated(
 ) -> Table:
     """Rows of text by heading as a table: of all columns, or of those that a narrow terminal has room for."""
     shown = columns if stdout.width >= WIDE else narrow
-    table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in shown:
-        table.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
+    found = table(title, shown, right={*shown} - {*left})
     for row in rows:
-        table.add_row(*(row[heading] for heading in shown))
-    return table
+        found.add_row(*(row[heading] for heading in shown))
+    return found
 
 
 def told_problem(name: str, problem: str) -> None:
     """A line for what cannot be priced."""
-    stdout.print(f"[red]failed[/] {escape(name)}: {escape(problem)}", highlight=False, soft_wrap=True)
+    say(f"[red]failed[/] {escape(name)}: {escape(problem)}")
 
 
 def _rows(row: Priced, workers: int) -> list[list[str]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from bench.cli.console import escape, stdout
+from bench.cli.console import table as tabulated
 from bench.cli.shown import panels
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ def table(done: Sequence[tuple[Cell, Result | None]], rows: Sequence[str], colum
     """Defenses down, attacks across; of a sweep of one row its many columns down."""
     found = {(cell.defense, cell.attack): result for cell, result in done}
     turned = len(columns) > max(4, len(rows))
-    shown = Table(title="robust accuracy", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("attack", *rows) if turned else ("defense", "clean", *columns):
-        shown.add_column(heading, justify="left" if heading in ("attack", "defense") else "right", overflow="fold")
+    first, *others = ("attack", *rows) if turned else ("defense", "clean", *columns)
+    shown = tabulated("robust accuracy", (first, *others), right=others)
     if turned:
         clean = [_clean(found, row, columns) for row in rows]
         shown.add_row("[dim]clean[/]", *clean)
@@ -68,10 +68,9 @@ def show_corruptions(results: Sequence[Result]) -> None:
         if found.mean is None:
             continue
         heading = f"{escape(found.example.defense.name)}: mean corruption error {found.mean.rate:.2%}"
-        table = Table(title=heading, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-        for column in ("corruption", "mean error", "by severity 1 to 5"):
-            table.add_column(column, justify="left" if column == "corruption" else "right")
+        figures = ("mean error", "by severity 1 to 5")
+        errors = tabulated(heading, ("corruption", *figures), right=figures)
         for kind, share in found.by_kind.items():
             severities = "  ".join(f"{100 * cell.rate:5.1f}" for cell in found.errors[kind].values())
-            table.add_row(kind, f"{share.rate:.2%}", severities)
-        stdout.print(table)
+            errors.add_row(kind, f"{share.rate:.2%}", severities)
+        stdout.print(errors)

@@ -7,13 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
+from bench.api.opening import opened
 from bench.cli import completing, options
-from bench.cli.console import escape, print_json, stdout
+from bench.cli.console import escape, left_out, print_json, stdout, table
 from bench.cli.shown import panels
 from bench.cli.shown.models import list_models
-from bench.cli.shown.opened import opened
 from bench.domain.errors import UsageError
 from bench.domain.threat import format_epsilon
 
@@ -37,6 +36,7 @@ class What(StrEnum):
 
 
 def list_(
+    *,
     what: Annotated[What, typer.Argument(help="What to list.")],
     name: Annotated[
         str | None,
@@ -71,11 +71,6 @@ def list_(
         _list_plugins(what, as_json)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command("list")(list_)
-
-
 def _show_one(what: What, name: str, dataset: str, as_json: bool) -> None:
     from bench.cli.shown.plugin import show_plugin
 
@@ -101,16 +96,14 @@ def _list_plugins(what: What, as_json: bool) -> None:
     if as_json:
         print_json([_plugin_document(listing) for listing in listings])
         return
-    table = Table(title=what.value, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
     shown = {What.ATTACKS: {"norm": "norm", "knowledge": "sees"}, What.DEFENSES: {"family": "family"}}.get(what, {})
-    for heading in ("name", *shown.values(), "what it is", "settings"):
-        table.add_column(heading, overflow="fold")
+    found = table(what.value, ("name", *shown.values(), "what it is", "settings"))
     for listing in listings:
         facts = [escape(listing.facts.get(fact, "")) for fact in shown]
         about = f"[red]broken[/] {escape(listing.broken)}" if listing.broken else escape(listing.summary)
         settings = " ".join(f"{key}={value}" for key, value in listing.settings.items() if value != "None")
-        table.add_row(f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]")
-    stdout.print(table)
+        found.add_row(f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]")
+    stdout.print(found)
 
 
 def _plugin_document(listing: Listing) -> dict[str, Any]:
@@ -145,15 +138,13 @@ def _list_protocols(as_json: bool) -> None:
             ]
         )
         return
-    table = Table(title="protocols", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("name", "samples", "source", "epsilon", "attacks", "what it is"):
-        table.add_column(heading, overflow="fold")
+    found = table("protocols", ("name", "samples", "source", "epsilon", "attacks", "what it is"))
     for protocol in protocols:
         epsilon = "customary" if protocol.epsilon is None else format_epsilon(protocol.epsilon)
         attacks = ("\n" if stdout.is_terminal else ", ").join(attack.name for attack in protocol.attacks)
         cells = (str(protocol.samples), protocol.source or "itself", epsilon, attacks, protocol.description)
-        table.add_row(f"[bold]{protocol.name}[/] [dim]{protocol.version}[/]", *cells)
-    stdout.print(table)
+        found.add_row(f"[bold]{protocol.name}[/] [dim]{protocol.version}[/]", *cells)
+    stdout.print(found)
 
 
 def _list_studies(as_json: bool) -> None:
@@ -163,33 +154,28 @@ def _list_studies(as_json: bool) -> None:
     if as_json:
         print_json([asdict(study) for study in studies])
         return
-    table = Table(title="studies", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for column in ("name", "data sets", "scales", "paper", "what it is"):
-        table.add_column(column, overflow="fold")
+    found = table("studies", ("name", "data sets", "scales", "paper", "what it is"))
     for study in studies:
         cells = (", ".join(study.datasets), ", ".join(study.scales), study.title, study.description)
-        table.add_row(f"[bold]{study.name}[/] [dim]{study.version}[/]", *cells)
-    stdout.print(table)
+        found.add_row(f"[bold]{study.name}[/] [dim]{study.version}[/]", *cells)
+    stdout.print(found)
 
 
 def _list_plans(db: str, tags: Sequence[str], as_json: bool) -> None:
     from bench.analysis.boards.tagging import tagged
     from bench.analysis.results.summary import read
 
-    with opened(db) as store:
+    with opened(db, None, left_out) as store:
         results = tagged([read(store, plan) for plan in store.plans()], tags)
     if as_json:
         print_json([result.document() for result in results])
         return
-    title = f"plans in {escape(store.location)}"
-    table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance"):
-        table.add_column(heading, justify="right" if heading in ("n", "clean", "robust") else "left", overflow="fold")
-    if any(result.labels.tags for result in results):
-        table.add_column("tags", overflow="fold")
+    headings = ("plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance")
+    tag = ("tags",) if any(result.labels.tags for result in results) else ()
+    found = table(f"plans in {escape(store.location)}", (*headings, *tag), right=("n", "clean", "robust"))
     for result in results:
-        table.add_row(*_plan_cells(result)[: len(table.columns)])
-    stdout.print(table)
+        found.add_row(*_plan_cells(result)[: len(found.columns)])
+    stdout.print(found)
 
 
 def _plan_cells(result: Result) -> list[str]:
