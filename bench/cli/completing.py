@@ -91,37 +91,43 @@ def _settings(kind: str, role: str) -> Words:
     return _offered(words)
 
 
-def _protocols(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def protocols(ctx: Any, incomplete: str) -> list[str]:
     from bench.protocols import builtin_protocols
 
     return list(builtin_protocols())
 
 
-def _studies(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def studies(ctx: Any, incomplete: str) -> list[str]:
     from bench.protocols.studies import builtin_studies
 
     return list(builtin_studies())
 
 
-def _scales(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def scales(ctx: Any, incomplete: str) -> list[str]:
     from bench.protocols.studies import builtin_studies, heading
 
     return ["full", *heading(builtin_studies()[_given(ctx, "study")[0]]).scales]
 
 
-def _plans(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def plans(ctx: Any, incomplete: str) -> list[str]:
     from bench.store.database.beginnings import digests
 
     return digests(ctx.params.get("db") or "results.db", incomplete)
 
 
-def _executors(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def executors(ctx: Any, incomplete: str) -> list[str]:
     from bench.executors.choice import NAMES
 
     return list(NAMES)
 
 
-def _listed(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def listed(ctx: Any, incomplete: str) -> list[str]:
     """The names of what `bench list` was asked for."""
     kind = str(ctx.params.get("what"))
     return _names(kind)(ctx, incomplete) if kind in ("defenses", "attacks", "datasets") else []
@@ -163,8 +169,6 @@ swept_defenses, judges, sources = (_names("defenses", other) for other in ("all"
 judged_attacks = _names("attacks", "none")
 samplings, norms = _of("random", "first"), _of("linf", "l2")
 plugins = _several(defenses, attacks, datasets)
-protocols, studies, scales = _offered(_protocols), _offered(_studies), _offered(_scales)
-plans, executors, listed = _offered(_plans), _offered(_executors), _offered(_listed)
 compared = _several(defenses, plans)
 defense_settings, attack_settings = _settings("defenses", "defense"), _settings("attacks", "attack")
 dataset_settings, source_settings = _settings("datasets", "dataset"), _settings("defenses", "source")

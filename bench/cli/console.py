@@ -112,11 +112,15 @@ def left_out(sentence: str) -> None:
     warn(f"[yellow bold]Left out[/] {escape(sentence)}")
 
 
-def table(title: str | None, headings: Iterable[str], right: Collection[str] = ()) -> Table:
-    """A table without lines that waits for its rows; the columns of the headings `right` hold figures."""
+def table(
+    title: str | None, headings: Iterable[str], rows: Iterable[Iterable[Any]] = (), right: Collection[str] = ()
+) -> Table:
+    """A table without lines; the columns of the headings `right` hold figures."""
     found = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
     for heading in headings:
         found.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        found.add_row(*row)
     return found
 
 

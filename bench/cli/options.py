@@ -28,6 +28,11 @@ def _option(group: str, flags: str, told: str, env: bool = False, **rest: Any) -
     return typer.Option(*names, help=told, envvar=variable, rich_help_panel=group, **rest)
 
 
+def argument(told: str, offered: completing.Words | None = None, **rest: Any) -> Any:
+    """An argument, what it is told to be, and what a shell offers for it."""
+    return typer.Argument(help=told, autocompletion=offered, **rest)
+
+
 def _setting(flags: str, of: str, offered: completing.Words, kind: str = "") -> Any:
     shown = f"; `bench list {kind} NAME` shows them" if kind else ""
     return what(flags, f"A setting of the {of}{shown}.", metavar="KEY=VALUE", autocompletion=offered)
@@ -35,6 +40,10 @@ def _setting(flags: str, of: str, offered: completing.Words, kind: str = "") -> 
 
 what, budget, how = partial(_option, "What"), partial(_option, "Budget"), partial(_option, "How")
 where, output = partial(_option, "Where"), partial(_option, "Output")
+defense = partial(what, autocompletion=completing.defenses)
+attack = partial(what, autocompletion=completing.judged_attacks)
+protocol = partial(what, autocompletion=completing.protocols)
+"""What names a plugin or a protocol."""
 protocols_unless = partial(budget, env=True, show_default=PROTOCOLS)
 """A part of the budget that is the protocol's unless it is given."""
 
@@ -134,12 +143,7 @@ Json = Annotated[
     bool, output("--json", "Print one JSON document on stdout instead of tables and panels, errors included.")
 ]
 Quiet = Annotated[bool, output("--quiet -q", "Show no progress and give no advice.")]
-Plan = Annotated[
-    str,
-    typer.Argument(
-        help="A plan's digest, or its beginning; `bench list plans` shows them.", autocompletion=completing.plans
-    ),
-]
+Plan = Annotated[str, argument("A plan's digest, or its beginning; `bench list plans` shows them.", completing.plans)]
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,7 @@ def check(
     *,
     plugin: Annotated[
         str,
-        typer.Argument(
-            help="A name, package.module:Attr, or ./file.py:Attr, of any kind.", autocompletion=completing.plugins
-        ),
+        options.argument("A name, package.module:Attr, or ./file.py:Attr, of any kind.", completing.plugins),
     ],
     settings: Annotated[
         list[str] | None, options.what("--setting -D -A -S", "A setting of the plugin.", metavar="KEY=VALUE")

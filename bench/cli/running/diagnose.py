@@ -24,9 +24,7 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
 
 def diagnose(
     *,
-    defense: Annotated[
-        str, typer.Argument(help="A defense; see `bench list defenses`.", autocompletion=completing.defenses)
-    ],
+    defense: Annotated[str, options.argument("A defense; see `bench list defenses`.", completing.defenses)],
     defense_settings: options.DefenseSettings = None,
     norm: Annotated[str, options.budget("--norm", "linf or l2.", autocompletion=completing.norms)] = "linf",
     epsilon: Annotated[
@@ -126,10 +124,9 @@ def _examined(
 
 
 def _show(defense: str, checks: Sequence[Check], problems: Sequence[str]) -> None:
-    found = table(f"diagnosis of {escape(defense)}", ("", "check", "what was seen"))
-    for check in checks:
-        colour = COLOURS[check.verdict]
-        found.add_row(f"[{colour}]{check.verdict}[/]", escape(check.name), escape(check.sentence))
-    stdout.print(found)
+    rows = (
+        (f"[{COLOURS[each.verdict]}]{each.verdict}[/]", escape(each.name), escape(each.sentence)) for each in checks
+    )
+    stdout.print(table(f"diagnosis of {escape(defense)}", ("", "check", "what was seen"), rows))
     for problem in problems:
         failed(problem)

@@ -24,17 +24,11 @@ def evaluate(
     *,
     defense: Annotated[
         str,
-        options.what(
-            "--defense", "A name, package.module:Attr, or ./file.py:Attr.", autocompletion=completing.defenses
-        ),
+        options.defense("--defense", "A name, package.module:Attr, or ./file.py:Attr."),
     ],
     attack: Annotated[
         str,
-        options.what(
-            "--attack",
-            "A name, package.module:Attr, ./file.py:Attr; none for clean images.",
-            autocompletion=completing.judged_attacks,
-        ),
+        options.attack("--attack", "A name, package.module:Attr, ./file.py:Attr; none for clean images."),
     ],
     defense_settings: options.DefenseSettings = None,
     attack_settings: options.AttackSettings = None,
@@ -42,12 +36,7 @@ def evaluate(
     dataset_settings: options.DatasetSettings = None,
     protocol: Annotated[
         str,
-        options.what(
-            "--protocol -p",
-            "A protocol's name, or a .toml file of your own.",
-            env=True,
-            autocompletion=completing.protocols,
-        ),
+        options.protocol("--protocol -p", "A protocol's name, or a .toml file of your own.", env=True),
     ] = options.DEFAULT_PROTOCOL,
     source: options.Source = None,
     source_settings: options.SourceSettings = None,

@@ -7,15 +7,13 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from bench.cli import completing, options
 from bench.cli.console import print_json, stderr, stdout
 
 
 def generate(
     *,
-    defense: Annotated[str, typer.Argument(help="The defense whose model draws.", autocompletion=completing.defenses)],
+    defense: Annotated[str, options.argument("The defense whose model draws.", completing.defenses)],
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
     data_dir: options.DataDir = None,

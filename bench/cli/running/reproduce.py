@@ -28,10 +28,7 @@ def reproduce(
     *,
     study: Annotated[
         str,
-        typer.Argument(
-            help="A study's name (`bench list studies`), or a .toml file of your own.",
-            autocompletion=completing.studies,
-        ),
+        options.argument("A study's name (`bench list studies`), or a .toml file of your own.", completing.studies),
     ],
     dataset: options.Dataset = options.DEFAULT_DATASET,
     scale: Annotated[

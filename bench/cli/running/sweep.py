@@ -23,9 +23,7 @@ FAILED = 1
 
 def sweep(
     *,
-    protocol: Annotated[
-        str, typer.Argument(help="A protocol's name, or a .toml file of your own.", autocompletion=completing.protocols)
-    ],
+    protocol: Annotated[str, options.argument("A protocol's name, or a .toml file of your own.", completing.protocols)],
     defense: Annotated[
         list[str],
         options.what(
@@ -36,11 +34,10 @@ def sweep(
     ],
     attack: Annotated[
         list[str] | None,
-        options.what(
+        options.attack(
             "--attack",
             "Only these of the protocol's attacks, or others beside them.",
             show_default="all of the protocol's",
-            autocompletion=completing.judged_attacks,
         ),
     ] = None,
     defense_settings: options.DefenseSettings = None,

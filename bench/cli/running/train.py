@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from bench.cli import completing, options
 from bench.cli.console import escape, print_json, stderr, stdout
 from bench.domain.threat import ThreatModel, parse_epsilon
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 def train(
     *,
-    defense: Annotated[str, typer.Argument(help="The defense to train.", autocompletion=completing.defenses)],
+    defense: Annotated[str, options.argument("The defense to train.", completing.defenses)],
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
     data_dir: options.DataDir = None,
@@ -43,7 +41,7 @@ def train(
     attack_settings: options.AttackSettings = None,
     source: Annotated[
         str,
-        options.what("--source", "The defense on which they are crafted.", autocompletion=completing.defenses),
+        options.defense("--source", "The defense on which they are crafted."),
     ] = "resnet",
     source_settings: options.SourceSettings = None,
     epsilon: Annotated[str, options.budget("--epsilon", "Their budget in pixel units.", env=True)] = "0.05",

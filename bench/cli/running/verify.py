@@ -15,7 +15,7 @@ DIFFERENT = 1
 
 def verify(
     *,
-    plan: Annotated[str, typer.Argument(help="A plan's digest, or its beginning.", autocompletion=completing.plans)],
+    plan: Annotated[str, options.argument("A plan's digest, or its beginning.", completing.plans)],
     shards: Annotated[
         int | None, options.budget("--shards", "Only the first so many shards.", min=1, show_default="all")
     ] = None,

@@ -54,12 +54,7 @@ class DryRun:
     def of_cells(self, cells: Sequence[tuple[str, str, Request]]) -> None:
         """Say what the cells of a sweep would take, each and all of them. Exits 1 where one cannot be planned or
         tried."""
-        from bench.evaluation.requests.clerk import plans_of
-
-        store = self._store()
-        plans = plans_of([request for _, _, request in cells], self.running.device)
-        named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
-        priced, outlay = self._priced(named, store)
+        priced, outlay = self._planned(cells)
         if self.told.as_json:
             documents = [row.document(outlay.workers) for row in priced]
             print_json({"cells": documents, "total": prices.total(priced, outlay)})
@@ -70,7 +65,6 @@ class DryRun:
     def of_study(self, study: Study, runs: Path) -> None:
         """Say what a study's trainings whose weights are not in the folder `runs`, and its cells, would take. Exits 1
         where one cannot be planned or tried."""
-        from bench.evaluation.requests.clerk import plans_of
         from bench.studies.cells import requests
         from bench.studies.trainings import finished, place
 
@@ -81,10 +75,7 @@ class DryRun:
             trainings = self._trainings(study, missing, Path(folder), weights)
             begun = {each.name: each.tried.weights for each in trainings if each.tried is not None}
             weights |= {name: path for name, path in begun.items() if path is not None}
-            cells = requests(study, weights, self.running.data_dir)
-            plans = plans_of([request for _, _, request in cells], self.running.device)
-            named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
-            priced, outlay = self._priced(named, self._store())
+            priced, outlay = self._planned(requests(study, weights, self.running.data_dir))
         if self.told.as_json:
             documents = [row.document(outlay.workers) for row in priced]
             whole = prices.total(priced, outlay, trainings)
@@ -114,6 +105,14 @@ class DryRun:
         from bench.store.glance import glance
 
         return glance(self.running.db, self.running.artifacts)
+
+    def _planned(self, cells: Sequence[tuple[str, str, Request]]) -> tuple[list[Priced], Outlay]:
+        """The rows of cells that are yet to be planned."""
+        from bench.evaluation.requests.clerk import plans_of
+
+        store, plans = self._store(), plans_of([request for _, _, request in cells], self.running.device)
+        named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
+        return self._priced(named, store)
 
     def _priced(self, cells: Sequence[tuple[str, str, Plan | BenchError]], store: Store) -> tuple[list[Priced], Outlay]:
         """The rows under their names, and all of them; a line on stderr says what is being tried."""

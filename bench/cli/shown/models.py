@@ -24,10 +24,8 @@ def list_models(as_json: bool) -> None:
     for defense in dict.fromkeys(defense for defense, _ in found):
         rows = [model for name, model in found if name == defense]
         title = f"models of {defense}; figures published by {rows[0].source}, not measured by bench"
-        shown = table(title, ("model", "data set", "budget", "clean", "robust", "published in"), ("clean", "robust"))
-        for model in rows:
-            shown.add_row(*_cells(model))
-        stdout.print(shown)
+        headings = ("model", "data set", "budget", "clean", "robust", "published in")
+        stdout.print(table(title, headings, map(_cells, rows), right=("clean", "robust")))
 
 
 def _models() -> list[tuple[str, Published]]:

@@ -12,9 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.console import escape, failed, is_debugging, stderr, stdout
-from bench.cli.shown.figures import ASSURANCE_COLOURS as ASSURANCE_COLOURS
-from bench.cli.shown.figures import colour as colour
-from bench.cli.shown.figures import figures, seen
+from bench.cli.shown.figures import colour, figures, seen
 from bench.domain.text import visible
 from bench.domain.threat import format_epsilon
 

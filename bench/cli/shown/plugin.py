@@ -65,13 +65,14 @@ def show_plugin(registry: Registry[Any], reference: str, dataset: str, as_json: 
 
 def _table(settings: list[Setting], dataset: str) -> Table:
     varies = any(each.resolved is not None for each in settings)
-    found = table(None, ("setting", "takes", "default", *([f"on {escape(dataset)}"] if varies else [])))
-    for each in settings:
-        takes = ", ".join(each.choices) or each.takes
-        default = NOT_GIVEN if each.default is None else each.default
-        cells = (takes, default, *([each.resolved or ""] if varies else []))
-        found.add_row(f"[bold]{escape(each.name)}[/]", *map(escape, cells))
-    return found
+    headings = ("setting", "takes", "default", *([f"on {escape(dataset)}"] if varies else []))
+    return table(None, headings, (_cells(each)[: len(headings)] for each in settings))
+
+
+def _cells(each: Setting) -> list[str]:
+    default = NOT_GIVEN if each.default is None else each.default
+    cells = (", ".join(each.choices) or each.takes, default, each.resolved or "")
+    return [f"[bold]{escape(each.name)}[/]", *map(escape, cells)]
 
 
 def _settings(registry: Registry[Any], reference: str, plugin: type, dataset: str) -> list[Setting]:

@@ -104,10 +104,7 @@ def tabulated(
 ) -> Table:
     """Rows of text by heading as a table: of all columns, or of those that a narrow terminal has room for."""
     shown = columns if stdout.width >= WIDE else narrow
-    found = table(title, shown, right={*shown} - {*left})
-    for row in rows:
-        found.add_row(*(row[heading] for heading in shown))
-    return found
+    return table(title, shown, ([row[heading] for heading in shown] for row in rows), right={*shown} - {*left})
 
 
 def told_problem(name: str, problem: str) -> None:

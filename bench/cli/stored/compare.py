@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -23,28 +22,20 @@ def compare(
     *,
     references: Annotated[
         list[str],
-        typer.Argument(
-            metavar="A B [C ...]",
-            help="Defenses, or the beginnings of plans' digests.",
-            autocompletion=completing.compared,
-        ),
+        options.argument("Defenses, or the beginnings of plans' digests.", completing.compared, metavar="A B [C ...]"),
     ],
     protocols: Annotated[
         list[str] | None,
-        options.what(
+        options.protocol(
             "--protocol -p",
             "Compare under this protocol only: a name, or a .toml file of your own.",
             show_default="each that covers them",
-            autocompletion=completing.protocols,
         ),
     ] = None,
     attacks: Annotated[
         list[str] | None,
-        options.what(
-            "--attack -a",
-            "Compare under this attack only; may be repeated.",
-            show_default="all that they share",
-            autocompletion=completing.judged_attacks,
+        options.attack(
+            "--attack -a", "Compare under this attack only; may be repeated.", show_default="all that they share"
         ),
     ] = None,
     output: Annotated[

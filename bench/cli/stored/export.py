@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from bench.api.opening import opened
 from bench.cli import completing, options
 from bench.cli.console import counted, escape, left_out, results, say, stderr
@@ -19,7 +17,7 @@ STDOUT = "-"
 
 def export(
     *,
-    file: Annotated[str, typer.Argument(help="The file to write; '-' is stdout.")],
+    file: Annotated[str, options.argument("The file to write; '-' is stdout.")],
     form: Annotated[
         Format | None,
         options.output("--format -f", "The format; csv on stdout.", show_default="what the ending says"),
@@ -34,11 +32,8 @@ def export(
     ] = None,
     protocol: Annotated[
         str | None,
-        options.what(
-            "--protocol -p",
-            "Only what this protocol covers: a name, or a .toml file.",
-            show_default="every one",
-            autocompletion=completing.protocols,
+        options.protocol(
+            "--protocol -p", "Only what this protocol covers: a name, or a .toml file.", show_default="every one"
         ),
     ] = None,
     dataset: Annotated[

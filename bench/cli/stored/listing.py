@@ -11,15 +11,16 @@ import typer
 from bench.api.opening import opened
 from bench.cli import completing, options
 from bench.cli.console import escape, left_out, print_json, stdout, table
-from bench.cli.shown import panels
+from bench.cli.shown.figures import colour
 from bench.cli.shown.models import list_models
 from bench.domain.errors import UsageError
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bench.analysis.results.summary import Result
+    from bench.protocols import Protocol
     from bench.registry import Listing, Registry
 
 
@@ -37,7 +38,7 @@ class What(StrEnum):
 
 def list_(
     *,
-    what: Annotated[What, typer.Argument(help="What to list.")],
+    what: Annotated[What, options.argument("What to list.")],
     name: Annotated[
         str | None,
         typer.Argument(
@@ -83,12 +84,8 @@ def _show_one(what: What, name: str, dataset: str, as_json: bool) -> None:
 def _registry(what: What) -> Registry[Any]:
     from bench import registry
 
-    kinds: dict[What, Registry[Any]] = {
-        What.DEFENSES: registry.defenses,
-        What.ATTACKS: registry.attacks,
-        What.DATASETS: registry.datasets,
-    }
-    return kinds[what]
+    kind: Registry[Any] = getattr(registry, what.value)
+    return kind
 
 
 def _list_plugins(what: What, as_json: bool) -> None:
@@ -97,13 +94,15 @@ def _list_plugins(what: What, as_json: bool) -> None:
         print_json([_plugin_document(listing) for listing in listings])
         return
     shown = {What.ATTACKS: {"norm": "norm", "knowledge": "sees"}, What.DEFENSES: {"family": "family"}}.get(what, {})
-    found = table(what.value, ("name", *shown.values(), "what it is", "settings"))
-    for listing in listings:
-        facts = [escape(listing.facts.get(fact, "")) for fact in shown]
-        about = f"[red]broken[/] {escape(listing.broken)}" if listing.broken else escape(listing.summary)
-        settings = " ".join(f"{key}={value}" for key, value in listing.settings.items() if value != "None")
-        found.add_row(f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]")
-    stdout.print(found)
+    headings = ("name", *shown.values(), "what it is", "settings")
+    stdout.print(table(what.value, headings, (_plugin_cells(listing, shown) for listing in listings)))
+
+
+def _plugin_cells(listing: Listing, shown: Iterable[str]) -> list[str]:
+    facts = [escape(listing.facts.get(fact, "")) for fact in shown]
+    about = f"[red]broken[/] {escape(listing.broken)}" if listing.broken else escape(listing.summary)
+    settings = " ".join(f"{key}={value}" for key, value in listing.settings.items() if value != "None")
+    return [f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]"]
 
 
 def _plugin_document(listing: Listing) -> dict[str, Any]:
@@ -122,29 +121,26 @@ def _list_protocols(as_json: bool) -> None:
 
     protocols = builtin_protocols().values()
     if as_json:
-        print_json(
-            [
-                {
-                    "name": protocol.name,
-                    "version": protocol.version,
-                    "description": protocol.description,
-                    "samples": protocol.samples,
-                    "sample_seed": protocol.sample_seed,
-                    "source": protocol.source,
-                    "epsilon": None if protocol.epsilon is None else float(protocol.epsilon),
-                    "attacks": [attack.name for attack in protocol.attacks],
-                }
-                for protocol in protocols
-            ]
-        )
+        print_json([_protocol_document(protocol) for protocol in protocols])
         return
-    found = table("protocols", ("name", "samples", "source", "epsilon", "attacks", "what it is"))
-    for protocol in protocols:
-        epsilon = "customary" if protocol.epsilon is None else format_epsilon(protocol.epsilon)
-        attacks = ("\n" if stdout.is_terminal else ", ").join(attack.name for attack in protocol.attacks)
-        cells = (str(protocol.samples), protocol.source or "itself", epsilon, attacks, protocol.description)
-        found.add_row(f"[bold]{protocol.name}[/] [dim]{protocol.version}[/]", *cells)
-    stdout.print(found)
+    headings = ("name", "samples", "source", "epsilon", "attacks", "what it is")
+    stdout.print(table("protocols", headings, map(_protocol_cells, protocols)))
+
+
+def _protocol_document(protocol: Protocol) -> dict[str, Any]:
+    plain = ("name", "version", "description", "samples", "sample_seed", "source")
+    return {
+        **{name: getattr(protocol, name) for name in plain},
+        "epsilon": None if protocol.epsilon is None else float(protocol.epsilon),
+        "attacks": [attack.name for attack in protocol.attacks],
+    }
+
+
+def _protocol_cells(protocol: Protocol) -> list[str]:
+    epsilon = "customary" if protocol.epsilon is None else format_epsilon(protocol.epsilon)
+    attacks = ("\n" if stdout.is_terminal else ", ").join(attack.name for attack in protocol.attacks)
+    name = f"[bold]{protocol.name}[/] [dim]{protocol.version}[/]"
+    return [name, str(protocol.samples), protocol.source or "itself", epsilon, attacks, protocol.description]
 
 
 def _list_studies(as_json: bool) -> None:
@@ -170,12 +166,10 @@ def _list_plans(db: str, tags: Sequence[str], as_json: bool) -> None:
     if as_json:
         print_json([result.document() for result in results])
         return
-    headings = ("plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance")
-    tag = ("tags",) if any(result.labels.tags for result in results) else ()
-    found = table(f"plans in {escape(store.location)}", (*headings, *tag), right=("n", "clean", "robust"))
-    for result in results:
-        found.add_row(*_plan_cells(result)[: len(found.columns)])
-    stdout.print(found)
+    headings = ["plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance"]
+    headings += ["tags"] if any(result.labels.tags for result in results) else []
+    rows = (_plan_cells(result)[: len(headings)] for result in results)
+    stdout.print(table(f"plans in {escape(store.location)}", headings, rows, right=("n", "clean", "robust")))
 
 
 def _plan_cells(result: Result) -> list[str]:
@@ -192,6 +186,6 @@ def _plan_cells(result: Result) -> list[str]:
         str(result.n) if result.complete else f"{result.n} of {plan.samples}",
         f"{result.clean_accuracy:.2%}",
         f"[bold]{result.robust_accuracy:.2%}[/] {interval}",
-        f"[{panels.colour(result.assurance)}]{result.assurance.text}[/]{doubts}",
+        f"[{colour(result.assurance)}]{result.assurance.text}[/]{doubts}",
         f"[cyan]{escape(' '.join(result.labels.tags))}[/]",
     ]

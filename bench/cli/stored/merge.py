@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def merge(
     *,
     others: Annotated[
-        list[str], typer.Argument(metavar="OTHER.DB...", help="Stores to merge from; they are not changed.")
+        list[str], options.argument("Stores to merge from; they are not changed.", metavar="OTHER.DB...")
     ],
     data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,

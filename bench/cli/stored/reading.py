@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from bench.api.opening import opened, skipped
-from bench.cli import completing, options
+from bench.cli import options
 from bench.cli.console import escape, left_out, print_json, stdout
 from bench.cli.shown import crafted, panels, watching
 from bench.domain.errors import UsageError
@@ -39,11 +39,7 @@ def report(
     ] = None,
     published: Annotated[
         list[str] | None,
-        options.what(
-            "--published",
-            "A defense of `bench list models`, whose published figures stand below.",
-            autocompletion=completing.defenses,
-        ),
+        options.defense("--published", "A defense of `bench list models`, whose published figures stand below."),
     ] = None,
     pictures: Annotated[
         bool,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from bench.api.opening import opened
 from bench.cli import completing, options
 from bench.cli.console import agreed, counted, escape, left_out, print_json, say, stderr, stdout
@@ -25,10 +23,8 @@ def remove(
     *,
     plans: Annotated[
         list[str],
-        typer.Argument(
-            metavar="PLAN...",
-            help="Plans' digests, or their beginnings; `bench list plans` shows them.",
-            autocompletion=completing.plans,
+        options.argument(
+            "Plans' digests, or their beginnings; `bench list plans` shows them.", completing.plans, metavar="PLAN..."
         ),
     ],
     db: options.Database = options.DEFAULT_DATABASE,
