@@ -96,28 +96,15 @@ def options(
 
 def build() -> typer.Typer:
     """The application with all its verbs, in the order of the help."""
-    from bench.cli.running.check import check
-    from bench.cli.running.diagnose import diagnose
-    from bench.cli.running.evaluate import evaluate
-    from bench.cli.running.generate import generate
-    from bench.cli.running.reproduce import reproduce
-    from bench.cli.running.sweep import sweep
-    from bench.cli.running.train import train
-    from bench.cli.running.verify import verify
-    from bench.cli.stored.compare import compare
-    from bench.cli.stored.export import export
-    from bench.cli.stored.listing import list_
-    from bench.cli.stored.merge import merge
-    from bench.cli.stored.prune import prune
-    from bench.cli.stored.reading import report, show
-    from bench.cli.stored.remove import remove
-    from bench.cli.stored.status import status
-    from bench.cli.stored.tag import tag
-    from bench.cli.stored.upgrade import upgrade
+    from bench.cli.running import check, diagnose, evaluate, generate, reproduce, sweep, train, verify
+    from bench.cli.stored import compare, export, listing, merge, prune, reading, remove, status, tag, upgrade
 
     if not app.registered_commands:
-        running = (evaluate, verify, sweep, reproduce, status, diagnose, train, generate, check)
-        for verb in (*running, compare, tag, merge, prune, remove, upgrade, export, list_, show, report):
+        for verb in (
+            *(evaluate.evaluate, verify.verify, sweep.sweep, reproduce.reproduce, status.status, diagnose.diagnose),
+            *(train.train, generate.generate, check.check, compare.compare, tag.tag, merge.merge, prune.prune),
+            *(remove.remove, upgrade.upgrade, export.export, listing.list_, reading.show, reading.report),
+        ):
             name = verb.__name__.strip("_")
             app.command(name, epilog=below(name))(flattened(verb))
     return app

@@ -93,6 +93,7 @@ def _settings(kind: str, role: str) -> Words:
 
 @_offered
 def protocols(ctx: Any, incomplete: str) -> list[str]:
+    """The protocols that come with bench."""
     from bench.protocols import builtin_protocols
 
     return list(builtin_protocols())
@@ -100,6 +101,7 @@ def protocols(ctx: Any, incomplete: str) -> list[str]:
 
 @_offered
 def studies(ctx: Any, incomplete: str) -> list[str]:
+    """The studies that come with bench."""
     from bench.protocols.studies import builtin_studies
 
     return list(builtin_studies())
@@ -107,6 +109,7 @@ def studies(ctx: Any, incomplete: str) -> list[str]:
 
 @_offered
 def scales(ctx: Any, incomplete: str) -> list[str]:
+    """The scales of the study that the command line names."""
     from bench.protocols.studies import builtin_studies, heading
 
     return ["full", *heading(builtin_studies()[_given(ctx, "study")[0]]).scales]
@@ -114,6 +117,7 @@ def scales(ctx: Any, incomplete: str) -> list[str]:
 
 @_offered
 def plans(ctx: Any, incomplete: str) -> list[str]:
+    """The plans' digests of the store that the command line names."""
     from bench.store.database.beginnings import digests
 
     return digests(ctx.params.get("db") or "results.db", incomplete)
@@ -121,6 +125,7 @@ def plans(ctx: Any, incomplete: str) -> list[str]:
 
 @_offered
 def executors(ctx: Any, incomplete: str) -> list[str]:
+    """Who may run shards."""
     from bench.executors.choice import NAMES
 
     return list(NAMES)

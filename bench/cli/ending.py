@@ -74,14 +74,12 @@ def _ended(call: Callable[[], object], as_json: bool = False) -> int:
             raise BenchError(f"bench ended with exit code {code} before there was anything to print.")
         return code if isinstance(code, int) else 0
     except BenchError as error:
-        if is_debugging():
-            warn(escape(traceback.format_exc()))
+        _debug()
         return _told(str(error), error.kind, error.exit_code, as_json)
     except OSError as error:
         if error.filename is None:
             return _crashed(error, as_json)
-        if is_debugging():
-            warn(escape(traceback.format_exc()))
+        _debug()
         return _told(f"{error.filename} cannot be used ({error.strerror}).", BenchError.kind, CRASHED, as_json)
     except typer.Abort:
         return _told("Nobody answered.", "interrupted", CRASHED, as_json)
@@ -89,6 +87,11 @@ def _ended(call: Callable[[], object], as_json: bool = False) -> int:
         if not hasattr(error, "format_message"):
             return _crashed(error, as_json)
         return _misused(error, as_json)
+
+
+def _debug() -> None:
+    if is_debugging():
+        warn(escape(traceback.format_exc()))
 
 
 def _misused(error: Exception, as_json: bool) -> int:

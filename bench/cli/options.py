@@ -1,4 +1,6 @@
-"""Options that several verbs share, and the groups of the help in which options stand."""
+"""Options that several verbs share, and the groups of the help in which options stand.
+
+Declarations are alike, here and in the verbs, for typer reads one a parameter."""
 
 from __future__ import annotations
 
@@ -112,10 +114,7 @@ Images = Annotated[
 ]
 OnlyPriced = Annotated[
     bool,
-    how(
-        "--dry-run",
-        "Say what is left to do and what it would take, after timing a few small batches; store nothing.",
-    ),
+    how("--dry-run", "Say what is left to do and what it would take, after timing a few small batches; store nothing."),
 ]
 DataDir = Annotated[
     Path | None,

@@ -21,8 +21,7 @@ BROKEN = 1
 def check(
     *,
     plugin: Annotated[
-        str,
-        options.argument("A name, package.module:Attr, or ./file.py:Attr, of any kind.", completing.plugins),
+        str, options.argument("A name, package.module:Attr, or ./file.py:Attr, of any kind.", completing.plugins)
     ],
     settings: Annotated[
         list[str] | None, options.what("--setting -D -A -S", "A setting of the plugin.", metavar="KEY=VALUE")

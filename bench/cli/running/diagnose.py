@@ -90,7 +90,8 @@ def _examined(
 ) -> tuple[dict[str, Judged], list[str]]:
     """The results of the runs by name, and what went wrong; a random defense is given runs of its own after the
     others."""
-    from bench.analysis.results.summary import read
+    from bench.analysis.results.begun import read_begun
+    from bench.api.work import troubles_of
     from bench.evaluation.requests.examination import exams
     from bench.evaluation.sweep import sweep
     from bench.progress import EvaluationProgress
@@ -106,13 +107,11 @@ def _examined(
             progress.cells(len(wanted))
             cells = [(request.defense, name, each) for name, each in wanted.items()]
             for cell in sweep(cells, store, progress, device, request.data_dir, workers):
-                plan = None if cell.evaluation is None else cell.evaluation.plan
-                if plan is not None and store.shards(plan):
-                    found[cell.attack] = read(store, plan), store.table(plan)
-                    accuracy = found[cell.attack][0].robust_accuracy
-                    progress.cell_done(f"{accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
-                failures = [] if cell.evaluation is None else [each.sentence for each in cell.evaluation.failures]
-                for sentence in filter(None, (cell.problem, *failures)):
+                plan = cell.evaluation and cell.evaluation.plan
+                if plan and (result := read_begun(store, plan)):
+                    found[cell.attack] = result, store.table(plan)
+                    progress.cell_done(f"{result.robust_accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
+                for sentence in troubles_of(cell):
                     if EXAMS[cell.attack].source and cell.attack not in found and not problems:
                         # no stranger knows these images: one check less, and no fault of the defense's
                         progress.cell_done(f"[dim]left out {escape(cell.attack)}: {escape(sentence)}[/]")

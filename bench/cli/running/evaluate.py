@@ -22,21 +22,16 @@ FAILED, BELOW = 1, 3
 
 def evaluate(
     *,
-    defense: Annotated[
-        str,
-        options.defense("--defense", "A name, package.module:Attr, or ./file.py:Attr."),
-    ],
+    defense: Annotated[str, options.defense("--defense", "A name, package.module:Attr, or ./file.py:Attr.")],
     attack: Annotated[
-        str,
-        options.attack("--attack", "A name, package.module:Attr, ./file.py:Attr; none for clean images."),
+        str, options.attack("--attack", "A name, package.module:Attr, ./file.py:Attr; none for clean images.")
     ],
     defense_settings: options.DefenseSettings = None,
     attack_settings: options.AttackSettings = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
     protocol: Annotated[
-        str,
-        options.protocol("--protocol -p", "A protocol's name, or a .toml file of your own.", env=True),
+        str, options.protocol("--protocol -p", "A protocol's name, or a .toml file of your own.", env=True)
     ] = options.DEFAULT_PROTOCOL,
     source: options.Source = None,
     source_settings: options.SourceSettings = None,
@@ -57,8 +52,7 @@ def evaluate(
         ),
     ] = None,
     sample_seed: Annotated[
-        int | None,
-        options.protocols_unless("--sample-seed", "Seed of the choice of samples."),
+        int | None, options.protocols_unless("--sample-seed", "Seed of the choice of samples.")
     ] = None,
     seed: Annotated[int | None, options.protocols_unless("--seed", "Seed of the attack and the noise.")] = None,
     seeds: options.Seeds = 1,
@@ -140,8 +134,7 @@ def evaluate(
         ]
         print_json(documents[0] if seeds == 1 else {**(found.document() if found else {}), "runs": documents})
     for evaluation, result in zip(evaluations, results, strict=True):
-        panels.show_failures(evaluation.failures)
-        crafted.show_conflicts(evaluation.conflicts)
+        panels.show_troubles(evaluation)
         if result is not None and not told.as_json:
             panels.show_result(result, evaluation, store.location)
     if found and not told.as_json:

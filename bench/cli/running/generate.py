@@ -24,8 +24,7 @@ def generate(
         int, options.budget("--seed", "Seed of the drawing.", env=True, min=0, max=options.LARGEST_SEED)
     ] = 0,
     pixels: Annotated[
-        str,
-        options.output("--pixels", "float32, or uint8 in an .npz as such data are published: a quarter the size."),
+        str, options.output("--pixels", "float32, or uint8 in an .npz as such data are published: a quarter the size.")
     ] = "float32",
     judge: Annotated[
         str,
@@ -58,11 +57,11 @@ def generate(
         seed=seed,
         pixels=pixels,
         judge=None if judge == "none" else judge,
+        device=resolve_device(device),
         defense_settings=parse_pairs(defense_settings or ()),
         dataset=dataset,
         dataset_settings=parse_pairs(dataset_settings or ()),
         data_dir=data_dir,
-        device=resolve_device(device),
     )
     with training_progress(stderr, f"[bold]{defense}[/] draws {dataset}", quiet=told.silent) as watch:
         report = run(request, watch)

@@ -27,21 +27,17 @@ COLOURS = {"holds": "green", "does not hold": "red", "cannot be told": "yellow",
 def reproduce(
     *,
     study: Annotated[
-        str,
-        options.argument("A study's name (`bench list studies`), or a .toml file of your own.", completing.studies),
+        str, options.argument("A study's name (`bench list studies`), or a .toml file of your own.", completing.studies)
     ],
     dataset: options.Dataset = options.DEFAULT_DATASET,
     scale: Annotated[
-        str,
-        options.what("--scale", "full, or a smaller one that the study names.", autocompletion=completing.scales),
+        str, options.what("--scale", "full, or a smaller one that the study names.", autocompletion=completing.scales)
     ] = "full",
     output: Annotated[
-        Path | None,
-        options.output("--output -o", "The page.", show_default="reports/STUDY-DATASET/index.html"),
+        Path | None, options.output("--output -o", "The page.", show_default="reports/STUDY-DATASET/index.html")
     ] = None,
     folder: Annotated[
-        Path | None,
-        options.where("--weights", "Where trained weights are kept.", show_default="runs/STUDY-DATASET"),
+        Path | None, options.where("--weights", "Where trained weights are kept.", show_default="runs/STUDY-DATASET")
     ] = None,
     running: options.Running,
     only_priced: options.OnlyPriced = False,
@@ -103,16 +99,16 @@ def _trained(study: Study, folder: Path, running: options.Running, progress: Eva
 
 def _measured(cells: Iterable[SweptCell], progress: EvaluationProgress) -> tuple[dict[Cell, Plan], list[str]]:
     """The plans of the cells as they come, and a sentence for each that failed."""
+    from bench.api.work import troubles_of
+
     plans: dict[Cell, Plan] = {}
-    problems = []
+    problems: list[str] = []
     for cell in cells:
         name = f"{cell.defense}, {cell.attack}"
         progress.cell_ended(name, cell.failed)
+        problems += [f"{name}: {sentence}" for sentence in troubles_of(cell)]
         if cell.evaluation is not None:
             plans[cell.defense, cell.attack] = cell.evaluation.plan
-            problems += [f"{name}: {failure.sentence}" for failure in cell.evaluation.failures]
-        else:
-            problems.append(f"{name}: {cell.problem}")
     return plans, problems
 
 

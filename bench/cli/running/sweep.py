@@ -148,12 +148,12 @@ def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:
         if cell.problem is not None:
             failed(f"{cell.defense} under {cell.attack}: {cell.problem}")
         elif cell.evaluation is not None:
-            panels.show_failures(cell.evaluation.failures)
-            crafted.show_conflicts(cell.evaluation.conflicts)
+            panels.show_troubles(cell.evaluation)
 
 
 def _document(cell: Cell, result: Result | None) -> dict[str, object]:
+    from bench.api.work import troubles_of
+
     if result is not None and cell.evaluation is not None:
         return {**panels.evaluation_document(result, cell.evaluation), "row": cell.defense, "column": cell.attack}
-    failures = [] if cell.evaluation is None else [failure.sentence for failure in cell.evaluation.failures]
-    return {"defense": cell.defense, "attack": cell.attack, "problem": cell.problem or "; ".join(failures)}
+    return {"defense": cell.defense, "attack": cell.attack, "problem": "; ".join(troubles_of(cell))}

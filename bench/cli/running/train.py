@@ -39,10 +39,7 @@ def train(
         ),
     ] = "aa-linf",
     attack_settings: options.AttackSettings = None,
-    source: Annotated[
-        str,
-        options.defense("--source", "The defense on which they are crafted."),
-    ] = "resnet",
+    source: Annotated[str, options.defense("--source", "The defense on which they are crafted.")] = "resnet",
     source_settings: options.SourceSettings = None,
     epsilon: Annotated[str, options.budget("--epsilon", "Their budget in pixel units.", env=True)] = "0.05",
     evaluate: Annotated[
@@ -84,13 +81,13 @@ def train(
             folder=place,
             command=_command(sys.argv[1:], words, varied, place),
             settings=chosen,
+            seed=seed,
+            device=resolve_device(device),
+            evaluate=evaluate,
             defense_settings=parse_pairs(defense_settings or ()),
             dataset=dataset,
             dataset_settings=parse_pairs(dataset_settings or ()),
             data_dir=data_dir,
-            seed=seed,
-            device=resolve_device(device),
-            evaluate=evaluate,
         )
         with training_progress(stderr, f"[bold]{' '.join([defense, *words])}[/] on {dataset}", told.silent) as watch:
             reports.append(report := run(request, watch))

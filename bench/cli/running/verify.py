@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli import completing, options
-from bench.cli.console import print_json, stderr
-from bench.cli.shown import panels
+from bench.cli.console import print_json, stderr, stdout
 
 DIFFERENT = 1
 
@@ -38,7 +37,12 @@ def verify(
         )
     if told.as_json:
         print_json({"plan": report.plan.digest, "samples": report.samples, "different": report.different})
+    elif report.different:
+        few = ", ".join(map(str, report.different[:10])) + (", ..." if len(report.different) > 10 else "")
+        count = f"{len(report.different)} of {report.samples}"
+        stdout.print(f"[red bold]Different[/] {count} samples came out otherwise: {few}.")
     else:
-        panels.show_verification(report.plan, report.samples, report.different)
+        whole = f"All {report.samples} samples of plan {report.plan.digest[:12]}"
+        stdout.print(f"[green bold]Equal[/] {whole} came out as stored.")
     if report.different:
         raise typer.Exit(DIFFERENT)

@@ -25,8 +25,7 @@ def craft_again(plans: Sequence[Plan], store: Store, running: Running, quiet: bo
     with EvaluationProgress(stderr, quiet=quiet) as progress:
         remade = [remake(gone, store, progress, *where) for gone in lacking(plans, store)]
     for each in remade:
-        panels.show_failures(each.failures)
-        show_conflicts(each.conflicts)
+        panels.show_troubles(each)
     if not quiet:
         back = sum(each.shards for each in remade)
         words = f"Images of {counted(back, 'shard')} were crafted again" if back else "No images were crafted again"
@@ -67,12 +66,6 @@ def tell_missed(store: Store) -> None:
             f"{escape(str(store.artifacts))}. --artifacts names another place; `bench evaluate` or `bench sweep` with "
             f"--images crafts them again."
         )
-
-
-def show_conflicts(conflicts: Sequence[Any]) -> None:
-    """How what was computed now differs from what is stored."""
-    for conflict in conflicts:
-        warn(f"[red bold]Different[/] {escape(conflict.sentence)}")
 
 
 def _absent(plans: Sequence[Plan], store: Store) -> int:

@@ -42,11 +42,11 @@ class Priced:
     def document(self, workers: int) -> dict[str, Any]:
         """The row as plain JSON data."""
         found = self.forecast
+        names = {"defense": self.defense, "attack": self.attack}
         if found is None or self.problem is not None:
-            return {"defense": self.defense, "attack": self.attack, "problem": self.problem}
+            return {**names, "problem": self.problem}
         return {
-            "defense": self.defense,
-            "attack": self.attack,
+            **names,
             "plan": found.row.plan.digest,
             "shards": len(found.row.plan.shards()),
             "shards_left": len(found.row.own.shards),

@@ -10,6 +10,7 @@ from rich.table import Table
 from bench.cli.console import escape, stdout
 from bench.cli.console import table as tabulated
 from bench.cli.shown.figures import colour as colour_of
+from bench.cli.shown.figures import ends
 
 if TYPE_CHECKING:
     from bench.analysis.results.summary import Result
@@ -30,8 +31,7 @@ def _figure(result: Result) -> str:
     colour = colour_of(result.assurance)
     if result.invalid:
         return f"[{colour}]invalid[/]"
-    low, high = 100 * result.interval.low, 100 * result.interval.high
-    return f"[bold {colour}]{result.robust_accuracy:.2%}[/] [dim]\\[{low:.1f}, {high:.1f}][/]"
+    return f"[bold {colour}]{result.robust_accuracy:.2%}[/] {ends(result.interval)}"
 
 
 def table(done: Sequence[tuple[Cell, Result | None]], rows: Sequence[str], columns: Sequence[str]) -> Table:

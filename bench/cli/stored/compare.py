@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bench.api.opening import opened, skipped
 from bench.cli import completing, options
-from bench.cli.console import escape, left_out, print_json, stdout, table
+from bench.cli.console import counted, escape, left_out, print_json, stdout, table
 from bench.cli.shown import crafted
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ def compare(
         ),
     ] = None,
     output: Annotated[
-        Path | None,
-        options.output("--output -o", "Write a page as well.", show_default="no page", metavar="PAGE.html"),
+        Path | None, options.output("--output -o", "Write a page as well.", show_default="no page", metavar="PAGE.html")
     ] = None,
     seed: Annotated[int, options.how("--seed", "The bootstrap's seed.", min=0)] = 0,
     data_dir: options.DataDir = None,
@@ -84,7 +83,7 @@ def _show(comparison: Comparison) -> None:
         for gap in duel.left_out:
             stdout.print(f"[yellow]Left out is {escape(gap)}.[/]")
         stdout.print()
-    tests = f"{comparison.tests} test{'s' if comparison.tests != 1 else ''}"
+    tests = counted(comparison.tests, "test")
     stdout.print(
         f"[dim]p is McNemar's, exact; below it Holm's over {tests}. Differences in points, with 95 % paired "
         f"bootstrap intervals (seed {comparison.seed}).[/]"

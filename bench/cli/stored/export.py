@@ -19,8 +19,7 @@ def export(
     *,
     file: Annotated[str, options.argument("The file to write; '-' is stdout.")],
     form: Annotated[
-        Format | None,
-        options.output("--format -f", "The format; csv on stdout.", show_default="what the ending says"),
+        Format | None, options.output("--format -f", "The format; csv on stdout.", show_default="what the ending says")
     ] = None,
     what: Annotated[
         What | None,

@@ -10,8 +10,8 @@ import typer
 
 from bench.api.opening import opened
 from bench.cli import completing, options
-from bench.cli.console import escape, left_out, print_json, stdout, table
-from bench.cli.shown.figures import colour
+from bench.cli.console import counted, escape, left_out, print_json, stdout, table
+from bench.cli.shown.figures import colour, ends
 from bench.cli.shown.models import list_models
 from bench.domain.errors import UsageError
 from bench.domain.threat import format_epsilon
@@ -174,8 +174,7 @@ def _list_plans(db: str, tags: Sequence[str], as_json: bool) -> None:
 
 def _plan_cells(result: Result) -> list[str]:
     plan = result.plan
-    interval = f"[dim]\\[{100 * result.interval.low:.1f}, {100 * result.interval.high:.1f}][/]"
-    doubts = f" [yellow]{len(result.doubts)} doubt{'s' if len(result.doubts) > 1 else ''}[/]" if result.doubts else ""
+    doubts = f" [yellow]{counted(len(result.doubts), 'doubt')}[/]" if result.doubts else ""
     return [
         plan.digest[:12] if stdout.is_terminal else plan.digest,
         escape(plan.dataset.name),
@@ -185,7 +184,7 @@ def _plan_cells(result: Result) -> list[str]:
         escape(plan.source.name) if plan.source else "itself",
         str(result.n) if result.complete else f"{result.n} of {plan.samples}",
         f"{result.clean_accuracy:.2%}",
-        f"[bold]{result.robust_accuracy:.2%}[/] {interval}",
+        f"[bold]{result.robust_accuracy:.2%}[/] {ends(result.interval)}",
         f"[{colour(result.assurance)}]{result.assurance.text}[/]{doubts}",
         f"[cyan]{escape(' '.join(result.labels.tags))}[/]",
     ]

@@ -34,16 +34,14 @@ def report(
     *,
     output: Annotated[Path, options.output("--output -o", "The page to write.")] = Path("reports/index.html"),
     protocols: Annotated[
-        list[Path] | None,
-        options.what("--protocol -p", "A .toml protocol of your own, beside the built-in ones."),
+        list[Path] | None, options.what("--protocol -p", "A .toml protocol of your own, beside the built-in ones.")
     ] = None,
     published: Annotated[
         list[str] | None,
         options.defense("--published", "A defense of `bench list models`, whose published figures stand below."),
     ] = None,
     pictures: Annotated[
-        bool,
-        options.output("--pictures/--no-pictures", "Draw curves, tables of classes and the hardest samples."),
+        bool, options.output("--pictures/--no-pictures", "Draw curves, tables of classes and the hardest samples.")
     ] = True,
     data_dir: options.DataDir = None,
     tags: options.OnlyTagged = None,

@@ -18,8 +18,7 @@ def tag(
     tags: options.Tags = None,
     note: options.Note = None,
     remove: Annotated[
-        list[str] | None,
-        options.output("--remove", "Take off this tag, or the note of this text.", metavar="TEXT"),
+        list[str] | None, options.output("--remove", "Take off this tag, or the note of this text.", metavar="TEXT")
     ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
