@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -92,22 +93,6 @@ def _settings(kind: str, role: str) -> Words:
 
 
 @_offered
-def protocols(ctx: Any, incomplete: str) -> list[str]:
-    """The protocols that come with bench."""
-    from bench.protocols import builtin_protocols
-
-    return list(builtin_protocols())
-
-
-@_offered
-def studies(ctx: Any, incomplete: str) -> list[str]:
-    """The studies that come with bench."""
-    from bench.protocols.studies import builtin_studies
-
-    return list(builtin_studies())
-
-
-@_offered
 def scales(ctx: Any, incomplete: str) -> list[str]:
     """The scales of the study that the command line names."""
     from bench.protocols.studies import builtin_studies, heading
@@ -124,18 +109,20 @@ def plans(ctx: Any, incomplete: str) -> list[str]:
 
 
 @_offered
-def executors(ctx: Any, incomplete: str) -> list[str]:
-    """Who may run shards."""
-    from bench.executors.choice import NAMES
-
-    return list(NAMES)
-
-
-@_offered
 def listed(ctx: Any, incomplete: str) -> list[str]:
     """The names of what `bench list` was asked for."""
     kind = str(ctx.params.get("what"))
     return _names(kind)(ctx, incomplete) if kind in ("defenses", "attacks", "datasets") else []
+
+
+def _known(where: str) -> Words:
+    """What a sequence, or a function that gives one, holds elsewhere; it is imported when a shell asks."""
+
+    def words(ctx: Any, incomplete: str) -> list[str]:
+        found = pkgutil.resolve_name(where)
+        return list(found() if callable(found) else found)
+
+    return _offered(words)
 
 
 def _of(*names: str) -> Words:
@@ -172,6 +159,8 @@ class _Refusing:
 defenses, attacks, datasets = _names("defenses"), _names("attacks"), _names("datasets")
 swept_defenses, judges, sources = (_names("defenses", other) for other in ("all", "none", "self"))
 judged_attacks = _names("attacks", "none")
+protocols, studies = _known("bench.protocols:builtin_protocols"), _known("bench.protocols.studies:builtin_studies")
+executors = _known("bench.executors.choice:NAMES")
 samplings, norms = _of("random", "first"), _of("linf", "l2")
 plugins = _several(defenses, attacks, datasets)
 compared = _several(defenses, plans)

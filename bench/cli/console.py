@@ -188,7 +188,7 @@ def counted(number: int, what: str) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The same data without NaN and infinities, for which JSON has no word."""
+    """The same data without NaN and infinities, for which JSON has no word, and which json can only refuse."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

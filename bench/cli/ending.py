@@ -11,6 +11,7 @@ from functools import partial
 
 import typer
 
+from bench.cli import INTERRUPTED
 from bench.cli.console import (
     STDOUT,
     UNHEARD,
@@ -26,10 +27,8 @@ from bench.cli.console import (
 from bench.domain.errors import BenchError
 from bench.domain.text import without_passwords
 
-CRASHED, USAGE, INTERRUPTED = 1, 2, 130
-"""Exit codes of what has no other; the last is what shells use for SIGINT."""
-
-
+CRASHED, USAGE = 1, 2
+"""Exit codes of what has no other."""
 HELP = {"--help", "-h"}
 LONG = 60
 """Letters of a value that are repeated to whoever gave it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,7 @@ def show(priced: Sequence[Priced], outlay: Outlay, trainings: Sequence[TrainingF
     """The table of the rows, and a line for the whole, `trainings` included."""
     from bench.analysis.notation import duration, memory
 
-    rows = [dict(zip((*COLUMNS, KNOWN), words, strict=True)) for row in priced for words in _rows(row, outlay.workers)]
+    rows = [words for row in priced for words in _rows(row, outlay.workers)]
     stdout.print(tabulated("what is left to do", rows, (*COLUMNS, KNOWN), NARROW, left=("defense", "attack", KNOWN)))
     for row in priced:
         if row.problem is not None:
@@ -100,11 +100,12 @@ def show(priced: Sequence[Priced], outlay: Outlay, trainings: Sequence[TrainingF
 
 
 def tabulated(
-    title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str], narrow: Sequence[str], left: Sequence[str]
+    title: str, rows: Sequence[Sequence[str]], columns: Sequence[str], narrow: Sequence[str], left: Sequence[str]
 ) -> Table:
-    """Rows of text by heading as a table: of all columns, or of those that a narrow terminal has room for."""
+    """Rows of text as a table: of all columns, or of those that a narrow terminal has room for."""
     shown = columns if stdout.width >= WIDE else narrow
-    return table(title, shown, ([row[heading] for heading in shown] for row in rows), right={*shown} - {*left})
+    places = [columns.index(heading) for heading in shown]
+    return table(title, shown, ([row[place] for place in places] for row in rows), right={*shown} - {*left})
 
 
 def told_problem(name: str, problem: str) -> None:
@@ -173,7 +174,7 @@ def _estimates(priced: Sequence[Priced]) -> list[tuple[Part, Estimate]]:
 
 
 def scaled(number: float) -> str:
-    """A large number with its unit's prefix to follow: '3.2 G'."""
+    """A large number with its unit's prefix to follow: '3.2 G'. By hand, for matplotlib's takes long to import."""
     power = 0
     while number >= 999.5 and power < len(PREFIXES) - 1:
         number, power = number / 1000, power + 1

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from rich.filesize import decimal
+
 from bench.api.opening import opened, skipped
 from bench.cli import options
 from bench.cli.console import agreed, counted, escape, left_out, print_json, say, stderr, stdout
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from bench.store.images.artifacts import Kept
     from bench.store.pruning import Pruning
     from bench.store.store import Store
-
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def prune(
@@ -100,6 +100,4 @@ def _document(found: Pruning, store: Store, deleted: bool) -> dict[str, Any]:
 
 def sum_of(files: Sequence[Kept]) -> str:
     """So many files, and their size: '3 files (1.2 MB)'."""
-    size = sum(kept.size for kept in files)
-    power = min(len(UNITS) - 1, max(0, (len(str(size)) - 1) // 3))
-    return f"{counted(len(files), 'file')} ({size / 1000**power:.{int(power > 0)}f} {UNITS[power]})"
+    return f"{counted(len(files), 'file')} ({decimal(sum(kept.size for kept in files))})"
