@@ -12,9 +12,9 @@ from bench.analysis.comparisons.comparison import compare as compared
 from bench.analysis.comparisons.contrasts import Contrast
 from bench.analysis.notation import percent
 from bench.api.checked import of_type
-from bench.api.html import table
 from bench.api.opening import warn_skipped
 from bench.api.result import Result
+from bench.api.tables import table
 from bench.api.work import DATABASE
 from bench.protocols import find_protocol
 from bench.store.store import Store

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.analysis.notation import budget, percent, span
 from bench.analysis.results import summary
-from bench.api.html import table
+from bench.api.tables import table
 from bench.domain.errors import BenchError
 from bench.evaluation.running.run import Evaluation
 from bench.stats import Interval
