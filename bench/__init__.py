@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from bench.api.compare import Compared, compare
     from bench.api.evaluate import evaluate, sweep
     from bench.api.images import images
+    from bench.api.notebook import NotebookStore
     from bench.api.report import report
     from bench.api.result import Result, Results
     from bench.domain.attack import Attack, Certifier, Perturbed, Smoothing
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
     from bench.domain.queries.victim import Route, Victim
     from bench.domain.queries.watching import tick
     from bench.domain.threat import ThreatModel
-    from bench.notebook import Store
     from bench.registry import Part
     from bench.stats import binomial_test, clopper_pearson
+
+    Store = NotebookStore
 
 __version__ = "0.2.0"
 
@@ -66,10 +68,12 @@ _HOMES = {
     "bench.api.images": ("images",),
     "bench.api.report": ("report",),
     "bench.api.result": ("Result", "Results"),
-    "bench.notebook": ("Store",),
+    "bench.api.notebook": ("Store",),
     "bench.stats": ("binomial_test", "clopper_pearson"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_DEFINED_AS = {"Store": "NotebookStore"}
+"""What is called otherwise where it is defined, beside the store of the harness."""
 
 __all__ = [
     "Attack",
@@ -130,5 +134,5 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in _HOME_OF:
-        return getattr(importlib.import_module(_HOME_OF[name]), name)
+        return getattr(importlib.import_module(_HOME_OF[name]), _DEFINED_AS.get(name, name))
     raise AttributeError(f"module 'bench' has no attribute {name!r}")

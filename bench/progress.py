@@ -77,7 +77,6 @@ class EvaluationProgress:
             disable=quiet or not _is_seen(console),
             transient=True,
         )
-        self._console = console
         self._quiet = quiet
         self._plans: dict[str, tuple[TaskID, str]] = {}
         self._left: dict[str, int] = {}

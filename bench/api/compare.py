@@ -9,11 +9,13 @@ from typing import Any
 
 from bench.analysis.comparisons.comparison import Comparison
 from bench.analysis.comparisons.comparison import compare as compared
+from bench.analysis.comparisons.contrasts import Contrast
 from bench.analysis.notation import likelihood, percent, signed
 from bench.api.checked import of_type
-from bench.api.result import CELL, TABLE, Result
+from bench.api.opening import warn_skipped
+from bench.api.result import Result
+from bench.api.tables import table
 from bench.api.work import DATABASE
-from bench.pages.skipped import tell_skipped
 from bench.protocols import find_protocol
 from bench.store.store import Store
 
@@ -40,27 +42,25 @@ class Compared:
 
     def _repr_html_(self) -> str:
         """A table a pair: both accuracies, their difference and the test. Whatever comes from plugins is escaped."""
+        heads = ("", "A %", "B %", "A \N{MINUS SIGN} B", "p (Holm)", "")
         parts = []
-        for comparison in self.comparisons:
-            for duel in comparison.duels:
-                pair = f"A <b>{escape(duel.first.label)}</b> against B <b>{escape(duel.second.label)}</b>"
-                heads = ("", "A %", "B %", "A \N{MINUS SIGN} B", "p (Holm)", "")
-                head = "".join(f'<th style="{CELL}">{each}</th>' for each in heads)
-                rows = []
-                for contrast in duel.contrasts:
-                    low, high = signed(contrast.interval.low), signed(contrast.interval.high)
-                    cells = (
-                        escape(contrast.label),
-                        percent(contrast.first.rate),
-                        percent(contrast.second.rate),
-                        f"{signed(contrast.difference)} [{low}, {high}]",
-                        likelihood(contrast.adjusted),
-                        escape(duel.verdict(contrast)),
-                    )
-                    rows.append("".join(f'<td style="{CELL}">{each}</td>' for each in cells))
-                table = "".join(f"<tr>{row}</tr>" for row in rows)
-                parts.append(f'<p>{pair}</p><table style="{TABLE}"><tr>{head}</tr>{table}</table>')
+        for duel in (duel for comparison in self.comparisons for duel in comparison.duels):
+            pair = f"A <b>{escape(duel.first.label)}</b> against B <b>{escape(duel.second.label)}</b>"
+            rows = (_cells(contrast, duel.verdict(contrast)) for contrast in duel.contrasts)
+            parts.append(f"<p>{pair}</p>{table(rows, heads)}")
         return f"<div>{''.join(parts) or '<p>They share no finished and valid result here.</p>'}</div>"
+
+
+def _cells(contrast: Contrast, verdict: str) -> tuple[str, ...]:
+    low, high = signed(contrast.interval.low), signed(contrast.interval.high)
+    return (
+        escape(contrast.label),
+        percent(contrast.first.rate),
+        percent(contrast.second.rate),
+        f"{signed(contrast.difference)} [{low}, {high}]",
+        likelihood(contrast.adjusted),
+        escape(verdict),
+    )
 
 
 def compare(
@@ -78,7 +78,7 @@ def compare(
     store = Store(db, create=False, artifacts=artifacts)
     folder, page = (None if each is None else Path(each) for each in (data_dir, output))
     found = compared_in(store, references, protocols, attacks, page, seed, folder)
-    tell_skipped(store)
+    warn_skipped(store)
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from bench.api.checked import of_type, whole
 from bench.api.references import attack_of, dataset_of, defense_of
 from bench.api.result import Result, Results
-from bench.api.work import DATABASE, Work
+from bench.api.work import DATABASE, Work, troubles_of
 from bench.domain.dataset import Sampling
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
@@ -113,15 +113,12 @@ def sweep(
     ]
     store = where.store()
     found: dict[tuple[str, str], Result] = {}
-    problems = []
+    problems: list[str] = []
     for cell, progress in where.cells(cells, store):
         named = f"{cell.defense} under {cell.attack}"
         progress.cell_ended(named, cell.failed)
-        if cell.evaluation is None:
-            problems.append(f"{named}: {cell.problem}")
-            continue
-        problems += [f"{named}: {failure.sentence}" for failure in cell.evaluation.failures]
-        if store.shards(cell.evaluation.plan):
+        problems += [f"{named}: {sentence}" for sentence in troubles_of(cell)]
+        if cell.evaluation is not None and store.shards(cell.evaluation.plan):
             found[cell.defense, cell.attack] = Result(cell.evaluation, store, (cell.defense, cell.attack))
     return Results([found[row, column] for row, column, _ in cells if (row, column) in found], problems)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bench.api.opening import warn_skipped
 from bench.api.work import DATABASE
 from bench.pages.page import render
-from bench.pages.skipped import tell_skipped
 from bench.pages.whole_files import refuse_stdout
 from bench.protocols import builtin_protocols, read
 from bench.registry import defenses
@@ -37,7 +37,7 @@ def report(
     store = Store(db, create=False, artifacts=artifacts)
     folder = None if data_dir is None else Path(data_dir)
     page = drawing(store, Path(output), protocols, published, pictures, folder, tags)(refresh)
-    tell_skipped(store)
+    warn_skipped(store)
     return page
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from html import escape
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from bench.analysis.notation import budget, percent, span
 from bench.analysis.results import summary
+from bench.api.tables import table
 from bench.domain.errors import BenchError
 from bench.evaluation.running.run import Evaluation
 from bench.stats import Interval
@@ -19,8 +21,11 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 360, 18
 """Of the picture of an accuracy, in pixels."""
-TABLE = "border-collapse:collapse;font-variant-numeric:tabular-nums"
-CELL = "padding:.25em .9em .25em 0;text-align:left"
+
+
+def _found(path: str, told: str) -> Any:
+    """A property that reads a figure of the stored result, and how people are told what it is."""
+    return property(attrgetter(f"_found.{path}"), doc=told)
 
 
 class Result:
@@ -38,55 +43,16 @@ class Result:
             raise BenchError(next(iter(self.failures), f"No shard of plan {self.plan.digest[:12]} is finished."))
         self._store, self._found = store, summary.read(store, self.plan)
 
-    @property
-    def n(self) -> int:
-        """Samples judged."""
-        return self._found.n
-
-    @property
-    def complete(self) -> bool:
-        """Whether every sample was judged."""
-        return self._found.complete
-
-    @property
-    def valid(self) -> bool:
-        """Whether it counts: complete, every image within the budget, nothing in dispute."""
-        return self._found.counts
-
-    @property
-    def clean_accuracy(self) -> float:
-        """Share of untouched images that are classified correctly."""
-        return self._found.clean_accuracy
-
-    @property
-    def clean_interval(self) -> Interval:
-        """The 95 % interval of `clean_accuracy`."""
-        return self._found.clean_interval
-
-    @property
-    def robust_accuracy(self) -> float:
-        """Share of perturbed images that are classified correctly."""
-        return self._found.robust_accuracy
-
-    @property
-    def interval(self) -> Interval:
-        """The 95 % interval of `robust_accuracy`."""
-        return self._found.interval
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """What its plan is tagged."""
-        return self._found.labels.tags
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What is noted on its plan."""
-        return self._found.labels.notes
-
-    @property
-    def assurance(self) -> str:
-        """How strong the evidence is, in words: 'white-box', 'transfer from resnet', ..."""
-        return self._found.assurance.text
+    n: int = _found("n", "Samples judged.")
+    complete: bool = _found("complete", "Whether every sample was judged.")
+    valid: bool = _found("counts", "Whether it counts: complete, every image within the budget, nothing in dispute.")
+    clean_accuracy: float = _found("clean_accuracy", "Share of untouched images that are classified correctly.")
+    clean_interval: Interval = _found("clean_interval", "The 95 % interval of `clean_accuracy`.")
+    robust_accuracy: float = _found("robust_accuracy", "Share of perturbed images that are classified correctly.")
+    interval: Interval = _found("interval", "The 95 % interval of `robust_accuracy`.")
+    tags: tuple[str, ...] = _found("labels.tags", "What its plan is tagged.")
+    notes: tuple[str, ...] = _found("labels.notes", "What is noted on its plan.")
+    assurance: str = _found("assurance.text", "How strong the evidence is: 'white-box', 'transfer from resnet', ...")
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -101,7 +67,7 @@ class Result:
     @property
     def outcomes(self) -> pandas.DataFrame:
         """A row a sample; needs pandas."""
-        from bench.notebook import frame_of
+        from bench.api.notebook import frame_of
 
         return frame_of(self._store, self.plan)
 
@@ -120,18 +86,16 @@ class Result:
     def _repr_html_(self) -> str:
         """The number as a picture, with what is to be known of it. Whatever comes from plugins is escaped."""
         head = f"<b>{escape(self.defense)}</b> under {escape(self.attack)}, {escape(budget(self.plan.threat))}"
-        rows = [
-            ("untouched", self.clean_accuracy, self.clean_interval),
-            ("perturbed", self.robust_accuracy, self.interval),
-        ]
-        lines = "".join(
-            f'<tr><td style="{CELL}">{name}</td><td style="{CELL}"><b>{percent(rate)} %</b> {span(ends)}</td>'
-            f'<td style="{CELL}">{_picture(rate, ends)}</td></tr>'
-            for name, rate, ends in rows
+        rows = (
+            (name, f"<b>{percent(rate)} %</b> {span(ends)}", _picture(rate, ends))
+            for name, rate, ends in (
+                ("untouched", self.clean_accuracy, self.clean_interval),
+                ("perturbed", self.robust_accuracy, self.interval),
+            )
         )
         notes = "".join(f"<li>{escape(each)}</li>" for each in (*self.doubts, *self.failures))
         said = f"<p>{self.n} samples of {escape(self.plan.dataset.name)}; {escape(self.assurance)}</p>"
-        return f'<div><p>{head}</p><table style="{TABLE}">{lines}</table>{said}<ul>{notes}</ul></div>'
+        return f"<div><p>{head}</p>{table(rows)}{said}<ul>{notes}</ul></div>"
 
 
 class Results:
@@ -152,7 +116,7 @@ class Results:
     @property
     def frame(self) -> pandas.DataFrame:
         """A row a result; needs pandas."""
-        from bench.notebook import needs_pandas
+        from bench.api.notebook import needs_pandas
 
         pandas = needs_pandas()
         return pandas.DataFrame(
@@ -176,19 +140,16 @@ class Results:
 
     def _repr_html_(self) -> str:
         """A row a result, with its picture."""
-        lines = "".join(
-            f'<tr><td style="{CELL}"><b>{escape(each.defense)}</b></td><td style="{CELL}">{escape(each.attack)}</td>'
-            f'<td style="{CELL}">{percent(each.clean_accuracy)}</td>'
-            f'<td style="{CELL}"><b>{percent(each.robust_accuracy)}</b> {span(each.interval)}</td>'
-            f'<td style="{CELL}">{_picture(each.robust_accuracy, each.interval)}</td>'
-            f'<td style="{CELL}">{escape(each.state)}</td></tr>'
+        rows = (
+            (
+                *(f"<b>{escape(each.defense)}</b>", escape(each.attack), percent(each.clean_accuracy)),
+                f"<b>{percent(each.robust_accuracy)}</b> {span(each.interval)}",
+                *(_picture(each.robust_accuracy, each.interval), escape(each.state)),
+            )
             for each in self
         )
-        heads = "".join(
-            f'<th style="{CELL}">{each}</th>' for each in ("defense", "attack", "clean %", "robust %", "", "")
-        )
         failed = "".join(f"<li>{escape(each)}</li>" for each in self.problems)
-        return f'<div><table style="{TABLE}"><tr>{heads}</tr>{lines}</table><ul>{failed}</ul></div>'
+        return f"<div>{table(rows, ('defense', 'attack', 'clean %', 'robust %', '', ''))}<ul>{failed}</ul></div>"
 
 
 def _picture(rate: float, interval: Interval) -> str:

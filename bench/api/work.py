@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +76,7 @@ class Work:
         """Evaluate plans in one queue, in their order."""
         store.labels.add(plans, self.labels)
         with (
-            self._watched() as progress,
+            EvaluationProgress(quiet=self.quiet) as progress,
             Crew(lambda: resolve_device(self.device), self.workers, self.executor) as crew,
             Archive(self.data_dir) as archive,
         ):
@@ -88,13 +87,15 @@ class Work:
         self, cells: Sequence[tuple[str, str, Request]], store: Store
     ) -> Iterator[tuple[Cell, EvaluationProgress]]:
         """Evaluate the cells of a sweep in one queue, each as it ends, with the bars to tell of it."""
-        with self._watched() as progress:
+        with EvaluationProgress(quiet=self.quiet) as progress:
             progress.cells(len(cells))
             where = (self.device, self.data_dir, self.workers, self.replay, self.executor, self.shard_timeout)
             for cell in sweep(cells, store, progress, *where, labels=self.labels):
                 yield cell, progress
 
-    @contextmanager
-    def _watched(self) -> Iterator[EvaluationProgress]:
-        with EvaluationProgress(quiet=self.quiet) as progress:
-            yield progress
+
+def troubles_of(cell: Cell) -> list[str]:
+    """Why a cell of a sweep has no result, or not the whole of it, in sentences."""
+    if cell.evaluation is None:
+        return [str(cell.problem)]
+    return [failure.sentence for failure in cell.evaluation.failures]

@@ -18,4 +18,4 @@ def main() -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-__all__ = ["main"]
+__all__ = ["INTERRUPTED", "main"]

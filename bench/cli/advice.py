@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bench.cli.console import counted, escape, stderr
+from bench.cli.console import counted, escape, warn
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -26,7 +26,7 @@ NO_OPTIONS = ("BENCH_DEBUG", "BENCH_RAY_PORT")
 def tell(sentences: Iterable[str]) -> None:
     """Say each sentence once."""
     for sentence in dict.fromkeys(sentences):
-        stderr.print(f"[yellow]Note[/] {escape(sentence)}", highlight=False, soft_wrap=True)
+        warn(f"[yellow]Note[/] {escape(sentence)}")
 
 
 def unknown_variables(known: Iterable[str]) -> list[str]:

@@ -15,6 +15,7 @@ from bench.cli.completing import as_bash_splits
 from bench.cli.console import stdout, tolerant
 from bench.cli.ending import Interrupted, ended
 from bench.cli.examples import below
+from bench.cli.verbs import flattened
 from bench.domain.errors import UsageError
 
 PAIR = {"--defense", "--attack"}
@@ -94,17 +95,18 @@ def options(
 
 
 def build() -> typer.Typer:
-    """The application with all its verbs."""
+    """The application with all its verbs, in the order of the help."""
     from bench.cli.running import check, diagnose, evaluate, generate, reproduce, sweep, train, verify
     from bench.cli.stored import compare, export, listing, merge, prune, reading, remove, status, tag, upgrade
 
     if not app.registered_commands:
-        running = (evaluate, verify, sweep, reproduce, status, diagnose, train, generate, check)
-        keeping = (tag, merge, prune, remove, upgrade)
-        for module in (*running, compare, *keeping, export, listing, reading):
-            module.register(app)
-        for command in app.registered_commands:
-            command.epilog = below(command.name or command.callback.__name__)  # type: ignore[union-attr]
+        for verb in (
+            *(evaluate.evaluate, verify.verify, sweep.sweep, reproduce.reproduce, status.status, diagnose.diagnose),
+            *(train.train, generate.generate, check.check, compare.compare, tag.tag, merge.merge, prune.prune),
+            *(remove.remove, upgrade.upgrade, export.export, listing.list_, reading.show, reading.report),
+        ):
+            name = verb.__name__.strip("_")
+            app.command(name, epilog=below(name))(flattened(verb))
     return app
 
 

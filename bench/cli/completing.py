@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import pkgutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -91,40 +92,37 @@ def _settings(kind: str, role: str) -> Words:
     return _offered(words)
 
 
-def _protocols(ctx: Any, incomplete: str) -> list[str]:
-    from bench.protocols import builtin_protocols
-
-    return list(builtin_protocols())
-
-
-def _studies(ctx: Any, incomplete: str) -> list[str]:
-    from bench.protocols.studies import builtin_studies
-
-    return list(builtin_studies())
-
-
-def _scales(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def scales(ctx: Any, incomplete: str) -> list[str]:
+    """The scales of the study that the command line names."""
     from bench.protocols.studies import builtin_studies, heading
 
     return ["full", *heading(builtin_studies()[_given(ctx, "study")[0]]).scales]
 
 
-def _plans(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def plans(ctx: Any, incomplete: str) -> list[str]:
+    """The plans' digests of the store that the command line names."""
     from bench.store.database.beginnings import digests
 
     return digests(ctx.params.get("db") or "results.db", incomplete)
 
 
-def _executors(ctx: Any, incomplete: str) -> list[str]:
-    from bench.executors.choice import NAMES
-
-    return list(NAMES)
-
-
-def _listed(ctx: Any, incomplete: str) -> list[str]:
+@_offered
+def listed(ctx: Any, incomplete: str) -> list[str]:
     """The names of what `bench list` was asked for."""
     kind = str(ctx.params.get("what"))
     return _names(kind)(ctx, incomplete) if kind in ("defenses", "attacks", "datasets") else []
+
+
+def _known(where: str) -> Words:
+    """What a sequence, or a function that gives one, holds elsewhere; it is imported when a shell asks."""
+
+    def words(ctx: Any, incomplete: str) -> list[str]:
+        found = pkgutil.resolve_name(where)
+        return list(found() if callable(found) else found)
+
+    return _offered(words)
 
 
 def _of(*names: str) -> Words:
@@ -161,10 +159,10 @@ class _Refusing:
 defenses, attacks, datasets = _names("defenses"), _names("attacks"), _names("datasets")
 swept_defenses, judges, sources = (_names("defenses", other) for other in ("all", "none", "self"))
 judged_attacks = _names("attacks", "none")
+protocols, studies = _known("bench.protocols:builtin_protocols"), _known("bench.protocols.studies:builtin_studies")
+executors = _known("bench.executors.choice:NAMES")
 samplings, norms = _of("random", "first"), _of("linf", "l2")
 plugins = _several(defenses, attacks, datasets)
-protocols, studies, scales = _offered(_protocols), _offered(_studies), _offered(_scales)
-plans, executors, listed = _offered(_plans), _offered(_executors), _offered(_listed)
 compared = _several(defenses, plans)
 defense_settings, attack_settings = _settings("defenses", "defense"), _settings("attacks", "attack")
 dataset_settings, source_settings = _settings("datasets", "dataset"), _settings("defenses", "source")

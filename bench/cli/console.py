@@ -9,13 +9,15 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, TextIO
 
+import typer
 from rich import markup
 from rich.console import Console
+from rich.table import Table
 
-from bench.domain.errors import BenchError
+from bench.domain.errors import BenchError, UsageError
 from bench.domain.text import visible, without_passwords
 
 PIPED = 100_000
@@ -90,6 +92,46 @@ def escape(text: str) -> str:
     return markup.escape(visible(without_passwords(text)))
 
 
+def say(text: str) -> None:
+    """A line of results: never wrapped, and with no colours but its own."""
+    stdout.print(text, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """A line beside the results: never wrapped, and with no colours but its own."""
+    stderr.print(text, highlight=False, soft_wrap=True)
+
+
+def failed(sentence: str) -> None:
+    """A line for what has failed."""
+    warn(f"[red bold]Failed[/] {escape(sentence)}")
+
+
+def left_out(sentence: str) -> None:
+    """A line for what of a store could not be read."""
+    warn(f"[yellow bold]Left out[/] {escape(sentence)}")
+
+
+def table(
+    title: str | None, headings: Iterable[str], rows: Iterable[Iterable[Any]] = (), right: Collection[str] = ()
+) -> Table:
+    """A table without lines; the columns of the headings `right` hold figures."""
+    found = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+    for heading in headings:
+        found.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        found.add_row(*row)
+    return found
+
+
+def agreed(question: str, done: str, do: str) -> bool:
+    """Whether the person who asked wants it; `UsageError` where nobody answers, so that nothing was `done`."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        raise UsageError(f"Nobody answered, and nothing was {done}; add --yes to {do} without a question.") from None
+
+
 def is_debugging() -> bool:
     """Whether tracebacks are wanted: BENCH_DEBUG is set, and not to 0."""
     return os.environ.get("BENCH_DEBUG", "0") not in ("", "0")
@@ -146,7 +188,7 @@ def counted(number: int, what: str) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """The same data without NaN and infinities, for which JSON has no word."""
+    """The same data without NaN and infinities, for which JSON has no word, and which json can only refuse."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -11,6 +11,7 @@ from functools import partial
 
 import typer
 
+from bench.cli import INTERRUPTED
 from bench.cli.console import (
     STDOUT,
     UNHEARD,
@@ -21,15 +22,13 @@ from bench.cli.console import (
     kept_for_json,
     print_json,
     results,
-    stderr,
+    warn,
 )
 from bench.domain.errors import BenchError
 from bench.domain.text import without_passwords
 
-CRASHED, USAGE, INTERRUPTED = 1, 2, 130
-"""Exit codes of what has no other; the last is what shells use for SIGINT."""
-
-
+CRASHED, USAGE = 1, 2
+"""Exit codes of what has no other."""
 HELP = {"--help", "-h"}
 LONG = 60
 """Letters of a value that are repeated to whoever gave it."""
@@ -74,14 +73,12 @@ def _ended(call: Callable[[], object], as_json: bool = False) -> int:
             raise BenchError(f"bench ended with exit code {code} before there was anything to print.")
         return code if isinstance(code, int) else 0
     except BenchError as error:
-        if is_debugging():
-            _say(escape(traceback.format_exc()))
+        _debug()
         return _told(str(error), error.kind, error.exit_code, as_json)
     except OSError as error:
         if error.filename is None:
             return _crashed(error, as_json)
-        if is_debugging():
-            _say(escape(traceback.format_exc()))
+        _debug()
         return _told(f"{error.filename} cannot be used ({error.strerror}).", BenchError.kind, CRASHED, as_json)
     except typer.Abort:
         return _told("Nobody answered.", "interrupted", CRASHED, as_json)
@@ -91,13 +88,18 @@ def _ended(call: Callable[[], object], as_json: bool = False) -> int:
         return _misused(error, as_json)
 
 
+def _debug() -> None:
+    if is_debugging():
+        warn(escape(traceback.format_exc()))
+
+
 def _misused(error: Exception, as_json: bool) -> int:
     """What the parser of the command line has to say."""
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         if as_json:
             return _told("No verb is given.", "usage", USAGE, as_json)
-        _say(escape(error.format_message()))  # type: ignore[attr-defined]  # asked for by the caller
+        warn(escape(error.format_message()))  # type: ignore[attr-defined]  # asked for by the caller
         return USAGE
     sentence = " ".join(error.format_message().replace("Value error, ", "").split())  # type: ignore[attr-defined]
     given = _found(error)
@@ -120,7 +122,7 @@ def _found(error: Exception) -> str:
 
 def _crashed(error: Exception, as_json: bool) -> int:
     """A fault of bench's own: with its traceback, for it may not come again."""
-    _say(escape(traceback.format_exc()))
+    warn(escape(traceback.format_exc()))
     said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
     return _told(f"bench itself failed, and should not have ({said}).", "crash", CRASHED, as_json)
 
@@ -131,17 +133,13 @@ def _told(sentence: str, kind: str, code: int, as_json: bool) -> int:
         _let_go_of_stdout()
         return code
     mark = "" if code == INTERRUPTED else "[red bold]Error[/] "
-    _say(f"{mark}{escape(sentence)}")
+    warn(f"{mark}{escape(sentence)}")
     if as_json and not has_printed():
         with contextlib.suppress(Unwritten):
             print_json({"error": {"kind": kind, "sentence": without_passwords(sentence), "exit_code": code}})
     elif kind == Unwritten.kind:
         _let_go_of_stdout()
     return code
-
-
-def _say(text: str) -> None:
-    stderr.print(text, highlight=False, soft_wrap=True)
 
 
 def _let_go_of_stdout() -> None:

@@ -1,4 +1,4 @@
-"""Two examples of every verb, which stand below its help."""
+"""Two examples of every verb, which stand below its help; data, of which every entry has the same form."""
 
 from __future__ import annotations
 

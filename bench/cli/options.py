@@ -1,7 +1,11 @@
-"""Options that several verbs share: environment variables, groups in the help, and what a shell offers for them."""
+"""Options that several verbs share, and the groups of the help in which options stand.
+
+Declarations are alike, here and in the verbs, for typer reads one a parameter."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,227 +13,160 @@ import typer
 
 from bench.cli import completing
 
-WHAT, BUDGET, HOW, WHERE, OUTPUT = "What", "Budget", "How", "Where", "Output"
-"""The groups of options in a verb's help."""
 PROTOCOLS = "the protocol's"
 LARGEST_SEED = 2**32 - 1
+DEFAULT_DATABASE = "results.db"
+DEFAULT_DATASET = "digits"
+DEFAULT_PROTOCOL = "transfer-1024"
 
 
-def _setting(*flags: str, what: str, offered: completing.Words, kind: str = "") -> Any:
+def _option(group: str, flags: str, told: str, env: bool = False, **rest: Any) -> Any:
+    """An option in a group of the help, where it is `told` what it does; `rest` is what typer takes beside.
+
+    With `env` a variable gives it as well: BENCH_EPSILON of --epsilon.
+    """
+    names = flags.split()
+    variable = f"BENCH_{names[0].removeprefix('--').replace('-', '_').upper()}" if env else None
+    return typer.Option(*names, help=told, envvar=variable, rich_help_panel=group, **rest)
+
+
+def argument(told: str, offered: completing.Words | None = None, **rest: Any) -> Any:
+    """An argument, what it is told to be, and what a shell offers for it."""
+    return typer.Argument(help=told, autocompletion=offered, **rest)
+
+
+def _setting(flags: str, of: str, offered: completing.Words, kind: str = "") -> Any:
     shown = f"; `bench list {kind} NAME` shows them" if kind else ""
-    told = f"A setting of the {what}{shown}."
-    return typer.Option(*flags, metavar="KEY=VALUE", help=told, rich_help_panel=WHAT, autocompletion=offered)
+    return what(flags, f"A setting of the {of}{shown}.", metavar="KEY=VALUE", autocompletion=offered)
 
+
+what, budget, how = partial(_option, "What"), partial(_option, "Budget"), partial(_option, "How")
+where, output = partial(_option, "Where"), partial(_option, "Output")
+defense = partial(what, autocompletion=completing.defenses)
+attack = partial(what, autocompletion=completing.judged_attacks)
+protocol = partial(what, autocompletion=completing.protocols)
+"""What names a plugin or a protocol."""
+protocols_unless = partial(budget, env=True, show_default=PROTOCOLS)
+"""A part of the budget that is the protocol's unless it is given."""
 
 Dataset = Annotated[
-    str,
-    typer.Option(
-        "--dataset",
-        "-d",
-        envvar="BENCH_DATASET",
-        help="Data set; see `bench list datasets`.",
-        rich_help_panel=WHAT,
-        autocompletion=completing.datasets,
-    ),
+    str, what("--dataset -d", "Data set; see `bench list datasets`.", env=True, autocompletion=completing.datasets)
 ]
-DatasetSettings = Annotated[
-    list[str] | None, _setting("--dataset-setting", "-S", what="data set", offered=completing.dataset_settings)
-]
+DatasetSettings = Annotated[list[str] | None, _setting("--dataset-setting -S", "data set", completing.dataset_settings)]
 DefenseSettings = Annotated[
-    list[str] | None,
-    _setting("--defense-setting", "-D", what="defense", kind="defenses", offered=completing.defense_settings),
+    list[str] | None, _setting("--defense-setting -D", "defense", completing.defense_settings, "defenses")
 ]
 AttackSettings = Annotated[
-    list[str] | None,
-    _setting("--attack-setting", "-A", what="attack", kind="attacks", offered=completing.attack_settings),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        envvar="BENCH_DATA_DIR",
-        help="Where the data set's files are.",
-        show_default="their usual place",
-        rich_help_panel=WHERE,
-    ),
+    list[str] | None, _setting("--attack-setting -A", "attack", completing.attack_settings, "attacks")
 ]
 Source = Annotated[
     str | None,
-    typer.Option(
+    what(
         "--source",
-        envvar="BENCH_SOURCE",
-        help="The defense that the attack sees; 'self' is white box.",
+        "The defense that the attack sees; 'self' is white box.",
+        env=True,
         show_default=PROTOCOLS,
-        rich_help_panel=WHAT,
         autocompletion=completing.sources,
     ),
 ]
-SourceSettings = Annotated[
-    list[str] | None, _setting("--source-setting", what="source", offered=completing.source_settings)
-]
-Samples = Annotated[
-    int | None,
-    typer.Option(
-        "--samples", envvar="BENCH_SAMPLES", help="How many samples.", show_default=PROTOCOLS, rich_help_panel=BUDGET
-    ),
-]
-Seeds = Annotated[
-    int,
-    typer.Option(
-        "--seeds",
-        envvar="BENCH_SEEDS",
-        help="How many seeds, counted from --seed: mean and worst.",
-        rich_help_panel=BUDGET,
-    ),
-]
+SourceSettings = Annotated[list[str] | None, _setting("--source-setting", "source", completing.source_settings)]
+OnlyTagged = Annotated[list[str] | None, what("--tag", "Only plans with this tag; of several with all.", metavar="TAG")]
+Samples = Annotated[int | None, protocols_unless("--samples", "How many samples.")]
+Seeds = Annotated[int, budget("--seeds", "How many seeds, counted from --seed: mean and worst.", env=True)]
 FixedNoise = Annotated[
     bool | None,
-    typer.Option(
+    budget(
         "--fixed-noise",
-        help="Let attack and judge share a random defense's noise: what its randomness alone protects falls.",
-        rich_help_panel=BUDGET,
+        "Let attack and judge share a random defense's noise: what its randomness alone protects falls.",
     ),
 ]
 Passes = Annotated[
     int | None,
-    typer.Option(
+    budget(
         "--passes",
-        envvar="BENCH_PASSES",
+        "Stop the attack after so many passes a sample, whatever it is.",
+        env=True,
         min=1,
-        help="Stop the attack after so many passes a sample, whatever it is.",
         show_default="as many as it takes",
-        rich_help_panel=BUDGET,
     ),
 ]
+Device = Annotated[str, how("--device", "auto, cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.", env=True)]
 Workers = Annotated[
     int | None,
-    typer.Option(
-        "--workers",
-        envvar="BENCH_WORKERS",
-        min=1,
-        help="Processes; changes no result.",
-        show_default="one a GPU, or a core",
-        rich_help_panel=HOW,
-    ),
+    how("--workers", "Processes; changes no result.", env=True, min=1, show_default="one a GPU, or a core"),
 ]
 Executor = Annotated[
     str,
-    typer.Option(
+    how(
         "--executor",
-        envvar="BENCH_EXECUTOR",
-        help="Who runs shards: processes, here (one job at a time), ray, or ray=HOST:PORT.",
-        rich_help_panel=HOW,
+        "Who runs shards: processes, here (one job at a time), ray, or ray=HOST:PORT.",
+        env=True,
         autocompletion=completing.executors,
     ),
 ]
 ShardTimeout = Annotated[
     float | None,
-    typer.Option(
-        "--shard-timeout",
-        envvar="BENCH_SHARD_TIMEOUT",
-        min=1,
-        help="Give a shard up after so many seconds of work.",
-        show_default="never",
-        rich_help_panel=HOW,
-    ),
+    how("--shard-timeout", "Give a shard up after so many seconds of work.", env=True, min=1, show_default="never"),
 ]
-Replay = Annotated[
-    int,
-    typer.Option(
-        "--replay",
-        envvar="BENCH_REPLAY",
-        min=1,
-        help="Images a shard that are judged again in a fresh process.",
-        rich_help_panel=HOW,
-    ),
-]
-Database = Annotated[
-    str,
-    typer.Option(
-        "--db", envvar="BENCH_DB", help="The store: a SQLite file, or a PostgreSQL URL.", rich_help_panel=WHERE
-    ),
-]
-Artifacts = Annotated[
-    str | None,
-    typer.Option(
-        "--artifacts",
-        envvar="BENCH_ARTIFACTS",
-        metavar="PLACE",
-        help="Where crafted images lie: a folder, or a URL such as s3://bucket/folder.",
-        show_default="beside the database",
-        rich_help_panel=WHERE,
-    ),
-]
+Replay = Annotated[int, how("--replay", "Images a shard that are judged again in a fresh process.", env=True, min=1)]
 Images = Annotated[
-    bool,
-    typer.Option(
-        "--images",
-        help="Craft missing images of finished shards again, and check them by their hash.",
-        rich_help_panel=HOW,
-    ),
+    bool, how("--images", "Craft missing images of finished shards again, and check them by their hash.")
 ]
 OnlyPriced = Annotated[
     bool,
-    typer.Option(
-        "--dry-run",
-        help="Say what is left to do and what it would take, after timing a few small batches; store nothing.",
-        rich_help_panel=HOW,
+    how("--dry-run", "Say what is left to do and what it would take, after timing a few small batches; store nothing."),
+]
+DataDir = Annotated[
+    Path | None,
+    where("--data-dir", "Where the data set's files are.", env=True, show_default="their usual place"),
+]
+Database = Annotated[str, where("--db", "The store: a SQLite file, or a PostgreSQL URL.", env=True)]
+Artifacts = Annotated[
+    str | None,
+    where(
+        "--artifacts",
+        "Where crafted images lie: a folder, or a URL such as s3://bucket/folder.",
+        env=True,
+        metavar="PLACE",
+        show_default="beside the database",
     ),
 ]
 Tags = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--tag", metavar="TAG", help="A word to find plans by; may be given several times.", rich_help_panel=OUTPUT
-    ),
+    list[str] | None, output("--tag", "A word to find plans by; may be given several times.", metavar="TAG")
 ]
 Note = Annotated[
     str | None,
-    typer.Option(
-        "--note",
-        metavar="TEXT",
-        help="A sentence to keep beside the plan.",
-        show_default="no note",
-        rich_help_panel=OUTPUT,
-    ),
-]
-OnlyTagged = Annotated[
-    list[str] | None,
-    typer.Option("--tag", metavar="TAG", help="Only plans with this tag; of several with all.", rich_help_panel=WHAT),
-]
-Device = Annotated[
-    str,
-    typer.Option(
-        "--device",
-        envvar="BENCH_DEVICE",
-        help="auto, cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.",
-        rich_help_panel=HOW,
-    ),
-]
-ProtocolName = Annotated[
-    str,
-    typer.Option(
-        "--protocol",
-        "-p",
-        envvar="BENCH_PROTOCOL",
-        help="A protocol's name, or a .toml file of your own.",
-        rich_help_panel=WHAT,
-        autocompletion=completing.protocols,
-    ),
+    output("--note", "A sentence to keep beside the plan.", metavar="TEXT", show_default="no note"),
 ]
 Json = Annotated[
-    bool,
-    typer.Option(
-        "--json",
-        help="Print one JSON document on stdout instead of tables and panels, errors included.",
-        rich_help_panel=OUTPUT,
-    ),
+    bool, output("--json", "Print one JSON document on stdout instead of tables and panels, errors included.")
 ]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Show no progress and give no advice.", rich_help_panel=OUTPUT)
-]
+Quiet = Annotated[bool, output("--quiet -q", "Show no progress and give no advice.")]
+Plan = Annotated[str, argument("A plan's digest, or its beginning; `bench list plans` shows them.", completing.plans)]
 
-DEFAULT_EXECUTOR = "processes"
-DEFAULT_DATABASE = "results.db"
-DEFAULT_DATASET = "digits"
-DEFAULT_PROTOCOL = "transfer-1024"
-DEFAULT_REPLAY = 8
+
+@dataclass(frozen=True)
+class Running:
+    """With what a verb measures; none of it changes an outcome. Fields are called as those of `bench.api.work.Work`."""
+
+    device: Device = "auto"
+    workers: Workers = None
+    executor: Executor = "processes"
+    shard_timeout: ShardTimeout = None
+    replay: Replay = 8
+    data_dir: DataDir = None
+    db: Database = DEFAULT_DATABASE
+    artifacts: Artifacts = None
+
+
+@dataclass(frozen=True)
+class Told:
+    """How a verb tells what it does and finds."""
+
+    quiet: Quiet = False
+    as_json: Json = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether no progress is shown."""
+        return self.quiet or self.as_json

@@ -10,8 +10,8 @@ import pytest
 import bench
 from bench import Store, UsageError
 from bench.analysis.boards.leaderboards import leaderboards
+from bench.api.notebook import SHOWN
 from bench.domain.plan import Spec
-from bench.notebook import SHOWN
 from bench.pages.export.columns import RESULT_COLUMNS
 from bench.pages.page import render
 from tests.report.made import add, make_plan, small_plan

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import completing, options
-from bench.cli.console import escape, print_json, stdout
+from bench.cli.console import escape, print_json, say, stdout
 
 if TYPE_CHECKING:
     from bench.testing import Finding, Kind
@@ -19,33 +19,17 @@ BROKEN = 1
 
 
 def check(
+    *,
     plugin: Annotated[
-        str,
-        typer.Argument(
-            help="A name, package.module:Attr, or ./file.py:Attr, of any kind.", autocompletion=completing.plugins
-        ),
+        str, options.argument("A name, package.module:Attr, or ./file.py:Attr, of any kind.", completing.plugins)
     ],
     settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--setting",
-            "-D",
-            "-A",
-            "-S",
-            metavar="KEY=VALUE",
-            help="A setting of the plugin.",
-            rich_help_panel=options.WHAT,
-        ),
+        list[str] | None, options.what("--setting -D -A -S", "A setting of the plugin.", metavar="KEY=VALUE")
     ] = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     data_dir: options.DataDir = None,
     same_splits: Annotated[
-        bool,
-        typer.Option(
-            "--same-splits",
-            help="The data set's two splits are meant to be the same images.",
-            rich_help_panel=options.HOW,
-        ),
+        bool, options.how("--same-splits", "The data set's two splits are meant to be the same images.")
     ] = False,
     device: options.Device = "auto",
     as_json: options.Json = False,
@@ -67,11 +51,6 @@ def check(
         raise typer.Exit(BROKEN)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(check)
-
-
 def _defense(
     plugin: str, settings: Mapping[str, str], dataset: str, data_dir: Path | None, device: str
 ) -> list[Finding]:
@@ -86,12 +65,11 @@ def _defense(
 def _show(plugin: str, kind: Kind, findings: list[Finding], as_json: bool) -> None:
     broken = sum(not finding.passed for finding in findings)
     if as_json:
-        document = {"plugin": plugin, "kind": kind, "passed": not broken, "findings": [*map(asdict, findings)]}
-        print_json(document)
+        print_json({"plugin": plugin, "kind": kind, "passed": not broken, "findings": [*map(asdict, findings)]})
         return
     for finding in findings:
         mark = "[green]kept[/]  " if finding.passed else "[red bold]broken[/]"
         sentence = f": {escape(finding.sentence)}" if finding.sentence else ""
-        stdout.print(f"{mark} {escape(finding.contract)}{sentence}", highlight=False, soft_wrap=True)
+        say(f"{mark} {escape(finding.contract)}{sentence}")
     verdict = "keeps all" if not broken else f"breaks {broken} of"
     stdout.print(f"The {kind} [bold]{escape(plugin)}[/] {verdict} {len(findings)} contracts.", highlight=False)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from bench.cli import completing, options
-from bench.cli.console import escape, print_json, stderr, stdout
+from bench.cli.console import escape, failed, print_json, stderr, stdout, table
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
 
@@ -25,32 +24,16 @@ COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
 
 
 def diagnose(
-    defense: Annotated[
-        str, typer.Argument(help="A defense; see `bench list defenses`.", autocompletion=completing.defenses)
-    ],
+    *,
+    defense: Annotated[str, options.argument("A defense; see `bench list defenses`.", completing.defenses)],
     defense_settings: options.DefenseSettings = None,
-    norm: Annotated[
-        str, typer.Option("--norm", help="linf or l2.", rich_help_panel=options.BUDGET, autocompletion=completing.norms)
-    ] = "linf",
+    norm: Annotated[str, options.budget("--norm", "linf or l2.", autocompletion=completing.norms)] = "linf",
     epsilon: Annotated[
         str | None,
-        typer.Option(
-            "--epsilon",
-            envvar="BENCH_EPSILON",
-            help="Budget in pixel units.",
-            show_default="the data set's customary one",
-            rich_help_panel=options.BUDGET,
-        ),
+        options.budget("--epsilon", "Budget in pixel units.", env=True, show_default="the data set's customary one"),
     ] = None,
     samples: Annotated[
-        int | None,
-        typer.Option(
-            "--samples",
-            envvar="BENCH_SAMPLES",
-            help="How many samples.",
-            show_default="128",
-            rich_help_panel=options.BUDGET,
-        ),
+        int | None, options.budget("--samples", "How many samples.", env=True, show_default="128")
     ] = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
@@ -59,8 +42,7 @@ def diagnose(
     data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    told: options.Told,
 ) -> None:
     """Examine a defense: attacks of known strength, larger budgets, gradients, rounding, the binarization test.
 
@@ -90,11 +72,11 @@ def diagnose(
     )
     Axes([defense], ()).expect(dataset, None)
     store = Store(db, artifacts=artifacts)
-    found, problems = _examined(request, norm, store, device, workers, quiet or as_json)
+    found, problems = _examined(request, norm, store, device, workers, told.silent)
     if problems and not found:
         raise BenchError(problems[0])
     checks = examine(found)
-    if as_json:
+    if told.as_json:
         print_json({"defense": defense, "checks": [check.document() for check in checks], "problems": problems})
     else:
         _show(defense, checks, problems)
@@ -104,17 +86,13 @@ def diagnose(
         raise typer.Exit(UNSOUND)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(diagnose)
-
-
 def _examined(
     request: Request, norm: str, store: Store, device: str, workers: int | None, quiet: bool
 ) -> tuple[dict[str, Judged], list[str]]:
     """The results of the runs by name, and what went wrong; a random defense is given runs of its own after the
     others."""
     from bench.analysis.results.entries import read_entry
+    from bench.api.work import troubles_of
     from bench.evaluation.requests.examination import exams
     from bench.evaluation.sweep import sweep
     from bench.progress import EvaluationProgress
@@ -130,13 +108,12 @@ def _examined(
             progress.cells(len(wanted))
             cells = [(request.defense, name, each) for name, each in wanted.items()]
             for cell in sweep(cells, store, progress, device, request.data_dir, workers):
-                plan = None if cell.evaluation is None else cell.evaluation.plan
-                if plan is not None and store.shards(plan):
+                plan = cell.evaluation and cell.evaluation.plan
+                if plan and store.shards(plan):
                     found[cell.attack] = read_entry(store, plan)
                     accuracy = found[cell.attack][0].robust_accuracy
                     progress.cell_done(f"{accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
-                failures = [] if cell.evaluation is None else [each.sentence for each in cell.evaluation.failures]
-                for sentence in filter(None, (cell.problem, *failures)):
+                for sentence in troubles_of(cell):
                     if EXAMS[cell.attack].source and cell.attack not in found and not problems:
                         # no stranger knows these images: one check less, and no fault of the defense's
                         progress.cell_done(f"[dim]left out {escape(cell.attack)}: {escape(sentence)}[/]")
@@ -148,12 +125,9 @@ def _examined(
 
 
 def _show(defense: str, checks: Sequence[Check], problems: Sequence[str]) -> None:
-    table = Table(title=f"diagnosis of {escape(defense)}", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("", "check", "what was seen"):
-        table.add_column(column, header_style="dim", overflow="fold")
-    for check in checks:
-        colour = COLOURS[check.verdict]
-        table.add_row(f"[{colour}]{check.verdict}[/]", escape(check.name), escape(check.sentence))
-    stdout.print(table)
+    rows = (
+        (f"[{COLOURS[each.verdict]}]{each.verdict}[/]", escape(each.name), escape(each.sentence)) for each in checks
+    )
+    stdout.print(table(f"diagnosis of {escape(defense)}", ("", "check", "what was seen"), rows))
     for problem in problems:
-        stderr.print(f"[red bold]Failed[/] {escape(problem)}", highlight=False, soft_wrap=True)
+        failed(problem)

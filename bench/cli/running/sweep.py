@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import advice, completing, options
-from bench.cli.console import escape, print_json, stderr, stdout
+from bench.cli.console import failed, print_json, stdout
 from bench.cli.shown import crafted, panels, swept
 from bench.cli.shown.dry_run import DryRun
 from bench.domain.errors import UsageError
@@ -17,66 +17,48 @@ from bench.domain.threat import parse_epsilon
 if TYPE_CHECKING:
     from bench.analysis.results.summary import Result
     from bench.evaluation.sweep import Cell
-    from bench.store.store import Store
 
 FAILED = 1
 
 
 def sweep(
-    protocol: Annotated[
-        str, typer.Argument(help="A protocol's name, or a .toml file of your own.", autocompletion=completing.protocols)
-    ],
+    *,
+    protocol: Annotated[str, options.argument("A protocol's name, or a .toml file of your own.", completing.protocols)],
     defense: Annotated[
         list[str],
-        typer.Option(
+        options.what(
             "--defense",
-            help="A defense; may be given several times. 'all' takes every one.",
-            rich_help_panel=options.WHAT,
+            "A defense; may be given several times. 'all' takes every one.",
             autocompletion=completing.swept_defenses,
         ),
     ],
     attack: Annotated[
         list[str] | None,
-        typer.Option(
+        options.attack(
             "--attack",
-            help="Only these of the protocol's attacks, or others beside them.",
+            "Only these of the protocol's attacks, or others beside them.",
             show_default="all of the protocol's",
-            rich_help_panel=options.WHAT,
-            autocompletion=completing.judged_attacks,
         ),
     ] = None,
     defense_settings: options.DefenseSettings = None,
     attack_settings: options.AttackSettings = None,
     epsilon: Annotated[
         list[str] | None,
-        typer.Option(
+        options.budget(
             "--epsilon",
-            envvar="BENCH_EPSILON",
-            help="Budget in pixel units; may be given several times.",
+            "Budget in pixel units; may be given several times.",
+            env=True,
             show_default="the protocol's, or the data set's customary one",
-            rich_help_panel=options.BUDGET,
         ),
     ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(
-            "--seed",
-            envvar="BENCH_SEED",
-            help="Seed of the attack and the noise; may be given several times.",
-            show_default=options.PROTOCOLS,
-            rich_help_panel=options.BUDGET,
-        ),
+        options.protocols_unless("--seed", "Seed of the attack and the noise; may be given several times."),
     ] = None,
     seeds: options.Seeds = 1,
     sample_seed: Annotated[
         list[int] | None,
-        typer.Option(
-            "--sample-seed",
-            envvar="BENCH_SAMPLE_SEED",
-            help="Seed of the choice of samples; may be given several times.",
-            show_default=options.PROTOCOLS,
-            rich_help_panel=options.BUDGET,
-        ),
+        options.protocols_unless("--sample-seed", "Seed of the choice of samples; may be given several times."),
     ] = None,
     source: options.Source = None,
     source_settings: options.SourceSettings = None,
@@ -85,26 +67,19 @@ def sweep(
     samples: options.Samples = None,
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
-    device: options.Device = "auto",
-    workers: options.Workers = None,
-    executor: options.Executor = options.DEFAULT_EXECUTOR,
-    shard_timeout: options.ShardTimeout = None,
-    replay: options.Replay = options.DEFAULT_REPLAY,
-    data_dir: options.DataDir = None,
-    db: options.Database = options.DEFAULT_DATABASE,
-    artifacts: options.Artifacts = None,
+    running: options.Running,
     images: options.Images = False,
     tags: options.Tags = None,
     note: options.Note = None,
     only_priced: options.OnlyPriced = False,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    told: options.Told,
 ) -> None:
     """Fill a leaderboard: every defense under every attack of a protocol; a repeated command fills the gaps.
 
     Settings (-D, -A, -S), --epsilon, --seed and --sample-seed may be given several times: every combination is
     evaluated. 'all' as the value of a setting with a fixed choice of values means each of them.
     """
+    from bench.analysis.results.begun import read_begun
     from bench.api.work import Work
     from bench.evaluation.requests.planning import Request, seeded_requests
     from bench.evaluation.sweep import Axes, choose_defenses
@@ -117,7 +92,7 @@ def sweep(
         attack="",
         protocol=found,
         dataset=dataset,
-        data_dir=data_dir,
+        data_dir=running.data_dir,
         source=source,
         source_settings=parse_pairs(source_settings or ()),
         samples=samples,
@@ -143,23 +118,22 @@ def sweep(
     axes = axes.spelled_out(dataset)
     cells = axes.cells(request)
     if only_priced:
-        DryRun(db, artifacts, device, data_dir, workers, executor, replay, as_json, quiet).of_cells(cells)
+        DryRun(running, told).of_cells(cells)
         return
-    where = (db, artifacts, device, data_dir, workers, executor, shard_timeout, replay)
-    work = Work(*where, quiet=quiet or as_json, tags=tags or (), note=note)
+    work = Work(**vars(running), quiet=told.silent, tags=tags or (), note=note)
     store = work.store()
     done: list[tuple[Cell, Result | None]] = []
     for cell, progress in work.cells(cells, store):
-        done.append((cell, _result(cell, store)))
+        done.append((cell, None if cell.evaluation is None else read_begun(store, cell.evaluation.plan)))
         progress.cell_done(swept.line(*done[-1]))
     places = {(row, column): place for place, (row, column, _) in enumerate(cells)}
     done.sort(key=lambda pair: places[pair[0].defense, pair[0].attack])
     plans = [cell.evaluation.plan for cell, _ in done if cell.evaluation is not None]
-    remade = crafted.craft_again(plans, store, device, data_dir, workers, executor, quiet or as_json) if images else []
-    if not quiet:
+    remade = crafted.craft_again(plans, store, running, told.silent) if images else []
+    if not told.quiet:
         results = [result for _, result in done if result is not None]
-        advice.tell([*advice.idle_workers(workers, plans), *advice.idle_noise(results, None, fixed_noise)])
-    if as_json:
+        advice.tell([*advice.idle_workers(running.workers, plans), *advice.idle_noise(results, None, fixed_noise)])
+    if told.as_json:
         print_json([_document(cell, result) for cell, result in done])
     else:
         stdout.print(swept.table(done, axes.rows(), axes.columns()))
@@ -169,32 +143,17 @@ def sweep(
         raise typer.Exit(FAILED)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(sweep)
-
-
-def _result(cell: Cell, store: Store) -> Result | None:
-    from bench.analysis.results.summary import read
-
-    if cell.evaluation is None:
-        return None
-    plan = cell.evaluation.plan
-    return read(store, plan) if store.shards(plan) else None
-
-
 def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:
     for cell, _ in done:
         if cell.problem is not None:
-            where = f"{escape(cell.defense)} under {escape(cell.attack)}"
-            stderr.print(f"[red bold]Failed[/] {where}: {escape(cell.problem)}", highlight=False, soft_wrap=True)
+            failed(f"{cell.defense} under {cell.attack}: {cell.problem}")
         elif cell.evaluation is not None:
-            panels.show_failures(cell.evaluation.failures)
-            crafted.show_conflicts(cell.evaluation.conflicts)
+            panels.show_troubles(cell.evaluation)
 
 
 def _document(cell: Cell, result: Result | None) -> dict[str, object]:
+    from bench.api.work import troubles_of
+
     if result is not None and cell.evaluation is not None:
         return {**panels.evaluation_document(result, cell.evaluation), "row": cell.defense, "column": cell.attack}
-    failures = [] if cell.evaluation is None else [failure.sentence for failure in cell.evaluation.failures]
-    return {"defense": cell.defense, "attack": cell.attack, "problem": cell.problem or "; ".join(failures)}
+    return {"defense": cell.defense, "attack": cell.attack, "problem": "; ".join(troubles_of(cell))}

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from bench.cli import completing, options
 from bench.cli.console import escape, print_json, stderr, stdout
 from bench.domain.threat import ThreatModel, parse_epsilon
@@ -19,77 +17,40 @@ if TYPE_CHECKING:
 
 
 def train(
-    defense: Annotated[str, typer.Argument(help="The defense to train.", autocompletion=completing.defenses)],
+    *,
+    defense: Annotated[str, options.argument("The defense to train.", completing.defenses)],
     dataset: options.Dataset = options.DEFAULT_DATASET,
     dataset_settings: options.DatasetSettings = None,
     data_dir: options.DataDir = None,
     defense_settings: options.DefenseSettings = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option(
-            "--training-setting",
-            "-T",
-            metavar="KEY=VALUE",
-            help="A hyperparameter; given several times, each is trained.",
-            rich_help_panel=options.BUDGET,
+        options.budget(
+            "--training-setting -T", "A hyperparameter; given several times, each is trained.", metavar="KEY=VALUE"
         ),
     ] = None,
     seed: Annotated[
-        int,
-        typer.Option(
-            "--seed",
-            envvar="BENCH_SEED",
-            help="Seed of the training.",
-            min=0,
-            max=options.LARGEST_SEED,
-            rich_help_panel=options.BUDGET,
-        ),
+        int, options.budget("--seed", "Seed of the training.", env=True, min=0, max=options.LARGEST_SEED)
     ] = 0,
     attack: Annotated[
         str,
-        typer.Option(
-            "--attack",
-            help="Makes the adversarial training images, where needed.",
-            rich_help_panel=options.WHAT,
-            autocompletion=completing.attacks,
+        options.what(
+            "--attack", "Makes the adversarial training images, where needed.", autocompletion=completing.attacks
         ),
     ] = "aa-linf",
     attack_settings: options.AttackSettings = None,
-    source: Annotated[
-        str,
-        typer.Option(
-            "--source",
-            help="The defense on which they are crafted.",
-            rich_help_panel=options.WHAT,
-            autocompletion=completing.defenses,
-        ),
-    ] = "resnet",
+    source: Annotated[str, options.defense("--source", "The defense on which they are crafted.")] = "resnet",
     source_settings: options.SourceSettings = None,
-    epsilon: Annotated[
-        str,
-        typer.Option(
-            "--epsilon", envvar="BENCH_EPSILON", help="Their budget in pixel units.", rich_help_panel=options.BUDGET
-        ),
-    ] = "0.05",
+    epsilon: Annotated[str, options.budget("--epsilon", "Their budget in pixel units.", env=True)] = "0.05",
     evaluate: Annotated[
-        int,
-        typer.Option(
-            "--evaluate", min=0, help="Test images to classify at the end; 0 for none.", rich_help_panel=options.BUDGET
-        ),
+        int, options.budget("--evaluate", "Test images to classify at the end; 0 for none.", min=0)
     ] = 1024,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder for weights, card and checkpoints.",
-            show_default="runs/DATASET/DEFENSE",
-            rich_help_panel=options.OUTPUT,
-        ),
+        options.output("--output -o", "Folder for weights, card and checkpoints.", show_default="runs/DATASET/DEFENSE"),
     ] = None,
     device: options.Device = "auto",
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    told: options.Told,
 ) -> None:
     """Train a defense; the same command goes on where an interrupted one stopped."""
     from bench.loading.environment import resolve_device
@@ -120,21 +81,19 @@ def train(
             folder=place,
             command=_command(sys.argv[1:], words, varied, place),
             settings=chosen,
+            seed=seed,
+            device=resolve_device(device),
+            evaluate=evaluate,
             defense_settings=parse_pairs(defense_settings or ()),
             dataset=dataset,
             dataset_settings=parse_pairs(dataset_settings or ()),
             data_dir=data_dir,
-            seed=seed,
-            device=resolve_device(device),
-            evaluate=evaluate,
         )
-        with training_progress(
-            stderr, f"[bold]{' '.join([defense, *words])}[/] on {dataset}", quiet or as_json
-        ) as watch:
+        with training_progress(stderr, f"[bold]{' '.join([defense, *words])}[/] on {dataset}", told.silent) as watch:
             reports.append(report := run(request, watch))
-        if not as_json:
+        if not told.as_json:
             _show(report, ["--defense", defense, *_settings(defense_settings or ())], dataset)
-    if as_json:
+    if told.as_json:
         documents = [_document(report) for report in reports]
         print_json(documents if varied else documents[0])
     elif varied:
@@ -164,12 +123,8 @@ def _show(report: TrainingReport, chosen: list[str], dataset: str) -> None:
 
 
 def _document(report: TrainingReport) -> dict[str, object]:
-    return {
-        "weights": str(report.weights),
-        "card": str(report.card),
-        "accuracy": report.accuracy,
-        **report.metrics,
-    }
+    paths = {"weights": str(report.weights), "card": str(report.card)}
+    return {**paths, "accuracy": report.accuracy, **report.metrics}
 
 
 def _command(words: list[str], chosen: list[str], varied: list[str], folder: Path) -> str:
@@ -189,8 +144,3 @@ def _command(words: list[str], chosen: list[str], varied: list[str], folder: Pat
             kept.append(word)
     choices = [word for setting in chosen for word in ("-T", setting)]
     return shlex.join(["bench", *kept, *choices, "--output", str(folder)])
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(train)

@@ -7,26 +7,22 @@ from typing import Annotated
 import typer
 
 from bench.cli import completing, options
-from bench.cli.console import print_json, stderr
-from bench.cli.shown import panels
+from bench.cli.console import print_json, stderr, stdout
 
 DIFFERENT = 1
 
 
 def verify(
-    plan: Annotated[str, typer.Argument(help="A plan's digest, or its beginning.", autocompletion=completing.plans)],
+    *,
+    plan: Annotated[str, options.argument("A plan's digest, or its beginning.", completing.plans)],
     shards: Annotated[
-        int | None,
-        typer.Option(
-            "--shards", min=1, help="Only the first so many shards.", show_default="all", rich_help_panel=options.BUDGET
-        ),
+        int | None, options.budget("--shards", "Only the first so many shards.", min=1, show_default="all")
     ] = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    told: options.Told,
 ) -> None:
     """Run a stored plan again and compare, sample by sample; exit 1 if anything differs."""
     from bench.evaluation.verify import verify_plan
@@ -35,18 +31,18 @@ def verify(
     from bench.store.store import Store
 
     store = Store(db, create=False)
-    with EvaluationProgress(stderr, quiet=quiet or as_json) as progress:
+    with EvaluationProgress(stderr, told.silent) as progress:
         report = verify_plan(
             store.find(plan), store, progress, lambda: resolve_device(device), data_dir, workers, shards
         )
-    if as_json:
+    if told.as_json:
         print_json({"plan": report.plan.digest, "samples": report.samples, "different": report.different})
+    elif report.different:
+        few = ", ".join(map(str, report.different[:10])) + (", ..." if len(report.different) > 10 else "")
+        count = f"{len(report.different)} of {report.samples}"
+        stdout.print(f"[red bold]Different[/] {count} samples came out otherwise: {few}.")
     else:
-        panels.show_verification(report.plan, report.samples, report.different)
+        whole = f"All {report.samples} samples of plan {report.plan.digest[:12]}"
+        stdout.print(f"[green bold]Equal[/] {whole} came out as stored.")
     if report.different:
         raise typer.Exit(DIFFERENT)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(verify)

@@ -5,43 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.console import counted, escape, stderr
+from bench.cli.console import counted, escape, stderr, warn
 from bench.cli.shown import panels
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from bench.cli.options import Running
     from bench.domain.plan import Plan
     from bench.evaluation.remaking import Remade
     from bench.store.store import Store
 
 
-def craft_again(
-    plans: Sequence[Plan],
-    store: Store,
-    device: str,
-    data_dir: Path | None,
-    workers: int | None,
-    executor: str,
-    quiet: bool,
-) -> list[Remade]:
+def craft_again(plans: Sequence[Plan], store: Store, running: Running, quiet: bool) -> list[Remade]:
     """Craft what is missing or damaged of the images of these plans' finished shards, and show what came of it."""
     from bench.evaluation.remaking import lacking, remake
     from bench.loading.environment import resolve_device
     from bench.progress import EvaluationProgress
 
+    where = (lambda: resolve_device(running.device), running.data_dir, running.workers, running.executor)
     with EvaluationProgress(stderr, quiet=quiet) as progress:
-        remade = [
-            remake(gone, store, progress, lambda: resolve_device(device), data_dir, workers, executor)
-            for gone in lacking(plans, store)
-        ]
+        remade = [remake(gone, store, progress, *where) for gone in lacking(plans, store)]
     for each in remade:
-        panels.show_failures(each.failures)
-        show_conflicts(each.conflicts)
+        panels.show_troubles(each)
     if not quiet:
         back = sum(each.shards for each in remade)
         words = f"Images of {counted(back, 'shard')} were crafted again" if back else "No images were crafted again"
-        stderr.print(escape(f"{words}; they lie in {store.artifacts}."), highlight=False, soft_wrap=True)
+        warn(escape(f"{words}; they lie in {store.artifacts}."))
     return remade
 
 
@@ -64,30 +52,20 @@ def tell_absent(plans: Sequence[Plan], store: Store) -> None:
     """A line that says of how many finished shards the images are absent, if any, and what to do."""
     absent = _absent(plans, store)
     if absent:
-        stderr.print(
+        warn(
             f"[dim]The crafted images of {counted(absent, 'shard')} are not in {escape(str(store.artifacts))}: "
-            f"--artifacts names another place, and the same command with --images crafts them again.[/]",
-            highlight=False,
-            soft_wrap=True,
+            f"--artifacts names another place, and the same command with --images crafts them again.[/]"
         )
 
 
 def tell_missed(store: Store) -> None:
     """A line that says so where a page asked for images in vain, and what to do."""
     if store.artifacts.missed:
-        stderr.print(
+        warn(
             f"The page goes without some pictures: crafted images are missing or damaged in "
             f"{escape(str(store.artifacts))}. --artifacts names another place; `bench evaluate` or `bench sweep` with "
-            f"--images crafts them again.",
-            highlight=False,
-            soft_wrap=True,
+            f"--images crafts them again."
         )
-
-
-def show_conflicts(conflicts: Sequence[Any]) -> None:
-    """How what was computed now differs from what is stored."""
-    for conflict in conflicts:
-        stderr.print(f"[red bold]Different[/] {escape(conflict.sentence)}", highlight=False, soft_wrap=True)
 
 
 def _absent(plans: Sequence[Plan], store: Store) -> int:

@@ -15,6 +15,7 @@ from bench.cli.shown import panels, prices, training_prices
 from bench.cli.shown.prices import Priced
 
 if TYPE_CHECKING:
+    from bench.cli.options import Running, Told
     from bench.domain.errors import BenchError
     from bench.domain.plan import Plan
     from bench.evaluation.estimates.forecast import Outlay
@@ -28,27 +29,20 @@ FAILED = 1
 
 @dataclass(frozen=True)
 class DryRun:
-    """What the call would work with; `as_json` says how it is told, `quiet` without progress."""
+    """What the call would work with, and how it is told."""
 
-    db: str
-    artifacts: str | None
-    device: str
-    data_dir: Path | None
-    workers: int | None
-    executor: str
-    replay: int
-    as_json: bool
-    quiet: bool = False
+    running: Running
+    told: Told
 
     def of_plans(self, plans: Sequence[Plan], images: bool) -> None:
         """Say what some plans of one defense and attack would take, each on its own and all of them; with `images`
         which of these would be crafted again. Exits 1 where one cannot be tried."""
         store, several = self._store(), len(plans) > 1
-        documents = [_work(plan, store, images, self.as_json) for plan in plans]
+        documents = [_work(plan, store, images, self.told.as_json) for plan in plans]
         names = [f"{plan.attack.name} seed={plan.seed}" if several else plan.attack.name for plan in plans]
         cells = [(plan.defense.name, name, plan) for plan, name in zip(plans, names, strict=True)]
         priced, outlay = self._priced(cells, store)
-        if self.as_json:
+        if self.told.as_json:
             estimates = [row.document(outlay.workers) for row in priced]
             documents = [{**each, "estimate": found} for each, found in zip(documents, estimates, strict=True)]
             whole = {"total": prices.total(priced, outlay)}
@@ -60,13 +54,8 @@ class DryRun:
     def of_cells(self, cells: Sequence[tuple[str, str, Request]]) -> None:
         """Say what the cells of a sweep would take, each and all of them. Exits 1 where one cannot be planned or
         tried."""
-        from bench.evaluation.requests.clerk import plans_of
-
-        store = self._store()
-        plans = plans_of([request for _, _, request in cells], self.device)
-        named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
-        priced, outlay = self._priced(named, store)
-        if self.as_json:
+        priced, outlay = self._planned(cells)
+        if self.told.as_json:
             documents = [row.document(outlay.workers) for row in priced]
             print_json({"cells": documents, "total": prices.total(priced, outlay)})
         else:
@@ -76,7 +65,6 @@ class DryRun:
     def of_study(self, study: Study, runs: Path) -> None:
         """Say what a study's trainings whose weights are not in the folder `runs`, and its cells, would take. Exits 1
         where one cannot be planned or tried."""
-        from bench.evaluation.requests.clerk import plans_of
         from bench.studies.cells import requests
         from bench.studies.trainings import finished, place
 
@@ -87,11 +75,8 @@ class DryRun:
             trainings = self._trainings(study, missing, Path(folder), weights)
             begun = {each.name: each.tried.weights for each in trainings if each.tried is not None}
             weights |= {name: path for name, path in begun.items() if path is not None}
-            cells = requests(study, weights, self.data_dir)
-            plans = plans_of([request for _, _, request in cells], self.device)
-            named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
-            priced, outlay = self._priced(named, self._store())
-        if self.as_json:
+            priced, outlay = self._planned(requests(study, weights, self.running.data_dir))
+        if self.told.as_json:
             documents = [row.document(outlay.workers) for row in priced]
             whole = prices.total(priced, outlay, trainings)
             whole["training_seconds"] = sum(each.seconds for each in trainings)
@@ -111,15 +96,23 @@ class DryRun:
         if not missing:
             return []
         with stderr.status("") as status:
-            if self.as_json or self.quiet:
+            if self.told.silent:
                 status.stop()
-            where = (self.device, self.data_dir, self.executor)
+            where = (self.running.device, self.running.data_dir, self.running.executor)
             return forecast_trainings(study, missing, self._store(), folder, weights, status.update, *where)
 
     def _store(self) -> Store:
         from bench.store.glance import glance
 
-        return glance(self.db, self.artifacts)
+        return glance(self.running.db, self.running.artifacts)
+
+    def _planned(self, cells: Sequence[tuple[str, str, Request]]) -> tuple[list[Priced], Outlay]:
+        """The rows of cells that are yet to be planned."""
+        from bench.evaluation.requests.clerk import plans_of
+
+        store, plans = self._store(), plans_of([request for _, _, request in cells], self.running.device)
+        named = [(row, column, plan) for (row, column, _), plan in zip(cells, plans, strict=True)]
+        return self._priced(named, store)
 
     def _priced(self, cells: Sequence[tuple[str, str, Plan | BenchError]], store: Store) -> tuple[list[Priced], Outlay]:
         """The rows under their names, and all of them; a line on stderr says what is being tried."""
@@ -128,9 +121,10 @@ class DryRun:
 
         plans = [plan for _, _, plan in cells if isinstance(plan, Plan)]
         with stderr.status("looking at what is left") as status:
-            if self.as_json or self.quiet:
+            if self.told.silent:
                 status.stop()
-            where = (self.device, self.data_dir, self.workers, self.executor, self.replay)
+            call = self.running
+            where = (call.device, call.data_dir, call.workers, call.executor, call.replay)
             outlay = forecast(plans, store, status.update, *where)
         found, priced = iter(outlay.rows), []
         for defense, attack, plan in cells:

@@ -84,6 +84,11 @@ def colour(assurance: Assurance) -> str:
     return "yellow" if assurance.fixed_noise else ASSURANCE_COLOURS.get(assurance.level, "cyan")
 
 
+def ends(interval: Interval) -> str:
+    """An interval in percent, dim beside its number."""
+    return f"[dim]\\[{100 * interval.low:.1f}, {100 * interval.high:.1f}][/]"
+
+
 def _percent(interval: Interval) -> str:
     return f"{100 * interval.low:.2f}, {100 * interval.high:.2f}"
 

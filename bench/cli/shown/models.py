@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from bench.cli.console import escape, print_json, stderr, stdout
+from bench.cli.console import escape, print_json, stdout, table, warn
 from bench.domain.errors import BenchError
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
     from bench.domain.published import Published
-
-HEADINGS = ("model", "data set", "budget", "clean", "robust", "published in")
 
 
 def list_models(as_json: bool) -> None:
@@ -28,12 +24,8 @@ def list_models(as_json: bool) -> None:
     for defense in dict.fromkeys(defense for defense, _ in found):
         rows = [model for name, model in found if name == defense]
         title = f"models of {defense}; figures published by {rows[0].source}, not measured by bench"
-        table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-        for heading in HEADINGS:
-            table.add_column(heading, justify="right" if heading in ("clean", "robust") else "left", overflow="fold")
-        for model in rows:
-            table.add_row(*_cells(model))
-        stdout.print(table)
+        headings = ("model", "data set", "budget", "clean", "robust", "published in")
+        stdout.print(table(title, headings, map(_cells, rows), right=("clean", "robust")))
 
 
 def _models() -> list[tuple[str, Published]]:
@@ -49,7 +41,7 @@ def _models() -> list[tuple[str, Published]]:
         except BenchError as error:
             complaints.append(error)
     for complaint in complaints:
-        stderr.print(escape(str(complaint)), highlight=False, soft_wrap=True)
+        warn(escape(str(complaint)))
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -11,18 +10,17 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bench.cli.console import escape, is_debugging, stderr, stdout
-from bench.cli.shown.figures import ASSURANCE_COLOURS as ASSURANCE_COLOURS
-from bench.cli.shown.figures import colour as colour
-from bench.cli.shown.figures import figures, seen
+from bench.cli.console import escape, failed, is_debugging, stderr, stdout, warn
+from bench.cli.shown.figures import colour, figures, seen
 from bench.domain.text import visible
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
+    from bench.analysis.results.seeds import Spread
     from bench.analysis.results.summary import Result
     from bench.domain.plan import Plan
-    from bench.evaluation.running.run import Evaluation, Failure
-    from bench.store.store import Store
+    from bench.evaluation.remaking import Remade
+    from bench.evaluation.running.run import Evaluation
 
 
 def evaluation_document(result: Result, evaluation: Evaluation) -> dict[str, Any]:
@@ -82,41 +80,32 @@ def show_figures(result: Result) -> None:
     stdout.print(Panel(Group(*lines), border_style=colour(result.assurance), expand=stdout.is_terminal))
 
 
-def seeds_document(
-    evaluations: Sequence[Evaluation], results: Sequence[Result | None], store: Store
-) -> dict[str, Any] | None:
-    """What several seeds found together, as JSON data; None unless every one is complete and valid."""
-    from bench.analysis.results.seeds import spread
-
-    if not all(result is not None and result.complete and not result.invalid for result in results):
-        return None
-    plans = [evaluation.plan for evaluation in evaluations]
-    return spread([(plan, store.table(plan)) for plan in plans]).document()
-
-
-def show_seeds(found: dict[str, Any]) -> None:
+def show_seeds(found: Spread) -> None:
     """Mean and worst over seeds."""
-    low, high = found["interval"]
-    each = ", ".join(f"{seed}: {rate:.2%}" for seed, rate in zip(found["seeds"], found["rates"], strict=True))
+    low, high = found.interval.low, found.interval.high
+    each = ", ".join(f"{seed}: {rate:.2%}" for seed, rate in zip(found.seeds, found.rates, strict=True))
     lines = (
-        f"[dim]mean    [/] [bold]{found['mean']:.2%}[/]   95 % interval over samples "
+        f"[dim]mean    [/] [bold]{found.mean:.2%}[/]   95 % interval over samples "
         f"\\[{100 * low:.2f}, {100 * high:.2f}]",
-        f"[dim]worst   [/] {found['worst']:.2%} of the samples survive every seed",
+        f"[dim]worst   [/] {found.worst.rate:.2%} of the samples survive every seed",
         f"[dim]by seed [/] {each}",
     )
-    stdout.print(Panel("\n".join(lines), title=f"{len(found['seeds'])} seeds", title_align="left", expand=False))
+    stdout.print(Panel("\n".join(lines), title=f"{len(found.seeds)} seeds", title_align="left", expand=False))
 
 
-def show_failures(failures: Sequence[Failure]) -> None:
-    """Every distinct failure once, with the shards that it hit; tracebacks under BENCH_DEBUG."""
+def show_troubles(done: Evaluation | Remade) -> None:
+    """Every distinct failure once, with the shards that it hit, and a traceback under BENCH_DEBUG; then how what was
+    computed differs from what is stored."""
     sentences: dict[str, list[int]] = {}
-    for failure in failures:
+    for failure in done.failures:
         sentences.setdefault(failure.sentence, []).append(failure.shard)
     for sentence, shards in sentences.items():
         where = ", ".join(map(str, sorted(shards)))
-        stderr.print(f"[red bold]Failed[/] shard {where}: {escape(sentence)}", highlight=False, soft_wrap=True)
-    if failures and is_debugging():
-        stderr.print(escape(failures[0].details), highlight=False)
+        failed(f"shard {where}: {sentence}")
+    if done.failures and is_debugging():
+        stderr.print(escape(done.failures[0].details), highlight=False)
+    for conflict in done.conflicts:
+        warn(f"[red bold]Different[/] {escape(conflict.sentence)}")
 
 
 def show_plan(plan: Plan) -> None:
@@ -144,15 +133,6 @@ def plan_facts(plan: Plan) -> dict[str, str]:
         **({} if plan.passes is None else {"passes": f"at most {plan.passes} a sample"}),
         "weights": ", ".join(f"{role} {digest[:12]}" for role, digest in plan.defense.weights.items()) or "none",
     }
-
-
-def show_verification(plan: Plan, samples: int, different: Sequence[int]) -> None:
-    """Whether a stored plan came out the same again."""
-    if different:
-        shown = ", ".join(map(str, different[:10])) + (", ..." if len(different) > 10 else "")
-        stdout.print(f"[red bold]Different[/] {len(different)} of {samples} samples came out otherwise: {shown}.")
-    else:
-        stdout.print(f"[green bold]Equal[/] All {samples} samples of plan {plan.digest[:12]} came out as stored.")
 
 
 def describe(name: str, params: Any) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union
 
 from rich.table import Table
 
-from bench.cli.console import escape, print_json, stdout
+from bench.cli.console import escape, print_json, stdout, table
 from bench.domain.blame import blame
 from bench.domain.errors import BenchError
 from bench.settings import choices, describe, setting_text, spell_out
@@ -64,16 +64,15 @@ def show_plugin(registry: Registry[Any], reference: str, dataset: str, as_json: 
 
 
 def _table(settings: list[Setting], dataset: str) -> Table:
-    table = Table(header_style="dim", box=None, padding=(0, 2, 0, 0))
     varies = any(each.resolved is not None for each in settings)
-    for heading in ("setting", "takes", "default", *([f"on {escape(dataset)}"] if varies else [])):
-        table.add_column(heading, overflow="fold")
-    for each in settings:
-        takes = ", ".join(each.choices) or each.takes
-        default = NOT_GIVEN if each.default is None else each.default
-        cells = (takes, default, *([each.resolved or ""] if varies else []))
-        table.add_row(f"[bold]{escape(each.name)}[/]", *map(escape, cells))
-    return table
+    headings = ("setting", "takes", "default", *([f"on {escape(dataset)}"] if varies else []))
+    return table(None, headings, (_cells(each)[: len(headings)] for each in settings))
+
+
+def _cells(each: Setting) -> list[str]:
+    default = NOT_GIVEN if each.default is None else each.default
+    cells = (", ".join(each.choices) or each.takes, default, each.resolved or "")
+    return [f"[bold]{escape(each.name)}[/]", *map(escape, cells)]
 
 
 def _settings(registry: Registry[Any], reference: str, plugin: type, dataset: str) -> list[Setting]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from bench.cli.console import counted, escape, stdout
+from bench.cli.console import counted, escape, say, stdout, table
 
 if TYPE_CHECKING:
     from bench.evaluation.estimates.estimate import Estimate
@@ -16,19 +16,8 @@ if TYPE_CHECKING:
     from bench.evaluation.estimates.parts import Part
     from bench.studies.forecast import TrainingForecast
 
-COLUMNS = (
-    "defense",
-    "attack",
-    "shards",
-    "samples",
-    "forward",
-    "backward",
-    "judged",
-    "FLOP",
-    "memory",
-    "a pass",
-    "time",
-)
+PASSES = ("forward", "backward", "judged")
+COLUMNS = ("defense", "attack", "shards", "samples", *PASSES, "FLOP", "memory", "a pass", "time")
 KNOWN = "how that is known"
 NARROW = ("defense", "attack", "FLOP", "memory", "time")
 """The columns that a terminal of less than `WIDE` characters has room for; what is left out is in the JSON."""
@@ -53,11 +42,11 @@ class Priced:
     def document(self, workers: int) -> dict[str, Any]:
         """The row as plain JSON data."""
         found = self.forecast
+        names = {"defense": self.defense, "attack": self.attack}
         if found is None or self.problem is not None:
-            return {"defense": self.defense, "attack": self.attack, "problem": self.problem}
+            return {**names, "problem": self.problem}
         return {
-            "defense": self.defense,
-            "attack": self.attack,
+            **names,
             "plan": found.row.plan.digest,
             "shards": len(found.row.plan.shards()),
             "shards_left": len(found.row.own.shards),
@@ -93,7 +82,7 @@ def show(priced: Sequence[Priced], outlay: Outlay, trainings: Sequence[TrainingF
     """The table of the rows, and a line for the whole, `trainings` included."""
     from bench.analysis.notation import duration, memory
 
-    rows = [dict(zip((*COLUMNS, KNOWN), words, strict=True)) for row in priced for words in _rows(row, outlay.workers)]
+    rows = [words for row in priced for words in _rows(row, outlay.workers)]
     stdout.print(tabulated("what is left to do", rows, (*COLUMNS, KNOWN), NARROW, left=("defense", "attack", KNOWN)))
     for row in priced:
         if row.problem is not None:
@@ -111,21 +100,17 @@ def show(priced: Sequence[Priced], outlay: Outlay, trainings: Sequence[TrainingF
 
 
 def tabulated(
-    title: str, rows: Sequence[Mapping[str, str]], columns: Sequence[str], narrow: Sequence[str], left: Sequence[str]
+    title: str, rows: Sequence[Sequence[str]], columns: Sequence[str], narrow: Sequence[str], left: Sequence[str]
 ) -> Table:
-    """Rows of text by heading as a table: of all columns, or of those that a narrow terminal has room for."""
+    """Rows of text as a table: of all columns, or of those that a narrow terminal has room for."""
     shown = columns if stdout.width >= WIDE else narrow
-    table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in shown:
-        table.add_column(heading, justify="left" if heading in left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(row[heading] for heading in shown))
-    return table
+    places = [columns.index(heading) for heading in shown]
+    return table(title, shown, ([row[place] for place in places] for row in rows), right={*shown} - {*left})
 
 
 def told_problem(name: str, problem: str) -> None:
     """A line for what cannot be priced."""
-    stdout.print(f"[red]failed[/] {escape(name)}: {escape(problem)}", highlight=False, soft_wrap=True)
+    say(f"[red]failed[/] {escape(name)}: {escape(problem)}")
 
 
 def _rows(row: Priced, workers: int) -> list[list[str]]:
@@ -189,7 +174,7 @@ def _estimates(priced: Sequence[Priced]) -> list[tuple[Part, Estimate]]:
 
 
 def scaled(number: float) -> str:
-    """A large number with its unit's prefix to follow: '3.2 G'."""
+    """A large number with its unit's prefix to follow: '3.2 G'. By hand, for matplotlib's takes long to import."""
     power = 0
     while number >= 999.5 and power < len(PREFIXES) - 1:
         number, power = number / 1000, power + 1

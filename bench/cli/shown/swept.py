@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from bench.cli.console import escape, stdout
-from bench.cli.shown import panels
+from bench.cli.console import table as tabulated
+from bench.cli.shown.figures import colour as colour_of
+from bench.cli.shown.figures import ends
 
 if TYPE_CHECKING:
     from bench.analysis.results.summary import Result
     from bench.evaluation.sweep import Cell
+    from bench.stats import Proportion
 
 
 def line(cell: Cell, result: Result | None) -> str:
@@ -25,30 +28,22 @@ def line(cell: Cell, result: Result | None) -> str:
 
 
 def _figure(result: Result) -> str:
-    colour = panels.colour(result.assurance)
+    colour = colour_of(result.assurance)
     if result.invalid:
         return f"[{colour}]invalid[/]"
-    low, high = 100 * result.interval.low, 100 * result.interval.high
-    return f"[bold {colour}]{result.robust_accuracy:.2%}[/] [dim]\\[{low:.1f}, {high:.1f}][/]"
+    return f"[bold {colour}]{result.robust_accuracy:.2%}[/] {ends(result.interval)}"
 
 
 def table(done: Sequence[tuple[Cell, Result | None]], rows: Sequence[str], columns: Sequence[str]) -> Table:
     """Defenses down, attacks across; of a sweep of one row its many columns down."""
     found = {(cell.defense, cell.attack): result for cell, result in done}
-    turned = len(columns) > max(4, len(rows))
-    shown = Table(title="robust accuracy", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("attack", *rows) if turned else ("defense", "clean", *columns):
-        shown.add_column(heading, justify="left" if heading in ("attack", "defense") else "right", overflow="fold")
-    if turned:
-        clean = [_clean(found, row, columns) for row in rows]
-        shown.add_row("[dim]clean[/]", *clean)
-        for column in columns:
-            shown.add_row(f"[bold]{escape(column)}[/]", *(_cell(found[row, column]) for row in rows))
-        return shown
-    for row in rows:
-        figures = [_cell(found[row, column]) for column in columns]
-        shown.add_row(f"[bold]{escape(row)}[/]", _clean(found, row, columns), *figures)
-    return shown
+    shares = {row: [_clean(found, row, columns), *(_cell(found[row, column]) for column in columns)] for row in rows}
+    names = ("[dim]clean[/]", *(f"[bold]{escape(column)}[/]" for column in columns))
+    if len(columns) > max(4, len(rows)):
+        turned = zip(names, *shares.values(), strict=True)
+        return tabulated("robust accuracy", ("attack", *rows), turned, right=rows)
+    lines = ((f"[bold]{escape(row)}[/]", *cells) for row, cells in shares.items())
+    return tabulated("robust accuracy", ("defense", "clean", *columns), lines, right=("clean", *columns))
 
 
 def _cell(result: Result | None) -> str:
@@ -68,10 +63,10 @@ def show_corruptions(results: Sequence[Result]) -> None:
         if found.mean is None:
             continue
         heading = f"{escape(found.example.defense.name)}: mean corruption error {found.mean.rate:.2%}"
-        table = Table(title=heading, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-        for column in ("corruption", "mean error", "by severity 1 to 5"):
-            table.add_column(column, justify="left" if column == "corruption" else "right")
-        for kind, share in found.by_kind.items():
-            severities = "  ".join(f"{100 * cell.rate:5.1f}" for cell in found.errors[kind].values())
-            table.add_row(kind, f"{share.rate:.2%}", severities)
-        stdout.print(table)
+        headings = ("corruption", "mean error", "by severity 1 to 5")
+        rows = ((kind, f"{share.rate:.2%}", _severities(found.errors[kind])) for kind, share in found.by_kind.items())
+        stdout.print(tabulated(heading, headings, rows, right=headings[1:]))
+
+
+def _severities(errors: Mapping[int, Proportion]) -> str:
+    return "  ".join(f"{100 * each.rate:5.1f}" for each in errors.values())

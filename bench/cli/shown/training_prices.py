@@ -20,12 +20,7 @@ def show(trainings: Sequence[TrainingForecast]) -> None:
     """The table of the trainings; nothing where there are none."""
     if not trainings:
         return
-    rows = [
-        dict(
-            zip((*NAMES, *COLUMNS), (f"[bold]{escape(each.name)}[/]", escape(each.defense), *_words(each)), strict=True)
-        )
-        for each in trainings
-    ]
+    rows = [[f"[bold]{escape(each.name)}[/]", escape(each.defense), *_words(each)] for each in trainings]
     stdout.print(tabulated("what is to be trained", rows, (*NAMES, *COLUMNS), NARROW, left=NAMES))
     for each in trainings:
         if each.problem is not None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
+from bench.api.opening import opened, skipped
 from bench.cli import completing, options
-from bench.cli.console import escape, print_json, stdout
+from bench.cli.console import counted, escape, left_out, print_json, stdout, table
 from bench.cli.shown import crafted
-from bench.cli.shown.opened import opened, skipped
 
 if TYPE_CHECKING:
     from bench.analysis.comparisons.comparison import Comparison, Duel
@@ -20,48 +19,29 @@ if TYPE_CHECKING:
 
 
 def compare(
+    *,
     references: Annotated[
         list[str],
-        typer.Argument(
-            metavar="A B [C ...]",
-            help="Defenses, or the beginnings of plans' digests.",
-            autocompletion=completing.compared,
-        ),
+        options.argument("Defenses, or the beginnings of plans' digests.", completing.compared, metavar="A B [C ...]"),
     ],
     protocols: Annotated[
         list[str] | None,
-        typer.Option(
-            "--protocol",
-            "-p",
-            help="Compare under this protocol only: a name, or a .toml file of your own.",
+        options.protocol(
+            "--protocol -p",
+            "Compare under this protocol only: a name, or a .toml file of your own.",
             show_default="each that covers them",
-            rich_help_panel=options.WHAT,
-            autocompletion=completing.protocols,
         ),
     ] = None,
     attacks: Annotated[
         list[str] | None,
-        typer.Option(
-            "--attack",
-            "-a",
-            help="Compare under this attack only; may be repeated.",
-            show_default="all that they share",
-            rich_help_panel=options.WHAT,
-            autocompletion=completing.judged_attacks,
+        options.attack(
+            "--attack -a", "Compare under this attack only; may be repeated.", show_default="all that they share"
         ),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="Write a page as well.",
-            show_default="no page",
-            metavar="PAGE.html",
-            rich_help_panel=options.OUTPUT,
-        ),
+        Path | None, options.output("--output -o", "Write a page as well.", show_default="no page", metavar="PAGE.html")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="The bootstrap's seed.", min=0, rich_help_panel=options.HOW)] = 0,
+    seed: Annotated[int, options.how("--seed", "The bootstrap's seed.", min=0)] = 0,
     data_dir: options.DataDir = None,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
@@ -70,7 +50,7 @@ def compare(
     """Compare defenses on the same samples: what only one of them gets right, and whether that is more than chance."""
     from bench.api.compare import compared_in
 
-    with opened(db, artifacts) as store:
+    with opened(db, artifacts, left_out) as store:
         found = compared_in(store, references, protocols, attacks or (), output, seed, data_dir)
         crafted.tell_missed(store)
     if as_json:
@@ -80,11 +60,6 @@ def compare(
         _show(comparison)
     if output is not None:
         stdout.print(f"The page is at {escape(str(output))}; open it in a browser.", soft_wrap=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(compare)
 
 
 def _show(comparison: Comparison) -> None:
@@ -108,7 +83,7 @@ def _show(comparison: Comparison) -> None:
         for gap in duel.left_out:
             stdout.print(f"[yellow]Left out is {escape(gap)}.[/]")
         stdout.print()
-    tests = f"{comparison.tests} test{'s' if comparison.tests != 1 else ''}"
+    tests = counted(comparison.tests, "test")
     stdout.print(
         f"[dim]p is McNemar's, exact; below it Holm's over {tests}. Differences in points, with 95 % paired "
         f"bootstrap intervals (seed {comparison.seed}).[/]"
@@ -117,13 +92,12 @@ def _show(comparison: Comparison) -> None:
 
 def _table(duel: Duel) -> Table:
     """The numbers in two lines a measure, so that they fit into 80 columns."""
-    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("", overflow="fold")
+    found = table(None, ("",))
     for heading in ("A", "B", "only A\nonly B", "both\nneither", "A \N{MINUS SIGN} B", "p\nHolm"):
-        table.add_column(heading, justify="right", no_wrap=True)
+        found.add_column(heading, justify="right", no_wrap=True)
     for contrast in duel.contrasts:
-        table.add_row(*_cells(contrast))
-    return table
+        found.add_row(*_cells(contrast))
+    return found
 
 
 def _cells(contrast: Contrast) -> list[str]:

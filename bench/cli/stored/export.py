@@ -6,58 +6,41 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from bench.api.opening import opened
 from bench.cli import completing, options
-from bench.cli.console import counted, escape, results, stderr, stdout
-from bench.cli.shown.opened import opened
+from bench.cli.console import counted, escape, left_out, results, say, stderr
 from bench.domain.errors import UsageError
 from bench.pages.export.file_types import PROSE, Format, What, format_of
 
 STDOUT = "-"
 
 
-def write(
-    file: Annotated[str, typer.Argument(help="The file to write; '-' is stdout.")],
+def export(
+    *,
+    file: Annotated[str, options.argument("The file to write; '-' is stdout.")],
     form: Annotated[
-        Format | None,
-        typer.Option(
-            "--format",
-            "-f",
-            help="The format; csv on stdout.",
-            show_default="what the ending says",
-            rich_help_panel=options.OUTPUT,
-        ),
+        Format | None, options.output("--format -f", "The format; csv on stdout.", show_default="what the ending says")
     ] = None,
     what: Annotated[
         What | None,
-        typer.Option(
-            "--what",
-            "-w",
-            help="A row a plan, a row a sample, or the page's tables.",
+        options.what(
+            "--what -w",
+            "A row a plan, a row a sample, or the page's tables.",
             show_default="results; of latex and markdown leaderboards",
-            rich_help_panel=options.WHAT,
         ),
     ] = None,
     protocol: Annotated[
         str | None,
-        typer.Option(
-            "--protocol",
-            "-p",
-            help="Only what this protocol covers: a name, or a .toml file.",
-            show_default="every one",
-            rich_help_panel=options.WHAT,
-            autocompletion=completing.protocols,
+        options.protocol(
+            "--protocol -p", "Only what this protocol covers: a name, or a .toml file.", show_default="every one"
         ),
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(
-            "--dataset",
-            "-d",
-            help="Only what is of this data set.",
+        options.what(
+            "--dataset -d",
+            "Only what is of this data set.",
             show_default="every one",
-            rich_help_panel=options.WHAT,
             autocompletion=completing.datasets,
         ),
     ] = None,
@@ -66,7 +49,7 @@ def write(
     quiet: options.Quiet = False,
 ) -> None:
     """Write results (the default), outcomes or leaderboards (the default for LaTeX and Markdown) as a file."""
-    from bench.pages.export.writing import export
+    from bench.pages.export.writing import export as write
     from bench.pages.whole_files import replacing
     from bench.progress import training_progress
 
@@ -75,10 +58,10 @@ def write(
     wanted = what or (What.LEADERBOARD if chosen in PROSE else What.RESULTS)
     if on_stdout and chosen is Format.PARQUET:
         raise UsageError("Parquet is no text, and is not written to stdout; name a file.")
-    with opened(db) as store:
+    with opened(db, None, left_out) as store:
         if store.path is not None and Path(file).resolve() == store.path.resolve():
             raise UsageError(f"{file} is the store itself; name another file.")
-        write_to = partial(export, store, what=wanted, form=chosen, protocol=protocol, dataset=dataset, tags=tags or ())
+        write_to = partial(write, store, what=wanted, form=chosen, protocol=protocol, dataset=dataset, tags=tags or ())
         with training_progress(stderr, f"[bold]{wanted}[/]", quiet) as watch:
             if on_stdout:
                 with results() as stream:
@@ -86,9 +69,4 @@ def write(
                 return
             with replacing(Path(file)) as sink:
                 rows = write_to(sink, watch=watch)
-    stdout.print(f"{escape(file)} holds {counted(rows, 'row')} ({wanted}).", highlight=False, soft_wrap=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command("export")(write)
+    say(f"{escape(file)} holds {counted(rows, 'row')} ({wanted}).")

@@ -7,20 +7,20 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
 
+from bench.api.opening import opened
 from bench.cli import completing, options
-from bench.cli.console import escape, print_json, stdout
-from bench.cli.shown import panels
+from bench.cli.console import counted, escape, left_out, print_json, stdout, table
+from bench.cli.shown.figures import colour, ends
 from bench.cli.shown.models import list_models
-from bench.cli.shown.opened import opened
 from bench.domain.errors import UsageError
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bench.analysis.results.summary import Result
+    from bench.protocols import Protocol
     from bench.registry import Listing, Registry
 
 
@@ -37,7 +37,8 @@ class What(StrEnum):
 
 
 def list_(
-    what: Annotated[What, typer.Argument(help="What to list.")],
+    *,
+    what: Annotated[What, options.argument("What to list.")],
     name: Annotated[
         str | None,
         typer.Argument(
@@ -71,11 +72,6 @@ def list_(
         _list_plugins(what, as_json)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command("list")(list_)
-
-
 def _show_one(what: What, name: str, dataset: str, as_json: bool) -> None:
     from bench.cli.shown.plugin import show_plugin
 
@@ -88,12 +84,8 @@ def _show_one(what: What, name: str, dataset: str, as_json: bool) -> None:
 def _registry(what: What) -> Registry[Any]:
     from bench import registry
 
-    kinds: dict[What, Registry[Any]] = {
-        What.DEFENSES: registry.defenses,
-        What.ATTACKS: registry.attacks,
-        What.DATASETS: registry.datasets,
-    }
-    return kinds[what]
+    kind: Registry[Any] = getattr(registry, what.value)
+    return kind
 
 
 def _list_plugins(what: What, as_json: bool) -> None:
@@ -101,16 +93,16 @@ def _list_plugins(what: What, as_json: bool) -> None:
     if as_json:
         print_json([_plugin_document(listing) for listing in listings])
         return
-    table = Table(title=what.value, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
     shown = {What.ATTACKS: {"norm": "norm", "knowledge": "sees"}, What.DEFENSES: {"family": "family"}}.get(what, {})
-    for heading in ("name", *shown.values(), "what it is", "settings"):
-        table.add_column(heading, overflow="fold")
-    for listing in listings:
-        facts = [escape(listing.facts.get(fact, "")) for fact in shown]
-        about = f"[red]broken[/] {escape(listing.broken)}" if listing.broken else escape(listing.summary)
-        settings = " ".join(f"{key}={value}" for key, value in listing.settings.items() if value != "None")
-        table.add_row(f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]")
-    stdout.print(table)
+    headings = ("name", *shown.values(), "what it is", "settings")
+    stdout.print(table(what.value, headings, (_plugin_cells(listing, shown) for listing in listings)))
+
+
+def _plugin_cells(listing: Listing, shown: Iterable[str]) -> list[str]:
+    facts = [escape(listing.facts.get(fact, "")) for fact in shown]
+    about = f"[red]broken[/] {escape(listing.broken)}" if listing.broken else escape(listing.summary)
+    settings = " ".join(f"{key}={value}" for key, value in listing.settings.items() if value != "None")
+    return [f"[bold]{escape(listing.name)}[/]", *facts, about, f"[dim]{escape(settings)}[/]"]
 
 
 def _plugin_document(listing: Listing) -> dict[str, Any]:
@@ -129,31 +121,26 @@ def _list_protocols(as_json: bool) -> None:
 
     protocols = builtin_protocols().values()
     if as_json:
-        print_json(
-            [
-                {
-                    "name": protocol.name,
-                    "version": protocol.version,
-                    "description": protocol.description,
-                    "samples": protocol.samples,
-                    "sample_seed": protocol.sample_seed,
-                    "source": protocol.source,
-                    "epsilon": None if protocol.epsilon is None else float(protocol.epsilon),
-                    "attacks": [attack.name for attack in protocol.attacks],
-                }
-                for protocol in protocols
-            ]
-        )
+        print_json([_protocol_document(protocol) for protocol in protocols])
         return
-    table = Table(title="protocols", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("name", "samples", "source", "epsilon", "attacks", "what it is"):
-        table.add_column(heading, overflow="fold")
-    for protocol in protocols:
-        epsilon = "customary" if protocol.epsilon is None else format_epsilon(protocol.epsilon)
-        attacks = ("\n" if stdout.is_terminal else ", ").join(attack.name for attack in protocol.attacks)
-        cells = (str(protocol.samples), protocol.source or "itself", epsilon, attacks, protocol.description)
-        table.add_row(f"[bold]{protocol.name}[/] [dim]{protocol.version}[/]", *cells)
-    stdout.print(table)
+    headings = ("name", "samples", "source", "epsilon", "attacks", "what it is")
+    stdout.print(table("protocols", headings, map(_protocol_cells, protocols)))
+
+
+def _protocol_document(protocol: Protocol) -> dict[str, Any]:
+    plain = ("name", "version", "description", "samples", "sample_seed", "source")
+    return {
+        **{name: getattr(protocol, name) for name in plain},
+        "epsilon": None if protocol.epsilon is None else float(protocol.epsilon),
+        "attacks": [attack.name for attack in protocol.attacks],
+    }
+
+
+def _protocol_cells(protocol: Protocol) -> list[str]:
+    epsilon = "customary" if protocol.epsilon is None else format_epsilon(protocol.epsilon)
+    attacks = ("\n" if stdout.is_terminal else ", ").join(attack.name for attack in protocol.attacks)
+    name = f"[bold]{protocol.name}[/] [dim]{protocol.version}[/]"
+    return [name, str(protocol.samples), protocol.source or "itself", epsilon, attacks, protocol.description]
 
 
 def _list_studies(as_json: bool) -> None:
@@ -163,39 +150,31 @@ def _list_studies(as_json: bool) -> None:
     if as_json:
         print_json([asdict(study) for study in studies])
         return
-    table = Table(title="studies", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for column in ("name", "data sets", "scales", "paper", "what it is"):
-        table.add_column(column, overflow="fold")
+    found = table("studies", ("name", "data sets", "scales", "paper", "what it is"))
     for study in studies:
         cells = (", ".join(study.datasets), ", ".join(study.scales), study.title, study.description)
-        table.add_row(f"[bold]{study.name}[/] [dim]{study.version}[/]", *cells)
-    stdout.print(table)
+        found.add_row(f"[bold]{study.name}[/] [dim]{study.version}[/]", *cells)
+    stdout.print(found)
 
 
 def _list_plans(db: str, tags: Sequence[str], as_json: bool) -> None:
     from bench.analysis.boards.tagging import tagged
     from bench.analysis.results.summary import read
 
-    with opened(db) as store:
+    with opened(db, None, left_out) as store:
         results = tagged([read(store, plan) for plan in store.plans()], tags)
     if as_json:
         print_json([result.document() for result in results])
         return
-    title = f"plans in {escape(store.location)}"
-    table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance"):
-        table.add_column(heading, justify="right" if heading in ("n", "clean", "robust") else "left", overflow="fold")
-    if any(result.labels.tags for result in results):
-        table.add_column("tags", overflow="fold")
-    for result in results:
-        table.add_row(*_plan_cells(result)[: len(table.columns)])
-    stdout.print(table)
+    headings = ["plan", "data set", "defense", "attack", "budget", "source", "n", "clean", "robust", "assurance"]
+    headings += ["tags"] if any(result.labels.tags for result in results) else []
+    rows = (_plan_cells(result)[: len(headings)] for result in results)
+    stdout.print(table(f"plans in {escape(store.location)}", headings, rows, right=("n", "clean", "robust")))
 
 
 def _plan_cells(result: Result) -> list[str]:
     plan = result.plan
-    interval = f"[dim]\\[{100 * result.interval.low:.1f}, {100 * result.interval.high:.1f}][/]"
-    doubts = f" [yellow]{len(result.doubts)} doubt{'s' if len(result.doubts) > 1 else ''}[/]" if result.doubts else ""
+    doubts = f" [yellow]{counted(len(result.doubts), 'doubt')}[/]" if result.doubts else ""
     return [
         plan.digest[:12] if stdout.is_terminal else plan.digest,
         escape(plan.dataset.name),
@@ -205,7 +184,7 @@ def _plan_cells(result: Result) -> list[str]:
         escape(plan.source.name) if plan.source else "itself",
         str(result.n) if result.complete else f"{result.n} of {plan.samples}",
         f"{result.clean_accuracy:.2%}",
-        f"[bold]{result.robust_accuracy:.2%}[/] {interval}",
-        f"[{panels.colour(result.assurance)}]{result.assurance.text}[/]{doubts}",
+        f"[bold]{result.robust_accuracy:.2%}[/] {ends(result.interval)}",
+        f"[{colour(result.assurance)}]{result.assurance.text}[/]{doubts}",
         f"[cyan]{escape(' '.join(result.labels.tags))}[/]",
     ]

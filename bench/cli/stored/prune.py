@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from rich.filesize import decimal
 
+from bench.api.opening import opened, skipped
 from bench.cli import options
-from bench.cli.console import counted, escape, print_json, stderr, stdout
-from bench.cli.shown.opened import opened, skipped
+from bench.cli.console import agreed, counted, escape, left_out, print_json, say, stderr, stdout
 from bench.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,37 +18,21 @@ if TYPE_CHECKING:
     from bench.store.pruning import Pruning
     from bench.store.store import Store
 
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
-
 
 def prune(
+    *,
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
     protocols: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--protocol",
-            "-p",
-            help="A .toml protocol of your own, whose board's images are kept too.",
-            rich_help_panel=options.WHAT,
-        ),
+        options.what("--protocol -p", "A .toml protocol of your own, whose board's images are kept too."),
     ] = None,
     unnamed: Annotated[
-        bool,
-        typer.Option(
-            "--unnamed",
-            help="Delete also what no plan of this store names and is older than a day.",
-            rich_help_panel=options.WHAT,
-        ),
+        bool, options.what("--unnamed", "Delete also what no plan of this store names and is older than a day.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be deleted; delete nothing.", rich_help_panel=options.HOW)
-    ] = False,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Delete without asking.", rich_help_panel=options.HOW)
-    ] = False,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    dry_run: Annotated[bool, options.how("--dry-run", "Say what would be deleted; delete nothing.")] = False,
+    yes: Annotated[bool, options.how("--yes -y", "Delete without asking.")] = False,
+    told: options.Told,
 ) -> None:
     """Delete crafted images that no shown number needs; no result is touched.
 
@@ -61,12 +45,12 @@ def prune(
     from bench.store.pruning import prune as delete
     from bench.store.pruning import survey
 
-    if as_json and not (yes or dry_run):
+    if told.as_json and not (yes or dry_run):
         raise UsageError("--json does not ask; add --yes to delete, or --dry-run to see what would be deleted.")
     known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
-    with opened(db, artifacts) as store:
+    with opened(db, artifacts, left_out) as store:
         found = survey(store, shown(store, known.values()), unnamed=unnamed)
-        if not as_json:
+        if not told.as_json:
             _show(found, store)
         deletes = bool(found.delete) and not dry_run
         if deletes and (held := store.claims.held()):
@@ -75,34 +59,19 @@ def prune(
                 f"may need any image; see `bench status`, and prune when nobody is."
             )
         if deletes and not yes:
-            deletes = _agreed(found)
+            deletes = agreed(f"Delete {sum_of(found.delete)}?", "deleted", "delete")
         if deletes:
-            with training_progress(stderr, "[bold]pruning[/]", quiet=quiet or as_json) as watch:
+            with training_progress(stderr, "[bold]pruning[/]", told.silent) as watch:
                 delete(store, found.delete, watch)
-    if as_json:
+    if told.as_json:
         print_json({**_document(found, store, deletes), **skipped(store)})
     elif deletes:
-        stdout.print(
+        say(
             f"Deleted {sum_of(found.delete)}. `bench evaluate` or `bench sweep` with --images crafts images again and "
-            f"checks them by their hash; without theirs, `bench merge` elsewhere takes shards only as claims.",
-            highlight=False,
-            soft_wrap=True,
+            f"checks them by their hash; without theirs, `bench merge` elsewhere takes shards only as claims."
         )
     else:
         stdout.print("Nothing was deleted.")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(prune)
-
-
-def _agreed(found: Pruning) -> bool:
-    """Whether the person who asked wants it; `UsageError` where nobody answers."""
-    try:
-        return typer.confirm(f"Delete {sum_of(found.delete)}?")
-    except typer.Abort:
-        raise UsageError("Nobody answered, and nothing was deleted; add --yes to delete without a question.") from None
 
 
 def _show(found: Pruning, store: Store) -> None:
@@ -113,7 +82,7 @@ def _show(found: Pruning, store: Store) -> None:
         lines.append(f"  left     {sum_of(found.unnamed)} that no plan of this store names")
     lines.append(f"  delete   {sum_of(found.delete)} that no shown number needs")
     for line in lines:
-        stdout.print(escape(line), highlight=False, soft_wrap=True)
+        say(escape(line))
 
 
 def _document(found: Pruning, store: Store, deleted: bool) -> dict[str, Any]:
@@ -131,6 +100,4 @@ def _document(found: Pruning, store: Store, deleted: bool) -> dict[str, Any]:
 
 def sum_of(files: Sequence[Kept]) -> str:
     """So many files, and their size: '3 files (1.2 MB)'."""
-    size = sum(kept.size for kept in files)
-    power = min(len(UNITS) - 1, max(0, (len(str(size)) - 1) // 3))
-    return f"{counted(len(files), 'file')} ({size / 1000**power:.{int(power > 0)}f} {UNITS[power]})"
+    return f"{counted(len(files), 'file')} ({decimal(sum(kept.size for kept in files))})"

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from bench.api.opening import opened
 from bench.cli import completing, options
-from bench.cli.console import counted, escape, print_json, stderr, stdout
-from bench.cli.shown.opened import opened
+from bench.cli.console import agreed, counted, escape, left_out, print_json, say, stderr, stdout
 from bench.cli.stored.prune import sum_of
 from bench.domain.errors import UsageError
 
@@ -22,21 +20,17 @@ NAMED = 3
 
 
 def remove(
+    *,
     plans: Annotated[
         list[str],
-        typer.Argument(
-            metavar="PLAN...",
-            help="Plans' digests, or their beginnings; `bench list plans` shows them.",
-            autocompletion=completing.plans,
+        options.argument(
+            "Plans' digests, or their beginnings; `bench list plans` shows them.", completing.plans, metavar="PLAN..."
         ),
     ],
     db: options.Database = options.DEFAULT_DATABASE,
     artifacts: options.Artifacts = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Remove without asking.", rich_help_panel=options.HOW)
-    ] = False,
-    quiet: options.Quiet = False,
-    as_json: options.Json = False,
+    yes: Annotated[bool, options.how("--yes -y", "Remove without asking.")] = False,
+    told: options.Told,
 ) -> None:
     """Take plans out of the store with all their shards, outcomes and conflicts, those that cannot be read too.
 
@@ -46,37 +40,24 @@ def remove(
     from bench.store.pruning import prune as delete
     from bench.store.removal import survey
 
-    if as_json and not yes:
+    if told.as_json and not yes:
         raise UsageError("--json does not ask; add --yes to remove.")
-    with opened(db, artifacts) as store:
+    with opened(db, artifacts, left_out) as store:
         found = survey(store, plans)
-        if not as_json:
+        if not told.as_json:
             for each in found:
                 _show(each)
-        removes = yes or _agreed(found)
+        removes = yes or agreed(f"Remove {counted(len(found), 'plan')}?", "removed", "remove")
         if removes:
             store.remove(each.digest for each in found)
-            with training_progress(stderr, "[bold]removing[/]", quiet=quiet or as_json) as watch:
+            with training_progress(stderr, "[bold]removing[/]", told.silent) as watch:
                 delete(store, {kept.sha256: kept for each in found for kept in each.images}.values(), watch)
         for each in found:
             store.pass_over(each.digest)
-    if as_json:
+    if told.as_json:
         print_json([_document(each) for each in found])
     else:
         stdout.print(f"Removed {counted(len(found), 'plan')}." if removes else "Nothing was removed.")
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(remove)
-
-
-def _agreed(found: Sequence[Removal]) -> bool:
-    """Whether the person who asked wants it; `UsageError` where nobody answers."""
-    try:
-        return typer.confirm(f"Remove {counted(len(found), 'plan')}?")
-    except typer.Abort:
-        raise UsageError("Nobody answered, and nothing was removed; add --yes to remove without a question.") from None
 
 
 def _show(each: Removal) -> None:
@@ -93,7 +74,7 @@ def _show(each: Removal) -> None:
     if each.relying:
         lines.append(f"  {_several(each.relying, 'share')} its predictions of clean images, which they keep themselves")
     for line in lines:
-        stdout.print(escape(line), highlight=False, soft_wrap=True)
+        say(escape(line))
 
 
 def _several(plans: Sequence[Plan], verb: str = "judge") -> str:

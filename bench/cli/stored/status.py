@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 
+from bench.api.opening import opened, skipped
 from bench.cli import options
-from bench.cli.console import counted, escape, print_json, stdout
-from bench.cli.shown.opened import opened, skipped
+from bench.cli.console import counted, escape, left_out, print_json, stdout, table
 
 if TYPE_CHECKING:
     from bench.analysis.underway import Standing
@@ -20,7 +18,7 @@ def status(db: options.Database = options.DEFAULT_DATABASE, as_json: options.Jso
     """Show who is at work on a store, from any host: workers, shards, rate, time left."""
     from bench.analysis.underway import standing
 
-    with opened(db) as store:
+    with opened(db, None, left_out) as store:
         found = standing(store)
     if as_json:
         print_json({**found.document(), **skipped(store)})
@@ -30,25 +28,16 @@ def status(db: options.Database = options.DEFAULT_DATABASE, as_json: options.Jso
         _show(found)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(status)
-
-
 def _show(found: Standing) -> None:
     from bench.analysis.notation import duration
 
-    workers = Table(title="workers", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("name", "host", "at work on", "shards done", "last heard"):
-        workers.add_column(heading, overflow="fold")
+    workers = table("workers", ("name", "host", "at work on", "shards done", "last heard"))
     for worker in found.workers:
         heard = f"{duration(worker.silent)} ago"
         style = "" if worker in found.alive else "dim"
         words = (worker.name, worker.host, worker.doing, str(worker.done), heard if not style else f"{heard}, dead?")
         workers.add_row(*map(escape, words), style=style)
-    plans = Table(title="under way", title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-    for heading in ("defense", "attack", "", "shards", "at work", "an hour", "left"):
-        plans.add_column(heading, overflow="fold")
+    plans = table("under way", ("defense", "attack", "", "shards", "at work", "an hour", "left"))
     for each in found.plans:
         plans.add_row(
             escape(each.plan.defense.name),

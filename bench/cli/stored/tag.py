@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from bench.cli import completing, options
-from bench.cli.console import escape, print_json, stdout
+from bench.cli import options
+from bench.cli.console import escape, print_json, say
 from bench.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,22 +13,12 @@ if TYPE_CHECKING:
 
 
 def tag(
-    plan: Annotated[
-        str,
-        typer.Argument(
-            help="A plan's digest, or its beginning; `bench list plans` shows them.", autocompletion=completing.plans
-        ),
-    ],
+    *,
+    plan: options.Plan,
     tags: options.Tags = None,
     note: options.Note = None,
     remove: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--remove",
-            metavar="TEXT",
-            help="Take off this tag, or the note of this text.",
-            rich_help_panel=options.OUTPUT,
-        ),
+        list[str] | None, options.output("--remove", "Take off this tag, or the note of this text.", metavar="TEXT")
     ] = None,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,
@@ -53,16 +41,11 @@ def tag(
     _show(found.digest, store.labels.of(found.digest), as_json)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(tag)
-
-
 def _show(digest: str, labels: Labels, as_json: bool) -> None:
     if as_json:
         print_json({"plan": digest, "tags": list(labels.tags), "notes": list(labels.notes)})
         return
     tags = " ".join(f"[cyan]{escape(each)}[/]" for each in labels.tags) or "no tags"
-    stdout.print(f"Plan {digest[:12]}: {tags}", highlight=False, soft_wrap=True)
+    say(f"Plan {digest[:12]}: {tags}")
     for note in labels.notes:
-        stdout.print(escape(note), highlight=False, soft_wrap=True)
+        say(escape(note))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import typer
-
 from bench.cli import options
-from bench.cli.console import escape, print_json, stdout
+from bench.cli.console import escape, print_json, say
 
 
 def upgrade(db: options.Database = options.DEFAULT_DATABASE, as_json: options.Json = False) -> None:
@@ -26,9 +24,4 @@ def upgrade(db: options.Database = options.DEFAULT_DATABASE, as_json: options.Js
         text = f"[bold]{escape(done.location)}[/] was brought from schema {done.before} to {done.after}."
         if done.backup is not None:
             text += f" What it was is kept in {escape(str(done.backup))}."
-    stdout.print(text, highlight=False, soft_wrap=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the verb of this module."""
-    app.command()(upgrade)
+    say(text)

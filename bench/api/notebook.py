@@ -11,14 +11,14 @@ from bench.analysis.boards.leaderboards import Leaderboard
 from bench.analysis.boards.tables import tabulate, title
 from bench.analysis.notation import budget, percent, span
 from bench.analysis.results.summary import Result, read
+from bench.api.opening import warn_skipped
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan
 from bench.pages.export.columns import RESULT_COLUMNS, board_columns, result_row
-from bench.pages.skipped import tell_skipped
-from bench.store import store
 from bench.store.others.lend import lend
 from bench.store.others.merge import merge
 from bench.store.others.merged import Merged
+from bench.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +33,9 @@ HEADINGS = ("data set", "defense", "attack", "budget", "images from", "n", "clea
 
 
 @final
-class Store(store.Store):
-    """The results: `Store("results.db")`, or a PostgreSQL URL. Frames need pandas: `defense-bench[notebook]`.
+class NotebookStore(Store):
+    """The results, `bench.Store`: `Store("results.db")`, or a PostgreSQL URL. Frames need pandas:
+    `defense-bench[notebook]`.
 
     It adds reading to the store that the harness writes, and overrides nothing of it. A wrapper would have to repeat
     every method, and could not be handed to what takes a store; the store itself must not know the report.
@@ -46,7 +47,7 @@ class Store(store.Store):
         `leaderboards` says what its columns are. Raises `UsageError` where there is none, or several.
         """
         boards = choose_boards(self, protocol, dataset)
-        tell_skipped(self)
+        warn_skipped(self)
         if len(boards) == 1:
             return _frame(boards[0])
         names = "; ".join(distinct(map(title, boards), " "))
@@ -62,14 +63,14 @@ class Store(store.Store):
         in doubt. `frame.attrs["caption"]` says what the figures are of.
         """
         boards = choose_boards(self)
-        tell_skipped(self)
+        warn_skipped(self)
         return {name: _frame(board) for name, board in zip(distinct(map(title, boards), " "), boards, strict=True)}
 
     def results(self) -> pandas.DataFrame:
         """A row a plan: what it fixes, its accuracies with the ends of their intervals, its evidence, its cost."""
         pandas = needs_pandas()
         rows = [result_row(read(self, plan)) for plan in self.plans()]
-        tell_skipped(self)
+        warn_skipped(self)
         frame = pandas.DataFrame(rows, columns=list(RESULT_COLUMNS))
         numbers = {name: kind for name, kind in RESULT_COLUMNS.items() if kind is not str}
         return frame.astype(numbers).assign(finished=pandas.to_datetime(frame["finished"]))
@@ -101,10 +102,10 @@ class Store(store.Store):
         return f"<div><p><b>{escape(self.location)}</b>: {text}</p>{table}{left_out}</div>"
 
 
-def frame_of(found: store.Store, plan: Plan) -> pandas.DataFrame:
-    """A row a sample of a plan, as `Store.outcomes_frame`."""
+def frame_of(store: Store, plan: Plan) -> pandas.DataFrame:
+    """A row a sample of a plan, as `NotebookStore.outcomes_frame`."""
     pandas = needs_pandas()
-    outcomes = found.table(plan)
+    outcomes = store.table(plan)
     draws = {"clean": outcomes.clean, "perturbed": outcomes.perturbed}
     return pandas.DataFrame(
         {
