@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from bench.api.report import report
     from bench.api.result import Result, Results
     from bench.domain.attack import Attack, Certifier, Perturbed, Smoothing
-    from bench.domain.corruptions import CorruptionKind
     from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
     from bench.domain.defense import (
         Classifier,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from bench.domain.queries.smoothing import count_votes
     from bench.domain.queries.victim import Route, Victim
     from bench.domain.queries.watching import tick
-    from bench.domain.threat import ThreatModel
+    from bench.domain.threat import CorruptionKind, ThreatModel
     from bench.registry import Part
     from bench.stats import binomial_test, clopper_pearson
 
@@ -46,7 +45,6 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "bench.domain.attack": ("Attack", "Certifier", "Perturbed", "Smoothing"),
-    "bench.domain.corruptions": ("CorruptionKind",),
     "bench.domain.dataset": ("Batch", "Dataset", "ImageSet", "Split", "Task"),
     "bench.domain.defense": (
         *("Classifier", "Defense", "EndTraining", "Generative", "Network", "Smoothed"),
@@ -59,7 +57,7 @@ _HOMES = {
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
     "bench.domain.published": ("Published",),
     "bench.domain.queries.smoothing": ("count_votes",),
-    "bench.domain.threat": ("ThreatModel",),
+    "bench.domain.threat": ("CorruptionKind", "ThreatModel"),
     "bench.domain.queries.victim": ("Route", "Victim"),
     "bench.domain.queries.watching": ("tick",),
     "bench.registry": ("Part",),

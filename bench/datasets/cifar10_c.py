@@ -11,9 +11,9 @@ import numpy as np
 
 from bench.datasets.cifar10 import CLASSES, TASK, Cifar10
 from bench.datasets.files import scaled
-from bench.domain.corruptions import CorruptionKind
 from bench.domain.dataset import Dataset, ImageSet, Split
 from bench.domain.errors import DataError, UsageError, closest
+from bench.domain.threat import CorruptionKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.domain.errors import UsageError, closest
 from bench.domain.flow import warp
@@ -18,6 +18,29 @@ NORMS = ("linf", "l2", "l1", "l0", "flow", "corruption")
 UNTOUCHED = "none"
 """The norm of images that nobody changes; its epsilon is 0."""
 SEVERITIES = range(1, 6)
+CorruptionKind = Literal[
+    "gaussian_noise",
+    "shot_noise",
+    "impulse_noise",
+    "defocus_blur",
+    "glass_blur",
+    "motion_blur",
+    "zoom_blur",
+    "snow",
+    "frost",
+    "fog",
+    "brightness",
+    "contrast",
+    "elastic_transform",
+    "pixelate",
+    "jpeg_compression",
+    "speckle_noise",
+    "gaussian_blur",
+    "spatter",
+    "saturate",
+]
+"""The 15 common corruptions (Hendrycks and Dietterich 2019, 1903.12261), then the 4 extra ones; named as the files of
+CIFAR-10-C are."""
 LONGEST = 200
 """Letters of a number that is written down."""
 _EXPONENT = re.compile(r"e[+-]?\d{3}", re.IGNORECASE)
