@@ -16,7 +16,6 @@ from torch import Tensor
 from bench import Task
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.diffusion import pixels
-from defenses.parts.diffusion.assembly import classifier
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 
 COLOURS = Task("colours", ("red", "green", "blue", "grey"), (3, 8, 8))
@@ -166,4 +165,4 @@ def pixel_classifier(settings: DiffusionClassifier, dtype: torch.dtype = torch.f
         torch.manual_seed(3)
         network = pixels.build(GREYS).to(dtype)
     denoiser = pixels.PixelDenoiser(network.eval().requires_grad_(False), pixels.SCHEDULE, Path("untrained"))
-    return classifier(denoiser, settings, GREYS, "cpu")
+    return settings.classifier(denoiser, GREYS, "cpu")

@@ -1,20 +1,27 @@
-"""From a diffusion defense's settings to its classifier: which backend, which search, how many rows at once."""
+"""From where a denoiser lies to the denoiser: which backend, which type."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
-from bench import Task, UsageError
+from bench import Task
 from defenses.parts.diffusion.denoiser import Denoiser
-from defenses.parts.diffusion.diffusion_classification import DiffusionClassification, Grid
-from defenses.parts.diffusion.memory import chunks_for
-from defenses.parts.diffusion.search import Searched, search_for
 from defenses.parts.weights.layout import Precision, files, is_latent, precision_at
 
 
-def denoiser_for(path: Path, settings: Searched, task: Task, device: str, adaptation: Path | None = None) -> Denoiser:
+class Settings(Protocol):
+    """The type that the network computes in, and what a text encoder is told of a class."""
+
+    @property
+    def precision(self) -> Precision: ...
+    @property
+    def prompt(self) -> str: ...
+
+
+def denoiser_for(path: Path, settings: Settings, task: Task, device: str, adaptation: Path | None = None) -> Denoiser:
     """The denoiser at a path: Stable Diffusion where its folders are there, else a pixel denoiser; with the low-rank
     weights of a file merged into it where there is one."""
     found = files(path, "diffusion-classifier")
@@ -39,13 +46,3 @@ def in_pixels(file: Path, precision: Precision, task: Task, device: str, conditi
     from defenses.parts.diffusion import pixels
 
     return pixels.load(file, task, device, type_for(precision, None, device), conditional)
-
-
-def classifier(denoiser: Denoiser, settings: Searched, task: Task, device: str) -> DiffusionClassification:
-    """The denoiser as a classifier of a task's images. Raises `UsageError` for a search that does not fit."""
-    search = search_for(settings, latent=not denoiser.pixels)
-    if search.highest > len(denoiser.schedule):
-        raise UsageError(f"The denoiser knows timesteps below {len(denoiser.schedule)}; highest is {search.highest}.")
-    chunks = chunks_for(denoiser, task, device, settings.rows)
-    grid = Grid.even(search.grid(), search.loss)
-    return DiffusionClassification(denoiser, grid, search.elimination, len(task.classes), chunks, settings.negligible)

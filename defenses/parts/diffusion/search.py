@@ -6,12 +6,16 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from bench import Classifier, Task, Trainable, UsageError
 from defenses.parts.diffusion.elimination import Elimination, Stages, spread
 from defenses.parts.diffusion.race import Race
 from defenses.parts.weights.layout import is_latent, precision_at
+
+if TYPE_CHECKING:
+    from defenses.parts.diffusion.denoiser import Denoiser
+    from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,22 @@ class Searched(Trainable):
 
     def load(self, task: Task, device: str) -> Classifier:
         """The classifier with its denoiser in memory, low-rank weights merged into it."""
-        from defenses.parts.diffusion.assembly import classifier, denoiser_for
+        from defenses.parts.diffusion.assembly import denoiser_for
 
-        denoiser = denoiser_for(self.path(task), self, task, device, self.adaptation(task))
-        return classifier(denoiser, self, task, device)
+        return self.classifier(denoiser_for(self.path(task), self, task, device, self.adaptation(task)), task, device)
+
+    def classifier(self, denoiser: Denoiser, task: Task, device: str) -> DiffusionClassification:
+        """A denoiser as a classifier of a task's images. Raises `UsageError` for a search that does not fit."""
+        from defenses.parts.diffusion.diffusion_classification import DiffusionClassification, Grid
+        from defenses.parts.diffusion.memory import chunks_for
+
+        search = search_for(self, latent=not denoiser.pixels)
+        if search.highest > len(denoiser.schedule):
+            raise UsageError(
+                f"The denoiser knows timesteps below {len(denoiser.schedule)}; highest is {search.highest}."
+            )
+        chunks, grid = chunks_for(denoiser, task, device, self.rows), Grid.even(search.grid(), search.loss)
+        return DiffusionClassification(denoiser, grid, search.elimination, len(task.classes), chunks, self.negligible)
 
     def passes(self, task: Task) -> float | None:
         """Rows of (class, timestep) an image; None where the image decides, or the settings are not spelled out."""
