@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from attacks.parts.ascent import random_start
-from attacks.parts.making import in_norm
 from attacks.parts.settings import at_least_one
-from bench import Attack, Batch, Perturbed, ThreatModel, Victim
+from bench import Attack, Perturbed
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+    from bench import Batch, ThreatModel, Victim
 
 
 @dataclass(frozen=True)
@@ -47,26 +48,37 @@ class Noise(Attack):
                 break
         return Perturbed(perturbed, broken_at=broken_at)
 
+    @abstractmethod
     def _draw(self, images: Tensor, radius: float, rng: Generator) -> Tensor:
         """Noise of the images' shape, uniform within the ball of this radius."""
+
+
+@dataclass(frozen=True)
+class NoiseLinf(Noise):
+    """Uniform noise in linf, several draws: what an attack that knows nothing reaches, the floor under all others."""
+
+    norm: ClassVar[str] = "linf"
+
+    def _draw(self, images: Tensor, radius: float, rng: Generator) -> Tensor:
         import torch
 
-        if self.norm == "linf":
-            return random_start("linf", images, radius, rng)
+        return torch.empty_like(images).uniform_(-radius, radius, generator=rng)
+
+
+@dataclass(frozen=True)
+class NoiseL2(Noise):
+    """Uniform noise in l2, several draws: what an attack that knows nothing reaches, the floor under all others.
+
+    A normal direction of length radius x u^(1/D), u uniform and D the number of values in an image (Muller 1959,
+    doi 10.1145/377939.377946): nearly always close to the ball's edge.
+    """
+
+    norm: ClassVar[str] = "l2"
+
+    def _draw(self, images: Tensor, radius: float, rng: Generator) -> Tensor:
+        import torch
+
         direction = torch.empty_like(images).normal_(generator=rng)
         lengths: Tensor = direction.flatten(1).norm(dim=1)
         share = torch.empty_like(lengths).uniform_(0, 1, generator=rng) ** (1 / images[0].numel())
         return direction * (radius * share / lengths).view(-1, 1, 1, 1)
-
-
-_FLOOR = "several draws: what an attack that knows nothing reaches, the floor under all others."
-NoiseLinf = in_norm(Noise, "linf", f"Uniform noise in linf, {_FLOOR}")
-NoiseL2 = in_norm(
-    Noise,
-    "l2",
-    f"""Uniform noise in l2, {_FLOOR}
-
-    A normal direction of length radius x u^(1/D), u uniform and D the number of values in an image (Muller 1959,
-    doi 10.1145/377939.377946): nearly always close to the ball's edge.
-    """,
-)
