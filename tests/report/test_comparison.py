@@ -267,6 +267,14 @@ def test_unfinished_and_invalid_plans_are_refused(store: Store) -> None:
         compare(store, digests([plans[0], plans[2]]))
 
 
+def test_a_defense_of_a_script_is_named_by_any_path_to_it(store: Store) -> None:
+    add(store, plan_of("mine.py:Mine"), RIGHT, RIGHT)
+    add(store, plan_of("vit"), RIGHT, RIGHT)
+    for reference in ("mine.py:Mine", "./mine.py:Mine", "../elsewhere/mine.py:Mine"):
+        (comparison,) = compare(store, [reference, "vit"])
+        assert [side.defense.name for side in comparison.match.sides] == ["mine.py:Mine", "vit"]
+
+
 def test_references_that_lead_nowhere_say_so(store: Store) -> None:
     add(store, plan_of("tmdc"), RIGHT, RIGHT)
     add(store, plan_of("vit", images="beef" * 16), RIGHT, RIGHT)

@@ -14,6 +14,7 @@ from bench.analysis.results.seeds import seedless
 from bench.analysis.specs import Column, differences, distinguished, identity
 from bench.domain.errors import UsageError, closest
 from bench.domain.plan import Plan, Spec
+from bench.finding import name_of
 from bench.protocols import Protocol
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ def matches(
 
     Names are compared on every leaderboard of the protocols (by default on all) on which all of them stand; a defense
     that stands there with several settings takes part with each. `attacks` keeps the columns of these names. Plans
-    are compared as they are. Raises `UsageError` where a reference is unknown, or where nothing may be paired.
+    are compared as they are. A defense of a script is named as where it is evaluated, by whatever path. Raises
+    `UsageError` where a reference is unknown, or where nothing may be paired.
     """
+    references = [name_of(reference)[0] for reference in references]
     twice = [reference for reference in references if references.count(reference) > 1]
     if twice:
         raise UsageError(f"{twice[0]!r} is given twice; compare different defenses or plans.")
