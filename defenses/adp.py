@@ -60,7 +60,7 @@ class ADP(Defense):
                 f"sigma and rate must be above 0, steps and draws at least 1; got sigma {self.sigma:g}, "
                 f"rate {rate:g}, steps {steps}, draws {draws}."
             )
-        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device, conditional=False)
         chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
         ascent = Ascent(denoiser, self.sigma, steps, rate, self.enough)
         return ScorePurified(ascent, inner, self.sigma, draws, chunks, self.gradient)

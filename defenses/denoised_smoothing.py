@@ -43,7 +43,7 @@ class DenoisedSmoothing(Defense):
         from defenses.parts.purification.smoothed import GaussianVote, Vote
 
         vote = Vote(self.sigma, self.draws, self.alpha, self.copies)
-        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device, conditional=False)
         timestep = timestep_for(denoiser.schedule, self.sigma)
         base = DenoisedOnce(denoiser, timestep, self.classifier.load(task, device))
         return GaussianVote(base, len(task.classes), vote, *noisy_rows(base, task, device, self.rows))

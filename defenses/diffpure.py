@@ -60,7 +60,7 @@ class DiffPure(Trainable):
         from defenses.parts.purification.purified import Purified
 
         t_star, steps = self._descent(task)
-        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device)
+        denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device, conditional=False)
         chunks, inner = chunks_for(denoiser, task, device, self.rows), self.classifier.load(task, device)
 
         def purifier(count: int) -> Diffusion:

@@ -86,7 +86,7 @@ class RDC(Defense):
         from defenses.parts.purification.purified import Purified, StraightThrough
 
         files = self.files(task)
-        front = in_pixels(files["front/denoiser"], self.precision, task, device)
+        front = in_pixels(files["front/denoiser"], self.precision, task, device, conditional=False)
         ascent = Ascent(self.steps, self.learning_rate, self.softest, self.loudest)
         exact = self.gradient == "exact"
         ahead = chunks_for(front, task, device, self.rows)

@@ -33,7 +33,7 @@ weights decay in batch norms too, whose momentum is 0.1, there 0.01; their runni
 weights, there taken from the last step. The best weights are chosen by PGD of 20 steps on 1000 images, there by 40
 steps of the Carlini-Wagner loss on 1024.
 """
-Net = Literal["resnet", "wide-resnet", "vit", "wide-resnet-10-1", "wide-resnet-28-10", "wide-resnet-70-16"]
+NetName = Literal["resnet", "wide-resnet", "vit", "wide-resnet-10-1", "wide-resnet-28-10", "wide-resnet-70-16"]
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Trades(nets.Net):
 
     family = "adversarially trained"
     name = "trades"
-    network: Net | None = None
+    network: NetName | None = None
     weights: str | None = None
 
     def resolve(self, task: Task) -> Trades:
         """The same defense with its network spelled out."""
         return replace(self, network=self.net(task))
 
-    def net(self, task: Task) -> Net:
+    def net(self, task: Task) -> NetName:
         """That of the setting, else one for images of this size."""
         return self.network or ("resnet" if is_tiny(task) else "wide-resnet-28-10")
 

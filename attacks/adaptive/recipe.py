@@ -11,7 +11,7 @@ from attacks.adaptive.run import Run
 from attacks.adaptive.traits import Traits
 from attacks.autoattack import AutoAttackL2, AutoAttackLinf
 from attacks.malt import MaltL2, MaltLinf
-from attacks.parts.making import in_norms
+from attacks.parts.making import in_norm
 from bench import Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
@@ -36,5 +36,7 @@ _SUMMARY = (
     "The strongest known attack on each kind of defense in {norm}: AutoAttack on nets, gradients in expectation "
     "through\nevery offered route on random ones, estimates and Square where gradients fail."
 )
-(AdaptiveLinf,) = in_norms(Adaptive, ("linf",), _SUMMARY, plain=AutoAttackLinf, short=A3Linf, near=MaltLinf)
-(AdaptiveL2,) = in_norms(Adaptive, ("l2",), _SUMMARY, plain=AutoAttackL2, short=A3L2, near=MaltL2)
+AdaptiveLinf = in_norm(
+    Adaptive, "linf", _SUMMARY.format(norm="linf"), plain=AutoAttackLinf, short=A3Linf, near=MaltLinf
+)
+AdaptiveL2 = in_norm(Adaptive, "l2", _SUMMARY.format(norm="l2"), plain=AutoAttackL2, short=A3L2, near=MaltL2)

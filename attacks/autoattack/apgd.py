@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attacks.autoattack.library import classes_of, isolated, points, seed_from
 from attacks.autoattack.limits import check_steps, possible
 from attacks.autoattack.settled import OpenRows
-from attacks.parts.making import in_norms
+from attacks.parts.making import in_norm, in_norms
 from attacks.parts.settings import at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
@@ -128,12 +128,12 @@ IN_2020, IN_2021 = "Croce and Hein 2020, 2003.01690", "Croce and Hein 2021, 2103
 
 _CE = "APGD on the cross-entropy in {norm}"
 ApgdCeLinf, ApgdCeL2 = in_norms(Apgd, ("linf", "l2"), f"{_CE} ({IN_2020}).", "ApgdCe", name="apgd-ce")
-(ApgdCeL1,) = in_norms(Apgd, ("l1",), f"{_CE} ({IN_2021}).", "ApgdCe", name="apgd-ce", n_restarts=5)
+ApgdCeL1 = in_norm(Apgd, "l1", f"{_CE.format(norm='l1')} ({IN_2021}).", "ApgdCe", name="apgd-ce", n_restarts=5)
 
 _DLR = "APGD on the difference of logits ratio in {norm}"
 ApgdDlrLinf, ApgdDlrL2 = in_norms(Apgd, ("linf", "l2"), f"{_DLR} ({IN_2020}).", "ApgdDlr", name="apgd-dlr")
-(ApgdDlrL1,) = in_norms(Apgd, ("l1",), f"{_DLR} ({IN_2021}).", "ApgdDlr", name="apgd-dlr", n_restarts=5)
+ApgdDlrL1 = in_norm(Apgd, "l1", f"{_DLR.format(norm='l1')} ({IN_2021}).", "ApgdDlr", name="apgd-dlr", n_restarts=5)
 
 _TARGETED = "APGD on the targeted difference of logits ratio in {norm}"
 ApgdTLinf, ApgdTL2 = in_norms(ApgdT, ("linf", "l2"), f"{_TARGETED} ({IN_2020}).")
-(ApgdTL1,) = in_norms(ApgdT, ("l1",), f"{_TARGETED} ({IN_2021}).", n_target_classes=5)
+ApgdTL1 = in_norm(ApgdT, "l1", f"{_TARGETED.format(norm='l1')} ({IN_2021}).", n_target_classes=5)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from attacks.autoattack.recipe import AutoAttack, AutoAttackL2, AutoAttackLinf
-from attacks.parts.making import in_norms
+from attacks.parts.making import in_norm
 from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
@@ -42,5 +42,5 @@ class AutoAttackRand(Attack):
 _SUMMARY = (
     "AutoAttack's version for random defenses in {norm} (Croce and Hein 2020, 2003.01690): APGD-CE, APGD-DLR, EOT 20."
 )
-(AutoAttackRandLinf,) = in_norms(AutoAttackRand, ("linf",), _SUMMARY, kind=AutoAttackLinf)
-(AutoAttackRandL2,) = in_norms(AutoAttackRand, ("l2",), _SUMMARY, kind=AutoAttackL2)
+AutoAttackRandLinf = in_norm(AutoAttackRand, "linf", _SUMMARY.format(norm="linf"), kind=AutoAttackLinf)
+AutoAttackRandL2 = in_norm(AutoAttackRand, "l2", _SUMMARY.format(norm="l2"), kind=AutoAttackL2)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from attacks.autoattack.library import classes_of, isolated, seed_from
 from attacks.autoattack.limits import square_misfit
 from attacks.autoattack.recall import Recall
-from attacks.parts.making import in_norms
+from attacks.parts.making import in_norm, in_norms
 from attacks.parts.settings import at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
@@ -139,4 +139,4 @@ class Queries:
 
 _SUMMARY = "Square, random search without gradients, in {norm}"
 SquareLinf, SquareL2 = in_norms(Square, ("linf", "l2"), f"{_SUMMARY} (Andriushchenko et al. 2020, 1912.00049).")
-(SquareL1,) = in_norms(Square, ("l1",), f"{_SUMMARY} (Croce and Hein 2021, 2103.01208).")
+SquareL1 = in_norm(Square, "l1", f"{_SUMMARY.format(norm='l1')} (Croce and Hein 2021, 2103.01208).")

@@ -50,7 +50,8 @@ def slope(victim: Victim, images: Tensor, labels: Tensor, loss: Loss) -> tuple[T
     with torch.enable_grad():
         logits = victim(asked)
         losses = loss(logits, labels)
-    return logits.detach(), losses.detach(), torch.autograd.grad(losses.sum(), asked)[0]
+        (gradient,) = torch.autograd.grad(losses.sum(), asked)
+    return logits.detach(), losses.detach(), gradient
 
 
 def ascend(victim: Victim, images: Tensor, labels: Tensor, draws: int) -> tuple[Tensor, Tensor]:

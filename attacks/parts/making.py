@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import field, fields, make_dataclass
+from inspect import get_annotations
 from typing import Any, TypeVar, cast
 
 from bench import Attack
@@ -19,6 +20,7 @@ def subclass(
     """A frozen dataclass with this docstring, these class attributes and, by keyword, these settings besides."""
     namespace = {"__doc__": summary, "__module__": base.__module__, **facts}
     made = make_dataclass(name, settings, bases=(base,), namespace=namespace, frozen=True, kw_only=True)
+    made.__module__ = base.__module__  # since Python 3.12 `make_dataclass` puts its caller's there
     return cast("type[A]", made)
 
 
@@ -26,8 +28,12 @@ def in_norm(base: type[A], norm: str, summary: str, stem: str = "", **own: Any) 
     """An attack in one norm, named `stem` (else as `base` is) with the norm behind it, as FmnLinf; it is to be assigned
     to that name in the module of `base`.
 
-    `own` are class attributes, and other defaults of settings that `base` has.
+    `own` are class attributes that `base` or a class above it declares, and other defaults of its settings. Raises
+    `TypeError` for a name that is neither.
     """
+    declared = {name for kind in base.__mro__ for name in get_annotations(kind)}
+    if not declared.issuperset(own):
+        raise TypeError(f"{base.__name__} declares no {', '.join(sorted(own.keys() - declared))}.")
     types = {each.name: each.type for each in fields(cast("Any", base))}
     facts = {name: value for name, value in own.items() if name not in types}
     settings = [(name, types[name], field(default=own[name], kw_only=False)) for name in own if name in types]

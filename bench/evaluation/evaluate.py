@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from bench.domain.errors import StoreError
 from bench.domain.plan import Plan
 from bench.evaluation.images import crafted_otherwise
 from bench.evaluation.running.agenda import Agenda
@@ -19,6 +20,7 @@ from bench.executors.choice import DEFAULT
 from bench.executors.contract import Executor
 from bench.store.images.places.place import Place
 from bench.store.others.foreign import read_shards
+from bench.store.rows.checking import UnfitError
 from bench.store.rows.records import Whole
 from bench.store.store import Store
 
@@ -53,7 +55,11 @@ def evaluate_again(
         tempfile.TemporaryDirectory() as folder,
         closing(Store(Path(folder) / "again.db", artifacts=artifacts)) as again,
     ):
-        return run(again), read_shards(again, plan)
+        evaluation = run(again)
+        try:
+            return evaluation, read_shards(again, plan)
+        except UnfitError as error:
+            raise StoreError(f"What was run again cannot be read: {error}") from None
 
 
 def evaluate_at(site: Site, plan: Plan, only: frozenset[int] | None = None) -> Evaluation:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Slot:
                 elif worker is not None and worker.is_late:
                     report = worker.give_up()
                 if report is not None:
-                    return [pack(tuple(vars(report).values()))]
+                    return [pack(tuple(getattr(report, each.name) for each in fields(report)))]
             time.sleep(0.002)
         return []
 

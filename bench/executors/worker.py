@@ -29,7 +29,7 @@ _PRELOADED = (
     "bench.evaluation.shard.crafting",
     "bench.evaluation.shard.judging",
     "bench.evaluation.estimates.trying",
-    "bench.evaluation.requests.planning",
+    "bench.evaluation.requests.answering",
     "bench.evaluation.estimates.pacing",
     "bench.evaluation.running.reading",
     "bench.evaluation.roles",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.domain.plan import Plan
@@ -62,9 +62,11 @@ def refusal(plan: Plan, shown: Exhibits, asked: int) -> str | None:
 
 def distances(plan: Plan, shown: Exhibits, moved: NDArray[np.float32]) -> list[float]:
     """How far the perturbed or the closest images (N, C, H, W) are from the clean ones, in the norm of the plan."""
-    clean, perturbed, witness = _tensors(replace(shown, perturbed=moved))
+    import torch
+
+    clean, _, witness = _tensors(shown)
     with exact("cpu"):
-        found: list[float] = plan.threat.distance(clean, perturbed.nan_to_num(0, 0, 0), witness).tolist()
+        found: list[float] = plan.threat.distance(clean, torch.from_numpy(moved).nan_to_num(0, 0, 0), witness).tolist()
     return found
 
 

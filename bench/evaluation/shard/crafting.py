@@ -61,7 +61,8 @@ def _proof(job: Craft, attack: Certifier) -> Proposal:
             raise PluginError(
                 f"it asks for n0 {wanted.n0}, n {wanted.n} and alpha {wanted.alpha}, which prove nothing."
             )
-        return Proposal(job.images, smoothing=Smoothing(int(wanted.n0), int(wanted.n), float(wanted.alpha)))
+        smoothing = Smoothing(int(wanted.n0), int(wanted.n), float(wanted.alpha))
+        return Proposal(job.images, answers=None, audits=(), facts=None, smoothing=smoothing)
 
 
 def _proposal(job: Craft, attack: Attack, shelf: Shelf, watch: Watch) -> Proposal:
@@ -105,8 +106,9 @@ def _craft(
     victim = victim_of(job, classifier, device, watch, ledger)
     batch, before = batch_of(job, device), condition(classifier)
     found = perturbed_by(attack, victim, batch, job, device, lambda: ledger is not None)
-    proposal = Perturbed(ledger.images, remarks=(ledger.remark,)) if ledger is not None and found is None else found
-    assert proposal is not None
+    if found is None:
+        assert ledger is not None  # which alone ends an attack
+        found = Perturbed(ledger.images, remarks=(ledger.remark,))
     _check_untouched(batch, batch_of(job, device), plan.attack.name)
     seen, batch = victim.observation(), batch_of(job, device)
     if changed(before, condition(classifier)):
@@ -114,12 +116,12 @@ def _craft(
     measured, answers = Controls(), None
     if seen.queries and plan.threat.norm != "corruption":
         watch(1, 1, "controls")
-        measured = _controls(job, classifier, batch, proposal, seen, device)
+        measured = _controls(job, classifier, batch, found, seen, device)
     if classifier.deterministic:
         with blame(plan.defense.name):
-            answers = ask(classifier, proposal.images.nan_to_num(0, 0, 0), generator(plan, job.shard, "judge", device))
+            answers = ask(classifier, found.images.nan_to_num(0, 0, 0), generator(plan, job.shard, "judge", device))
         answers = without_refusals(answers.detach(), classifier)
-    return proposal, answers, seen, measured
+    return found, answers, seen, measured
 
 
 def ledger_of(job: Craft, device: str) -> Ledger | None:

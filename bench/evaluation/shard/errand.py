@@ -95,13 +95,12 @@ class Errand:
         results: list[tuple[Plan, ShardResult]] = []
         for number, case in enumerate(self.cases):
             case.second = self._share(testimony, number)
-            if case.plan.is_untouched:
-                result = decide(case, introduction)
-                self.clean, self.doubted = {each.index: each.perturbed for each in result.outcomes}, result.invalid
-            else:
+            if not case.plan.is_untouched:
                 case.clean, case.doubted = self.clean, self.doubted
-                result = decide(case, introduction)
+            result = decide(case, introduction)
             results.append((case.plan, result))
+            if case.plan.is_untouched:  # it comes first, and the others rest on it
+                self.clean, self.doubted = {each.index: each.perturbed for each in result.outcomes}, result.invalid
         return results
 
     def _shown(self, arrays: Arrays, sha256: str, proposal: Proposal | None) -> Case:

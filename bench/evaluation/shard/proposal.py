@@ -50,14 +50,14 @@ class Proposal:
     """
 
     perturbed: NDArray[np.float32]
+    answers: NDArray[np.float32] | None
+    audits: tuple[Audit, ...]
+    facts: Crafting | None
     closest: NDArray[np.float32] | None = None
     witness: NDArray[np.float32] | None = None
     broken_at: NDArray[np.int64] | None = None
     fell_to: tuple[str, ...] | None = None
     remarks: tuple[str, ...] = ()
-    answers: NDArray[np.float32] | None = None
-    audits: tuple[Audit, ...] = ()
-    facts: Crafting | None = None
     seconds: float = 0.0
     peak_memory: int = 0
     environment: dict[str, str] = field(default_factory=dict)

@@ -43,7 +43,8 @@ class Case:
 
     `labels` (N,) are the harness's own. `clean` are the predictions of the untouched images by sample, one a draw; None
     where these are the ones judged. `doubted` says why these are no evidence. The `first` testimony is the judge's, the
-    `second` that of the process that was asked what is to be `replayed`.
+    `second` that of the process that was asked what is to be `replayed`; an errand fills in these three, in this
+    order, as they come.
     """
 
     plan: Plan
@@ -56,9 +57,9 @@ class Case:
     proposal: Proposal | None = None
     clean: Mapping[int, tuple[int, ...]] | None = None
     doubted: str | None = None
-    first: Testimony = field(init=False)
-    replayed: Again = field(init=False)
-    second: Testimony = field(init=False)
+    first: Testimony = field(init=False, repr=False)
+    replayed: Again = field(init=False, repr=False)
+    second: Testimony = field(init=False, repr=False)
 
 
 def decide(case: Case, introduction: Introduction) -> ShardResult:

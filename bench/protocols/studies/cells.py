@@ -10,7 +10,7 @@ from typing import Any
 from bench.domain.errors import UsageError
 from bench.protocols.fields import Fields
 from bench.protocols.protocol import Protocol
-from bench.protocols.studies.names import Names, listed
+from bench.protocols.studies.names import Names, must_be_known
 from bench.protocols.studies.trainings import SOURCE, Trainings, settings_of, source_of
 
 Cell = tuple[str, str]
@@ -67,7 +67,7 @@ def row_of(table: Fields, columns: Names, trainings: Trainings) -> StudyRow:
         if column != "*":
             columns.check(column, table)
         here = [name for name, made in trainings.items() if made is not None]
-        listed(training, here, f"{table.where} has weights that no [[train]] makes:")
+        must_be_known(training, here, f"{table.where} has weights that no [[train]] makes:")
     return StudyRow(table.text("name"), table.text("defense"), settings_of(table, "params", trainings), weights)
 
 
@@ -77,7 +77,7 @@ def column_of(table: Fields, known: tuple[str, ...], trainings: Trainings) -> St
         table.check(("name", "mean_of"))
         names = table.names("mean_of")
         for name in names:
-            listed(name, known, f"{table.where} is the mean of a column that is not there:")
+            must_be_known(name, known, f"{table.where} is the mean of a column that is not there:")
         return StudyColumn(table.text("name"), "none", mean_of=names)
     table.check(("name", "attack"), ("params", "epsilon", "seed", "radius", *SOURCE))
     source, source_params = source_of(table, trainings)

@@ -9,7 +9,7 @@ from typing import Literal, cast, get_args
 from bench.domain.errors import UsageError
 from bench.protocols.fields import Fields
 from bench.protocols.studies.cells import Cell
-from bench.protocols.studies.names import Names, listed
+from bench.protocols.studies.names import Names, must_be_known
 from bench.protocols.studies.shown import StudyDraws
 
 Relation = Literal["above", "below", "equal"]
@@ -79,8 +79,8 @@ def claim_of(table: Fields, rows: Names, columns: Names, titles: Names, draws: S
         if over is None:
             return None
         for row, column in (each for each in (cell, against) if isinstance(each, tuple)):
-            listed(row, over.rows, f"{table.where} is over draws {drawn!r} without the row")
-            listed(column, over.columns, f"{table.where} is over draws {drawn!r} without the column")
+            must_be_known(row, over.rows, f"{table.where} is over draws {drawn!r} without the row")
+            must_be_known(column, over.columns, f"{table.where} is over draws {drawn!r} without the column")
     return Claim(table.text("text"), cell, cast(Relation, relation), against, margin, drawn)
 
 

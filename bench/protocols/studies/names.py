@@ -23,7 +23,7 @@ class Names:
 
     def check(self, name: str, table: Fields) -> str:
         """The same name. Raises `UsageError` where the study has no such row or column at all."""
-        listed(name, self.known, f"{table.where} names a {self.kind} that is not there:")
+        must_be_known(name, self.known, f"{table.where} names a {self.kind} that is not there:")
         return name
 
     def listed(self, table: Fields, key: str) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def called(tables: Iterable[Fields]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def listed(name: object, known: Any, complaint: str) -> None:
+def must_be_known(name: object, known: Any, complaint: str) -> None:
     """Raises `UsageError` with the complaint for a name that is not among those known."""
     if name not in known:
         raise UsageError(f"{complaint} {name!r}; there are {', '.join(known) or 'none'}.")

@@ -12,7 +12,7 @@ from bench.protocols.fields import Fields
 from bench.protocols.reader import find_protocol
 from bench.protocols.studies.cells import StudyColumn, column_of, row_of
 from bench.protocols.studies.claims import claim_of, discrepancy_of, figures_of
-from bench.protocols.studies.names import CLEAN, Names, called, listed
+from bench.protocols.studies.names import CLEAN, Names, called, must_be_known
 from bench.protocols.studies.shown import adaptive_of, draws_of, series_of, table_of
 from bench.protocols.studies.study import Study, StudyHeading
 from bench.protocols.studies.trainings import SOURCE, source_of, trainings_of
@@ -34,8 +34,8 @@ def read(path: Path, dataset: str, scale: str = FULL) -> Study:
     """
     table = _opened(path)
     head = _heading(table)
-    listed(dataset, head.datasets, f"{path} has no data set")
-    listed(scale, head.scales, f"{path} has no scale")
+    must_be_known(dataset, head.datasets, f"{path} has no data set")
+    must_be_known(scale, head.scales, f"{path} has no scale")
     every = {part: table.tables(part, part) for part in PARTS}
     here = {part: list(_here(every[part], dataset, scale)) for part in PARTS}
     left_out = set(called(every["train"])) - {each.text("name") for each in here["train"]}

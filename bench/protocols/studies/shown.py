@@ -9,7 +9,7 @@ from bench.domain.errors import UsageError
 from bench.protocols.fields import Fields
 from bench.protocols.reader import WHITE_BOX, find_protocol
 from bench.protocols.studies.cells import Cell, StudyColumn, StudyRow
-from bench.protocols.studies.names import Names, listed
+from bench.protocols.studies.names import Names, must_be_known
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def adaptive_of(table: Fields, row_names: Names, column_names: Names) -> tuple[A
     """An adaptive attack and the columns that it makes. Raises `UsageError` where its protocol has no such attack."""
     table.check(("attack", "protocol", "epsilon", "rows", "columns"), ("samples",))
     attack, protocol = table.text("attack"), find_protocol(table.text("protocol"))
-    listed(attack, [each.name for each in protocol.attacks], f"{table.where}: {protocol.name} has no attack")
+    must_be_known(attack, [each.name for each in protocol.attacks], f"{table.where}: {protocol.name} has no attack")
     rows, beside = row_names.listed(table, "rows"), column_names.listed(table, "columns")
     samples = table.count("samples", 1)
     made = StudyColumn("", attack, epsilon=table.epsilon(), source=WHITE_BOX, samples=samples, protocol=protocol)

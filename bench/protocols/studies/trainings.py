@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from bench.domain.errors import UsageError
 from bench.protocols.fields import Fields
-from bench.protocols.studies.names import listed
+from bench.protocols.studies.names import must_be_known
 
 SOURCE = ("source", "source_params")
 
@@ -99,7 +99,7 @@ def settings_of(table: Fields, key: str, trainings: Trainings) -> dict[str, Any]
     for name, value in table.settings(key).items():
         if isinstance(value, dict) and list(value) == ["trained"]:
             wanted = str(value["trained"])
-            listed(wanted, trainings, f"{table.where}: {key} asks for weights that no earlier [[train]] makes:")
+            must_be_known(wanted, trainings, f"{table.where}: {key} asks for weights that no earlier [[train]] makes:")
             training = trainings[wanted]
             if training is not None:
                 found[name] = TrainedWeights(training)

@@ -41,8 +41,8 @@ def type_for(precision: Precision, path: Path | None, device: str) -> torch.dtyp
     return found
 
 
-def in_pixels(file: Path, precision: Precision, task: Task, device: str, conditional: bool = False) -> Denoiser:
-    """The pixel denoiser in a file, by default one that looks at no class."""
+def in_pixels(file: Path, precision: Precision, task: Task, device: str, *, conditional: bool) -> Denoiser:
+    """The pixel denoiser in a file, one that looks at classes or at none."""
     from defenses.parts.diffusion import pixels
 
     return pixels.load(file, task, device, type_for(precision, None, device), conditional)

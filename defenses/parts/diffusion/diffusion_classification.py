@@ -42,7 +42,7 @@ class Grid:
         return Grid(self.steps[stride // 2 :: stride], weights / weights.mean(), self.loss)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DiffusionClassification(Classifier):
     """The class under which the denoiser predicts the noise best.
 

@@ -60,7 +60,7 @@ class Ascent:
         return -self.denoiser.noise_at(codes, timestep) / float(noise[timestep])
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ScorePurified(Classifier):
     """The mean of a classifier's probabilities over noised and purified copies of an image.
 
