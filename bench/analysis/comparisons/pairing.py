@@ -83,12 +83,12 @@ def matches(
     are compared as they are. A defense of a script is named as where it is evaluated, by whatever path. Raises
     `UsageError` where a reference is unknown, or where nothing may be paired.
     """
-    references = [name_of(reference)[0] for reference in references]
+    plans = store.plans()
+    names = {plan.defense.name for plan in plans}
+    references = [reference if reference in names else name_of(reference)[0] for reference in references]
     twice = [reference for reference in references if references.count(reference) > 1]
     if twice:
         raise UsageError(f"{twice[0]!r} is given twice; compare different defenses or plans.")
-    plans = store.plans()
-    names = {plan.defense.name for plan in plans}
     unnamed = [reference for reference in references if reference not in names]
     for reference in unnamed:
         if not any(plan.digest.startswith(reference.lower()) for plan in plans):
