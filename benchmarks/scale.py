@@ -32,7 +32,7 @@ from bench.evaluation.evaluate import evaluate_all
 from bench.evaluation.running.archive import Archive
 from bench.evaluation.running.crew import Crew
 from bench.evaluation.running.run import Site
-from bench.evaluation.shard.judging import Answer, Hearing, Testimony
+from bench.evaluation.shard.hearing import Answer, Hearing, Testimony
 from bench.evaluation.shard.proposal import Craft, Proposal
 from bench.executors.contract import Report, Role, Seat
 from bench.loading.door import AMBIENCE, INPUT, OWN_NOISE, Introduction

@@ -41,7 +41,8 @@ class Linear(Classifier):
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
-        self.deterministic = fault not in ("own-noise", "hidden-noise")
+        self.common_noise = fault in ("one-noise", "noise-a-place")
+        self.deterministic = fault not in ("own-noise", "hidden-noise", "one-noise", "noise-a-place")
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         if self.fault == "in-place":
@@ -69,7 +70,9 @@ class Linear(Classifier):
             return logits[:, :7]
         if self.fault == "whole":
             return logits.long()
-        if self.fault == "noisy":
+        if self.fault == "one-noise":
+            return logits + torch.randn(logits.shape[1], generator=rng)
+        if self.fault in ("noisy", "noise-a-place"):
             return logits + torch.randn(logits.shape, generator=rng)
         if self.fault == "own-noise":
             return logits + next(COUNTER)

@@ -135,6 +135,7 @@ def test_small_defenses_with_known_answers_keep_their_contracts(plugin: str) -> 
         ("own-noise", "follows its generator", "draw all noise from the rng"),
         ("noisy", "repeats itself", "set deterministic = False"),
         ("batch", "answers alike for a batch cut in two", "eval mode"),
+        ("noise-a-place", "answers alike for a batch cut in two", "one noise for the whole batch"),
         ("detached", "has a gradient", "differentiable = False"),
         ("graph", "keeps no graph", "load weights with requires_grad_(False)"),
         ("two-faced", "answers alike whether a gradient is asked for", "attacks and judge must see one function"),
@@ -143,6 +144,10 @@ def test_small_defenses_with_known_answers_keep_their_contracts(plugin: str) -> 
 )
 def test_a_classifier_that_breaks_a_contract_is_told_which(fault: str, contract: str, sentence: str) -> None:
     assert sentence in broken(check_defense(Faulty(fault), TASK, images=images()))[contract]
+
+
+def test_a_classifier_whose_images_meet_one_noise_keeps_its_contracts() -> None:
+    assert_contracts(check_defense(Faulty("one-noise"), TASK, images=images()))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ class Classifier(ABC):
 
     deterministic: bool = True
     """Whether equal images always give equal logits, whatever the rng."""
+    common_noise: bool = False
+    """Whether all images of a call meet one noise, so that equal images get equal logits under equal rngs, whatever
+    their place and company. A judge asks such a classifier once about what is the same image."""
     differentiable: bool = True
     """Whether autograd through a call gives the gradient of the logits."""
     abstains: bool = False

@@ -14,7 +14,7 @@ _DATA = {
     "bench.domain.dataset": ("Task",),
     "bench.domain.facts": ("Controls", "Crafting"),
     "bench.evaluation.shard.proposal": ("Audit", "Proposal"),
-    "bench.evaluation.shard.judging": ("Answer", "Testimony"),
+    "bench.evaluation.shard.hearing": ("Answer", "Testimony"),
     "bench.evaluation.estimates.trial": ("Pace", "Tried"),
     "bench.loading.door": ("Introduction",),
     "numpy": ("dtype", "ndarray"),

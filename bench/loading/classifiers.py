@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bench.domain.blame import blame, is_out_of_memory
 from bench.domain.errors import BenchError, PluginError, WeightsError
 from bench.loading.determinism import exact, seeded
-from bench.loading.memory import free_share
-from bench.loading.release import let_go
+from bench.loading.memory import free_share, let_go
 from bench.registry import attacks, defenses
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Contracts at the door: what is asked of a classifier when it is first met in a run, in five calls."""
+"""Contracts at the door: what is asked of a classifier when it is first met in a run, in a handful of calls."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ INPUT = "leaves its input alone"
 AMBIENCE = "leaves the global generators alone"
 OWN_NOISE = "draws all noise from its generator"
 SAME = "gives equal logits whatever the generator"
+COMPANY = "gives an image equal logits in any company"
 AUTOGRAD = "gives equal logits with autograd and without"
 
 
@@ -44,7 +45,8 @@ class Introduction:
 
 def introduce(classifier: Classifier, images: Tensor, device: str) -> Introduction:
     """Ask about the first of some images (N, C, H, W): twice under one seed, once under another, and once more each
-    without autograd and with images that ask for a gradient."""
+    without autograd and with images that ask for a gradient; about the last alone where its company is to be nothing.
+    """
     import torch
 
     shown = images[:SHOWN]
@@ -60,6 +62,7 @@ def introduce(classifier: Classifier, images: Tensor, device: str) -> Introducti
         with torch.no_grad():
             blind = classifier(shown.clone(), _generator(1, device)).detach()
         seeing = ask(classifier, shown.clone().requires_grad_(), _generator(1, device)).detach()
+        alone = ask(classifier, shown[-1:].clone(), _generator(1, device)).detach() if classifier.common_noise else None
     follows, varies = alike(first, again), not alike(again, other)
     contracts = {
         INPUT: "" if torch.equal(given, shown) else "it changes the images that it is given",
@@ -69,6 +72,9 @@ def introduce(classifier: Classifier, images: Tensor, device: str) -> Introducti
     if follows:
         known = all(alike(again, found) for found in (blind, seeing))
         contracts[AUTOGRAD] = "" if known else "it answers otherwise where no gradient, or where one, can be asked for"
+    if alone is not None and follows:
+        gap = f"it says that all images meet one noise, and other company moves it by {_gap(again[-1:], alone):.3g}"
+        contracts[COMPANY] = "" if alike(again[-1:], alone) else gap
     if classifier.deterministic:
         gap = f"it calls itself deterministic, and another seed moves it by {_gap(again, other):.3g}"
         contracts[SAME] = gap if varies else ""

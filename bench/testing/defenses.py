@@ -145,7 +145,8 @@ def answers_alike_for_a_batch_cut_in_two(loaded: Loaded) -> str | None:
     scale = max(1.0, float(whole.abs().max()))
     if torch.allclose(whole, cut, rtol=1e-3, atol=1e-4 * scale):
         return None
-    return f"Logits change by up to {gap(whole, cut)} when the batch is cut in two; put layers into eval mode."
+    remedy = "put layers into eval mode" if loaded.classifier.deterministic else "draw one noise for the whole batch"
+    return f"Logits change by up to {gap(whole, cut)} when the batch is cut in two; {remedy}."
 
 
 ALWAYS = (
@@ -161,9 +162,11 @@ def _contracts_of(classifier: Classifier) -> tuple[Callable[[Loaded], str | None
     """Those that apply to what a classifier says of itself."""
     found = [*ALWAYS]
     if classifier.deterministic:
-        found += [repeats_itself, answers_alike_for_a_batch_cut_in_two]
+        found.append(repeats_itself)
     else:
         found.append(follows_its_generator)
+    if classifier.deterministic or classifier.common_noise:
+        found.append(answers_alike_for_a_batch_cut_in_two)
     if isinstance(classifier, Smoothed):
         found += [has_noise_and_a_base_that_can_be_certified, predicts_what_its_base_predicts_under_noise]
     others = (classifier.stand_in(), classifier.identity_stand_in())

@@ -12,7 +12,8 @@ from bench.datasets.digits import TASK, Digits
 from bench.domain.queries.watching import watched
 from bench.evaluation.requests.planning import Request, make_plan
 from bench.evaluation.shard.crafting import craft
-from bench.evaluation.shard.judging import Hearing, Question, hear
+from bench.evaluation.shard.hearing import Hearing, Question
+from bench.evaluation.shard.judging import hear
 from bench.evaluation.shard.proposal import Craft
 from bench.loading.classifiers import Shelf
 from bench.protocols import find_protocol

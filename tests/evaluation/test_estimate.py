@@ -9,7 +9,7 @@ import pytest
 from bench.evaluation.estimates.estimate import Demand, Estimate, Line, checking, judging, makespan, whole
 from bench.evaluation.estimates.trial import Pace, Tried
 from bench.evaluation.running.precedent import Precedent
-from bench.evaluation.shard.judging import portions
+from bench.evaluation.shard.hearing import portions
 
 PACE = Pace(
     deterministic=True,

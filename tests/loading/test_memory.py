@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +54,35 @@ def test_the_first_version_of_control_groups_is_read_too(root: Path) -> None:
     names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
     group(root / "sys/fs/cgroup/memory/job", names, str(1000 * MIB), 900 * MIB, 100 * MIB)
     assert memory.free_share("cpu") == pytest.approx(0.2)
+
+
+MEASURED = """
+import platform, resource, torch
+from bench.loading.memory import keep_freed, let_go
+torch.set_num_threads(1)
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.ones(2**20).add(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+def held():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+plain = faults()
+keep_freed()
+faults()
+kept, full = faults(), held()
+let_go("cpu")
+print(plain, kept, full - held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs Linux with glibc, whose allocator is told")
+def test_a_process_uses_its_freed_memory_again_and_gives_it_back_when_it_is_done() -> None:
+    out = subprocess.run([sys.executable, "-c", MEASURED], capture_output=True, text=True, check=True).stdout
+    plain, kept, given_back = map(int, out.split())
+    assert plain > 20 * 1024  # 40 tensors of 1024 pages, each mapped anew
+    assert kept < plain / 20
+    assert given_back > 4096  # kB: at least one of them
 
 
 def specs(count: int) -> list[Spec]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from bench.evaluation.estimates.trial import Pace, Points, Tried
 from bench.evaluation.shard.controls import ROWS
 from bench.evaluation.shard.crafting import AUDITS
-from bench.evaluation.shard.judging import TOGETHER, portions
+from bench.evaluation.shard.hearing import TOGETHER, portions
 
 if TYPE_CHECKING:
     from bench.evaluation.running.precedent import Precedent

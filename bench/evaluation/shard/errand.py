@@ -18,7 +18,7 @@ from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan, Shard
 from bench.domain.queries.victim import noise_seed
 from bench.evaluation.shard.admissibility import Exhibits
-from bench.evaluation.shard.judging import Answer, Hearing, Question, Testimony, portions
+from bench.evaluation.shard.hearing import Answer, Hearing, Question, Testimony, portions
 from bench.evaluation.shard.proposal import Craft, Proposal
 from bench.evaluation.shard.replay import again
 from bench.evaluation.shard.verdict import Case, decide, fingerprint

@@ -1,25 +1,20 @@
-"""Judging: a classifier answers questions about images, and sees nothing else.
-
-What reaches the process that judges is here in full: a defense, a task's names and shape, images and seeds. There are
-no labels, no attack, no plan, and nothing that tells clean images from perturbed ones, or a first asking from a second.
-"""
+"""Judging: a classifier answers questions about images, and sees nothing else."""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.domain.blame import blame
-from bench.domain.dataset import Task
 from bench.domain.defense import Smoothed
 from bench.domain.errors import PluginError, UsageError
-from bench.domain.plan import Spec
 from bench.domain.queries.smoothing import count_votes
 from bench.domain.queries.victim import WROTE, ask, check_logits, without_refusals
 from bench.domain.queries.watching import watched
+from bench.evaluation.shard.hearing import Answer, Hearing, Question, Testimony
 from bench.loading.classifiers import Shelf
 from bench.loading.door import Introduction, introduce
 from bench.loading.environment import environment, peak_memory, reset_peak_memory
@@ -30,80 +25,13 @@ if TYPE_CHECKING:
 
     from bench.domain.defense import Classifier, Watch
 
-_Heard = tuple[list["Answer"], bool, bool, Introduction | None, float | None, tuple[int, int]]
+_Known = dict[tuple[tuple[int, ...], bytes], "NDArray[np.float32]"]
+"""The logits (draws, columns) of an image, by the seeds under which it was asked about and the hash of its bytes."""
+_Heard = tuple[list[Answer], bool, bool, Introduction | None, float | None, tuple[int, int]]
 
-TOGETHER = 8
-"""Images of the smallest questions: few enough that asking one again costs little, for a random classifier answers a
-whole batch."""
 AUDITED = 32
 """One image in so many is asked about without shortcuts too, where a classifier takes any; `FEWEST` at least."""
 FEWEST = 2
-
-
-@dataclass(frozen=True)
-class Question:
-    """Images (N, C, H, W) float32 in [0, 1], and one seed for each time that they are asked about.
-
-    With a `cotangent` (N, K) the gradient of the logits so weighted is asked for as well. `votes` asks instead how
-    often the base of a smoothed classifier gives each class in so many noisy copies, one number a seed.
-    """
-
-    images: NDArray[np.float32]
-    seeds: tuple[int, ...]
-    cotangent: NDArray[np.float32] | None = None
-    votes: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Logits (draws, N, columns) float32, a deterministic classifier's for the first seed alone; or votes (seeds, N,
-    K) int64. Where a gradient (N, C, H, W) was asked for, `attached` are the logits that came with it."""
-
-    logits: NDArray[Any]
-    gradient: NDArray[np.float32] | None = None
-    attached: NDArray[Any] | None = None
-
-
-@dataclass(frozen=True)
-class Hearing:
-    """Questions to one defense; `introduced` asks for the contracts at the door as well."""
-
-    defense: Spec
-    task: Task
-    questions: tuple[Question, ...]
-    introduced: bool = False
-
-
-@dataclass(frozen=True)
-class Testimony:
-    """The answers in the order of the questions, what the classifier says of itself, and what it cost.
-
-    `sigma` is that of a smoothed classifier whose votes were asked for. `alike` as in `Facts`.
-    """
-
-    answers: tuple[Answer, ...]
-    deterministic: bool
-    abstains: bool
-    introduction: Introduction | None
-    sigma: float | None
-    remarks: tuple[str, ...]
-    seconds: float
-    peak_memory: int
-    environment: dict[str, str]
-    alike: tuple[int, int] = (0, 0)
-
-
-def portions(count: int) -> list[tuple[int, int]]:
-    """Where the questions about `count` images begin and end: half of what is left each, down to `TOGETHER`.
-
-    Large ones cost least, and small ones are cheap to ask again.
-    """
-    found, start = [], 0
-    while count - start > TOGETHER:
-        end = start + (count - start + 1) // 2
-        found.append((start, end))
-        start = end
-    return [*found, (start, count)]
 
 
 def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:
@@ -112,14 +40,14 @@ def hear(hearing: Hearing, shelf: Shelf, watch: Watch) -> Testimony:
     started = time.perf_counter()
 
     def run(classifier: Classifier) -> _Heard:
-        found, answers = None, []
+        found, answers, known = None, [], _Known()
         with blame(hearing.defense.name), watched(watch) as told:
             if hearing.introduced:
                 shown = _tensor(hearing.questions[0].images, shelf.device)
                 found = introduce(classifier, shown, shelf.device)
             for number, question in enumerate(hearing.questions):
                 told(number, len(hearing.questions), "asked")
-                answers.append(_answer(classifier, question, hearing, shelf.device))
+                answers.append(_answer(classifier, question, hearing, shelf.device, known))
             alike = _alike(classifier, hearing, shelf.device)
         asked_votes = any(question.votes for question in hearing.questions)
         sigma = float(classifier.sigma) if asked_votes and isinstance(classifier, Smoothed) else None
@@ -164,22 +92,37 @@ def _alike(classifier: Classifier, hearing: Hearing, device: str) -> tuple[int, 
     return int((verdicts[0] == verdicts[1]).sum()), len(images)
 
 
-def _answer(classifier: Classifier, question: Question, hearing: Hearing, device: str) -> Answer:
+def _answer(classifier: Classifier, question: Question, hearing: Hearing, device: str, known: _Known) -> Answer:
+    if question.votes is not None:
+        return Answer(np.stack(_votes(classifier, _tensor(question.images, device), question, hearing, device)))
+    if question.cotangent is not None:
+        return _with_gradient(classifier, _tensor(question.images, device), question, device)
+    if classifier.deterministic or not classifier.common_noise:
+        return Answer(_logits(classifier, question.images, question.seeds, hearing, device))
+    keys = [(question.seeds, hashlib.sha256(image.tobytes()).digest()) for image in question.images]
+    unknown = {key: place for place, key in reversed(list(enumerate(keys))) if key not in known}
+    asked = np.array(sorted(unknown.values()), dtype=np.int64)
+    if len(asked):
+        logits = _logits(classifier, question.images[asked], question.seeds, hearing, device)
+        known.update({keys[place]: logits[:, row] for row, place in enumerate(asked)})
+    return Answer(np.stack([known[key] for key in keys], 1), asked=asked)
+
+
+def _logits(
+    classifier: Classifier, images: NDArray[np.float32], seeds: tuple[int, ...], hearing: Hearing, device: str
+) -> NDArray[np.float32]:
+    """Logits (draws, N, columns) of images (N, C, H, W)."""
     import torch
 
-    images = _tensor(question.images, device)
-    if question.votes is not None:
-        return Answer(np.stack(_votes(classifier, images, question, hearing, device)))
-    if question.cotangent is not None:
-        return _with_gradient(classifier, images, question, device)
+    given = _tensor(images, device)
     columns = len(hearing.task.classes) + classifier.abstains
     found = []
-    for seed in question.seeds[:1] if classifier.deterministic else question.seeds:
-        logits = check_logits(ask(classifier, images, _generator(seed, device)), len(images), columns)
+    for seed in seeds[:1] if classifier.deterministic else seeds:
+        logits = check_logits(ask(classifier, given, _generator(seed, device)), len(given), columns)
         found.append(logits.detach().float().cpu().numpy())
-    if not torch.equal(images, _tensor(question.images, device)):
+    if not torch.equal(given, _tensor(images, device)):
         raise PluginError(WROTE)
-    return Answer(np.stack(found))
+    return np.stack(found)
 
 
 def _with_gradient(classifier: Classifier, images: Tensor, question: Question, device: str) -> Answer:

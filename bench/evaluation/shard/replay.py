@@ -11,13 +11,13 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.domain.plan import Plan, Shard
-from bench.evaluation.shard.judging import TOGETHER, Answer, Question, Testimony
+from bench.evaluation.shard.hearing import TOGETHER, Answer, Question, Testimony
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,10 +91,10 @@ def again(
     chance = random.Random(plan.seed_of(shard, "replay", int(plan.digest[:8], 16)))
     audits = () if proposal is None else proposal.audits
     if questions[0].votes is not None:
-        return Again(tuple(_to_the_letter(questions, rows, chance)), audits)
+        return Again(tuple(_to_the_letter(_put(questions, first), rows, chance)), audits)
     if first.deterministic:
         return Again(tuple(_among_others(plan, shard, questions, rows, chance)), audits)
-    asked = tuple(_to_the_letter(questions, rows, chance))
+    asked = tuple(_to_the_letter(_put(questions, first), rows, chance))
     if not audits:
         return Again(asked, audits)
     thrice = audits[0]
@@ -187,25 +187,31 @@ def _among_others(
     ]
 
 
-def _to_the_letter(questions: Sequence[Question], rows: int, chance: random.Random) -> list[Asked]:
-    """Whole questions as they were, for the first draw; of votes only those that choose the class.
+def _put(questions: Sequence[Question], first: Testimony) -> list[Asked]:
+    """What the classifier was asked about of each question, for the first draw; of votes only those that choose the
+    class."""
+    found, start = [], 0
+    for question, answer in zip(questions, first.answers, strict=True):
+        rows = np.arange(len(question.images)) if answer.asked is None else answer.asked
+        votes = None if question.votes is None else question.votes[:1]
+        put = Question(question.images[rows], question.seeds[:1], votes=votes)
+        found += [Asked(start + rows, put, verbatim=True)] if len(rows) else []
+        start += len(question.images)
+    return found
+
+
+def _to_the_letter(put: Sequence[Asked], rows: int, chance: random.Random) -> list[Asked]:
+    """Whole questions as they were put.
 
     One of the smallest, a larger one now and then (rarely, for it costs most), and more until `rows` are reached.
     """
-    starts = np.cumsum([0, *(len(question.images) for question in questions)])
-    order = chance.sample(range(len(questions)), len(questions))
-    order.sort(key=lambda number: len(questions[number].images) > TOGETHER)
-    large = [number for number in order if len(questions[number].images) > TOGETHER]
+    order = chance.sample(put, len(put))
+    order.sort(key=lambda each: len(each.places) > TOGETHER)
+    large = [each for each in order if len(each.places) > TOGETHER]
     if large and chance.random() < LARGE:
-        order.insert(0, large[0])
-    asked: list[Asked] = []
-    for number in dict.fromkeys(order):
-        if sum(len(each.places) for each in asked) < rows:
-            question = questions[number]
-            votes = None if question.votes is None else question.votes[:1]
-            places = np.arange(starts[number], starts[number + 1])
-            asked.append(Asked(places, replace(question, seeds=question.seeds[:1], votes=votes), verbatim=True))
-    return asked
+        order = [large[0], *(each for each in order if each is not large[0])]
+    before = np.cumsum([0, *(len(each.places) for each in order)])
+    return [each for each, asked in zip(order, before, strict=False) if asked < rows]
 
 
 def _joined(testimony: Testimony) -> NDArray[Any]:

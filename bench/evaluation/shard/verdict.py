@@ -21,7 +21,7 @@ from bench.domain.facts import Facts
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Shard
 from bench.evaluation.shard.admissibility import Exhibits, distances, refusal
-from bench.evaluation.shard.judging import Question, Testimony
+from bench.evaluation.shard.hearing import Question, Testimony
 from bench.evaluation.shard.replay import Again, compare
 from bench.loading.door import Introduction
 from bench.stats import clopper_pearson

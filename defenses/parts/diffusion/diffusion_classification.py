@@ -63,6 +63,7 @@ class DiffusionClassification(Classifier):
     chunks: Chunks
     negligible: float = 0.0
     deterministic = False
+    common_noise = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.negligible < 1:
