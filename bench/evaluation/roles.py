@@ -37,9 +37,8 @@ def run_of(role: str, device: str) -> Run:
     from bench.evaluation.shard.judging import hear
     from bench.loading.classifiers import Shelf
     from bench.loading.determinism import shake
-    from bench.loading.memory import keep_freed, let_go
+    from bench.loading.memory import let_go
 
-    keep_freed()
     shelf, seal = Shelf(device), Seal()
     kinds: dict[type, Callable[[Any, Shelf, Callable[..., None]], Any]] = {Pacing: pace, Trial: attempt}
 

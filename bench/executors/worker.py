@@ -36,6 +36,9 @@ _PRELOADED = (
 )
 _KNOWN = "bench.executors.known"
 """What is asked and put away when all else is there."""
+_ALLOCATOR = "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=1073741824:glibc.malloc.hugetlb=1"
+"""What glibc is told: to use memory again that was freed, up to 1 GiB, where it would map each block of megabytes anew
+and the system zero its pages, and to take large pages. It is a tenth to a fifth of a network's pass of small images."""
 _HIDDEN = ("BENCH_", "RAY_")
 """How the names of what is nothing that a plugin need know begin in the environment."""
 _LIGHT = ("plan", "read")
@@ -210,16 +213,20 @@ def make_ready(more: Iterable[str] = ()) -> None:
     global _is_ready
     if sys.platform == "linux":
         multiprocessing.get_context("forkserver").set_forkserver_preload([*_PRELOADED, *more, _KNOWN])
-        with _looking_where_we_look():
+        with _as_processes_are_to_be():
             forkserver.ensure_running()
         _is_ready = True
 
 
 @contextlib.contextmanager
-def _looking_where_we_look() -> Iterator[None]:
+def _as_processes_are_to_be() -> Iterator[None]:
     """Python processes that start within find the modules that this one finds, and not those of the working folder,
-    where a clone's `bench` would stand before the installed one."""
-    ours = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONSAFEPATH": "1"}
+    where a clone's `bench` would stand before the installed one; and they keep the memory that they free."""
+    ours = {
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "PYTHONSAFEPATH": "1",
+        "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", _ALLOCATOR),
+    }
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

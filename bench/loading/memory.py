@@ -14,12 +14,6 @@ _GROUPS = (
     ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 """Both versions of control groups: the folder, its limit and use in bytes, and what of the use may be taken back."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""The numbers of mallopt's settings (glibc, malloc.h)."""
-_LARGEST = 32 << 20
-"""Bytes of the largest block that glibc may keep on its heap (mallopt(3))."""
-_KEPT = 1 << 30
-"""Bytes of free memory that a process may keep for its next block."""
 
 
 def free_share(device: str) -> float:
@@ -36,18 +30,6 @@ def free_share(device: str) -> float:
     if device != "cpu":
         return 1.0
     return min([_machine(), *_groups()])
-
-
-def keep_freed() -> None:
-    """Have this process use memory again that it has freed, instead of asking the system for zeroed pages each time.
-
-    glibc maps every block of megabytes anew; for the activations of 512 small images that is a tenth to a fifth of a
-    network's pass. Where there is no glibc nothing happens.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        allocator = ctypes.CDLL(None)
-        allocator.mallopt(_M_MMAP_THRESHOLD, _LARGEST)
-        allocator.mallopt(_M_TRIM_THRESHOLD, _KEPT)
 
 
 def let_go(device: str) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.domain.errors import BenchError, kind_of
-from bench.loading.memory import keep_freed
 from bench.training.training import TrainingRequest, train
 from bench.training.trial import attempt
 
@@ -29,7 +28,6 @@ Run = Callable[[Any, Callable[..., None]], tuple[str, Any]]
 
 def run_of(role: str, device: str) -> Run:
     """What a worker of this role does with a job: (`DONE`, a document), or (a kind of error, its sentence)."""
-    keep_freed()
 
     def run(job: TrainingRequest | Attempt, watch: Callable[..., None]) -> tuple[str, Any]:
         try:
