@@ -45,7 +45,9 @@ What is equal, and where it need not be all:
   out its class. The `learnt` one has seen digits for 600 steps: what a race saves hangs on what the network has learnt.
 - `aa-linf-best-batch`: of our seconds at shards of 512, 63 of 100 are the network's passes, forward and back, 27 the
   library's own arithmetic, which both sides run, 7 the memory of answers that spares more than half of the rows, and 3
-  the victim that counts and checks. Without the last two the ratio would be 1.33.
+  the victim that counts and checks. Without the last two the ratio would be 1.33. Both sides run in one process here;
+  a worker of bench besides keeps the memory that it frees. With that for our side alone, each in a process of its own,
+  two rounds gave 1.34 and 1.39.
 - `aa-linf-resnet18` is a net that nothing defends, so that most samples are misled at once; `early_stop` does not walk
   on from them, and changes no verdict. It needs CIFAR-10 (`BENCH_DATA_DIR`).
 - Gradients are compared sample by sample, by the least cosine and the largest difference as a share of the largest
