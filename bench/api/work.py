@@ -13,9 +13,7 @@ from bench.domain.plan import Plan
 from bench.evaluation.evaluate import evaluate_all
 from bench.evaluation.requests.clerk import plans_of
 from bench.evaluation.requests.planning import Request
-from bench.evaluation.running.archive import Archive
-from bench.evaluation.running.crew import Crew
-from bench.evaluation.running.run import REPLAYED, Evaluation, Site
+from bench.evaluation.running.run import REPLAYED, Evaluation, Means, Site
 from bench.evaluation.sweep import Cell, sweep
 from bench.executors.choice import DEFAULT
 from bench.loading.environment import resolve_device
@@ -60,6 +58,17 @@ class Work:
         tags = (self.tags,) if isinstance(self.tags, str) else self.tags
         return Labels.of(tags, () if self.note is None else (self.note,))
 
+    @property
+    def means(self) -> Means:
+        """With what runs measure, as they are told."""
+        return {
+            "data_dir": self.data_dir,
+            "workers": self.workers,
+            "executor": self.executor,
+            "replayed": self.replay,
+            "shard_timeout": self.shard_timeout,
+        }
+
     def store(self) -> Store:
         """The store, made where there is none."""
         return Store(self.db, artifacts=self.artifacts)
@@ -77,10 +86,9 @@ class Work:
         store.labels.add(plans, self.labels)
         with (
             EvaluationProgress(quiet=self.quiet) as progress,
-            Crew(lambda: resolve_device(self.device), self.workers, self.executor) as crew,
-            Archive(self.data_dir) as archive,
+            Site.open(lambda: resolve_device(self.device), store, progress, **self.means) as site,
         ):
-            ended = dict(evaluate_all(Site(crew, archive, store, progress, self.replay, self.shard_timeout), plans))
+            ended = dict(evaluate_all(site, plans))
         return [ended[position] for position in range(len(plans))]
 
     def cells(
@@ -89,8 +97,7 @@ class Work:
         """Evaluate the cells of a sweep in one queue, each as it ends, with the bars to tell of it."""
         with EvaluationProgress(quiet=self.quiet) as progress:
             progress.cells(len(cells))
-            where = (self.device, self.data_dir, self.workers, self.replay, self.executor, self.shard_timeout)
-            for cell in sweep(cells, store, progress, *where, labels=self.labels):
+            for cell in sweep(cells, store, progress, self.device, self.labels, **self.means):
                 yield cell, progress
 
 

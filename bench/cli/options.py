@@ -7,11 +7,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.cli import completing
+
+if TYPE_CHECKING:
+    from bench.api.work import Work
 
 PROTOCOLS = "the protocol's"
 LARGEST_SEED = 2**32 - 1
@@ -147,7 +150,7 @@ Plan = Annotated[str, argument("A plan's digest, or its beginning; `bench list p
 
 @dataclass(frozen=True)
 class Running:
-    """With what a verb measures; none of it changes an outcome. Fields are called as those of `bench.api.work.Work`."""
+    """With what a verb measures; none of it changes an outcome. Fields are called as those of `Work`."""
 
     device: Device = "auto"
     workers: Workers = None
@@ -157,6 +160,12 @@ class Running:
     data_dir: DataDir = None
     db: Database = DEFAULT_DATABASE
     artifacts: Artifacts = None
+
+    def work(self, **more: Any) -> Work:
+        """The same for calls from Python, with what else these are told."""
+        from bench.api.work import Work
+
+        return Work(**vars(self), **more)
 
 
 @dataclass(frozen=True)

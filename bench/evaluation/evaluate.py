@@ -6,18 +6,15 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Unpack
 
 from bench.domain.errors import StoreError
 from bench.domain.plan import Plan
 from bench.evaluation.images import crafted_otherwise
 from bench.evaluation.running.agenda import Agenda
-from bench.evaluation.running.archive import Archive
-from bench.evaluation.running.crew import Crew
 from bench.evaluation.running.queue import Queue
-from bench.evaluation.running.run import REPLAYED, Evaluation, Observer, Site
+from bench.evaluation.running.run import Evaluation, Means, Observer, Site
 from bench.evaluation.running.sharing import Share
-from bench.executors.choice import DEFAULT
-from bench.executors.contract import Executor
 from bench.store.images.places.place import Place
 from bench.store.others.foreign import read_shards
 from bench.store.rows.checking import UnfitError
@@ -30,20 +27,15 @@ def evaluate(
     store: Store,
     observer: Observer,
     device: Callable[[], str],
-    data_dir: Path | None = None,
-    workers: int | None = None,
     only: frozenset[int] | None = None,
-    replayed: int = REPLAYED,
-    executor: str | Executor = DEFAULT,
-    shard_timeout: float | None = None,
+    **means: Unpack[Means],
 ) -> Evaluation:
     """Run what is left of a plan (or of `only` some shards) and store it, a shard a transaction.
 
-    `device` is asked only if there is work, so that a finished plan needs no torch. `replayed` images of each shard
-    are judged again. A failed shard is reported and the others go on.
+    A failed shard is reported and the others go on.
     """
-    with Crew(device, workers, executor) as crew, Archive(data_dir) as archive:
-        return evaluate_at(Site(crew, archive, store, observer, replayed, shard_timeout), plan, only)
+    with Site.open(device, store, observer, **means) as site:
+        return evaluate_at(site, plan, only)
 
 
 def evaluate_again(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Unpack
 
 from bench.domain.plan import HARNESS, Plan
 from bench.evaluation.evaluate import evaluate, evaluate_again
 from bench.evaluation.images import unlike
-from bench.evaluation.running.run import Failure, Observer
-from bench.executors.choice import DEFAULT
-from bench.executors.contract import Executor
+from bench.evaluation.running.run import Failure, Means, Observer
 from bench.store.others.merge import keeps_images
 from bench.store.rows.records import Conflict
 from bench.store.store import Store
@@ -57,13 +55,7 @@ def lacking(plans: Iterable[Plan], store: Store, *, look: bool = False) -> list[
 
 
 def remake(
-    wanted: Lacking,
-    store: Store,
-    observer: Observer,
-    device: Callable[[], str],
-    data_dir: Path | None = None,
-    workers: int | None = None,
-    executor: str | Executor = DEFAULT,
+    wanted: Lacking, store: Store, observer: Observer, device: Callable[[], str], **means: Unpack[Means]
 ) -> Remade:
     """Craft images of finished shards again, and judge them again on the way.
 
@@ -73,9 +65,7 @@ def remake(
     plan, shards = wanted.plan, wanted.shards
     only = frozenset(shards)
     evaluation, fresh = evaluate_again(
-        plan,
-        lambda again: evaluate(plan, again, observer, device, data_dir, workers, only, executor=executor),
-        store.artifacts.place,
+        plan, lambda again: evaluate(plan, again, observer, device, only, **means), store.artifacts.place
     )
     conflicts = store.fill(plan, fresh).conflicts if fresh else ()
     disputed = {conflict.number for conflict in conflicts}

@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.labels import Labels
@@ -16,11 +15,7 @@ from bench.domain.threat import format_epsilon
 from bench.evaluation.evaluate import evaluate_all
 from bench.evaluation.requests.clerk import plans_of
 from bench.evaluation.requests.planning import SELF, Request, checked_seed
-from bench.evaluation.running.archive import Archive
-from bench.evaluation.running.crew import Crew
-from bench.evaluation.running.run import REPLAYED, Evaluation, Observer, Site
-from bench.executors.choice import DEFAULT
-from bench.executors.contract import Executor
+from bench.evaluation.running.run import Evaluation, Means, Observer, Site
 from bench.finding import script_of
 from bench.loading.environment import resolve_device
 from bench.registry import Registry, attacks, datasets, defenses
@@ -137,12 +132,8 @@ def sweep(
     store: Store,
     observer: Observer,
     device: str,
-    data_dir: Path | None = None,
-    workers: int | None = None,
-    replayed: int = REPLAYED,
-    executor: str | Executor = DEFAULT,
-    shard_timeout: float | None = None,
     labels: Labels = NONE,
+    **means: Unpack[Means],
 ) -> Iterator[Cell]:
     """Evaluate all cells on a device ('auto', or a name) in one queue, yielding each as it ends: first those that
     cannot be planned, then those that are finished already. A cell that fails does not stop the others. The `labels`
@@ -157,8 +148,7 @@ def sweep(
         else:
             found.append((row, column, plan))
     store.labels.add([plan for _, _, plan in found], labels)
-    with Crew(lambda: resolve_device(device), workers, executor) as crew, Archive(data_dir) as archive:
-        site = Site(crew, archive, store, observer, replayed, shard_timeout)
+    with Site.open(lambda: resolve_device(device), store, observer, **means) as site:
         for position, evaluation in evaluate_all(site, [plan for _, _, plan in found]):
             row, column, _ = found[position]
             yield Cell(row, column, evaluation, None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Unpack
 
 from bench.domain.errors import UsageError
 from bench.domain.outcome import Outcome
 from bench.domain.plan import HARNESS, Plan
 from bench.evaluation.evaluate import evaluate, evaluate_again
-from bench.evaluation.running.run import Observer
+from bench.evaluation.running.run import Means, Observer
 from bench.store.store import Store
 
 
@@ -28,9 +28,8 @@ def verify_plan(
     store: Store,
     observer: Observer,
     device: Callable[[], str],
-    data_dir: Path | None = None,
-    workers: int | None = None,
     shards: int | None = None,
+    **means: Unpack[Means],
 ) -> Verification:
     """Evaluate the plan in a store of its own, crafting included, and compare with what is stored.
 
@@ -47,9 +46,7 @@ def verify_plan(
     if not numbers:
         raise UsageError(f"No shard of plan {plan.digest[:12]} is stored; evaluate it first.")
     only = frozenset(numbers)
-    evaluation, found = evaluate_again(
-        plan, lambda again: evaluate(plan, again, observer, device, data_dir, workers, only)
-    )
+    evaluation, found = evaluate_again(plan, lambda again: evaluate(plan, again, observer, device, only, **means))
     if evaluation.failures:
         raise UsageError(f"The plan could not be run again: {evaluation.failures[0].sentence}")
     fresh = [outcome for _, outcomes in found for outcome in outcomes]

@@ -107,7 +107,7 @@ def _examined(
                 break
             progress.cells(len(wanted))
             cells = [(request.defense, name, each) for name, each in wanted.items()]
-            for cell in sweep(cells, store, progress, device, request.data_dir, workers):
+            for cell in sweep(cells, store, progress, device, data_dir=request.data_dir, workers=workers):
                 plan = cell.evaluation and cell.evaluation.plan
                 if plan and store.shards(plan):
                     found[cell.attack] = read_entry(store, plan)

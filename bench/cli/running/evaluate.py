@@ -79,7 +79,6 @@ def evaluate(
 ) -> None:
     """Measure one defense under one attack; a repeated command computes only what is missing."""
     from bench.analysis.results.begun import read_begun, spread_of
-    from bench.api.work import Work
     from bench.evaluation.requests.planning import Request, seeded_requests
     from bench.evaluation.sweep import Axes
     from bench.protocols import find_protocol
@@ -109,7 +108,7 @@ def evaluate(
         passes=passes,
     )
     Axes([defense], [attack], seeds=[seed], sample_seeds=[sample_seed]).expect(dataset, source)
-    work = Work(**vars(running), quiet=told.silent, tags=tags or (), note=note)
+    work = running.work(quiet=told.silent, tags=tags or (), note=note)
     plans = work.plans(seeded_requests(request, seeds))
     if not told.quiet:
         advice.tell(

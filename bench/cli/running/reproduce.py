@@ -66,8 +66,8 @@ def reproduce(
     with EvaluationProgress(stderr, quiet=told.silent) as progress:
         progress.cells(len(found.trainings) + len(found.evaluated()), "trainings and cells")
         cells = requests(found, _trained(found, runs, running, progress), running.data_dir)
-        where = (running.device, running.data_dir, running.workers, running.replay, running.executor)
-        plans, problems = _measured(sweep(cells, store, progress, *where, running.shard_timeout), progress)
+        swept = sweep(cells, store, progress, running.device, **running.work().means)
+        plans, problems = _measured(swept, progress)
     reproduction = read(found, plans, store, network_passes(plans.values(), running.data_dir))
     render(reproduction, page, _command(study, dataset, scale))
     if told.as_json:

@@ -80,7 +80,6 @@ def sweep(
     evaluated. 'all' as the value of a setting with a fixed choice of values means each of them.
     """
     from bench.analysis.results.begun import read_begun
-    from bench.api.work import Work
     from bench.evaluation.requests.planning import Request, seeded_requests
     from bench.evaluation.sweep import Axes, choose_defenses
     from bench.protocols import find_protocol
@@ -120,7 +119,7 @@ def sweep(
     if only_priced:
         DryRun(running, told).of_cells(cells)
         return
-    work = Work(**vars(running), quiet=told.silent, tags=tags or (), note=note)
+    work = running.work(quiet=told.silent, tags=tags or (), note=note)
     store = work.store()
     done: list[tuple[Cell, Result | None]] = []
     for cell, progress in work.cells(cells, store):

@@ -25,6 +25,7 @@ def verify(
     told: options.Told,
 ) -> None:
     """Run a stored plan again and compare, sample by sample; exit 1 if anything differs."""
+    from bench.evaluation.running.run import Means
     from bench.evaluation.verify import verify_plan
     from bench.loading.environment import resolve_device
     from bench.progress import EvaluationProgress
@@ -32,9 +33,8 @@ def verify(
 
     store = Store(db, create=False)
     with EvaluationProgress(stderr, told.silent) as progress:
-        report = verify_plan(
-            store.find(plan), store, progress, lambda: resolve_device(device), data_dir, workers, shards
-        )
+        means: Means = {"data_dir": data_dir, "workers": workers}
+        report = verify_plan(store.find(plan), store, progress, lambda: resolve_device(device), shards, **means)
     if told.as_json:
         print_json({"plan": report.plan.digest, "samples": report.samples, "different": report.different})
     elif report.different:

@@ -21,9 +21,12 @@ def craft_again(plans: Sequence[Plan], store: Store, running: Running, quiet: bo
     from bench.loading.environment import resolve_device
     from bench.progress import EvaluationProgress
 
-    where = (lambda: resolve_device(running.device), running.data_dir, running.workers, running.executor)
+    means = running.work().means
     with EvaluationProgress(stderr, quiet=quiet) as progress:
-        remade = [remake(gone, store, progress, *where) for gone in lacking(plans, store)]
+        remade = [
+            remake(gone, store, progress, lambda: resolve_device(running.device), **means)
+            for gone in lacking(plans, store)
+        ]
     for each in remade:
         panels.show_troubles(each)
     if not quiet:

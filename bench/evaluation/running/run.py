@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
 
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan
 from bench.evaluation.running.archive import Archive
 from bench.evaluation.running.crew import Crew
+from bench.executors.choice import DEFAULT
+from bench.executors.contract import Executor
 from bench.store.store import Store
 
 if TYPE_CHECKING:
@@ -17,6 +21,17 @@ if TYPE_CHECKING:
 
 REPLAYED = 8
 """How many images of a shard are judged again in another process, unless a run asks for more."""
+
+
+class Means(TypedDict, total=False):
+    """With what a run measures; none of it changes an outcome. `replayed` images of each shard are judged again, and a
+    shard is given up after `shard_timeout` seconds."""
+
+    data_dir: Path | None
+    workers: int | None
+    executor: str | Executor
+    replayed: int
+    shard_timeout: float | None
 
 
 class Observer(Protocol):
@@ -69,3 +84,17 @@ class Site:
     observer: Observer
     replayed: int = REPLAYED
     shard_timeout: float | None = None
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, device: Callable[[], str], store: Store, observer: Observer, **means: Unpack[Means]
+    ) -> Iterator[Site]:
+        """A site of its own, whose workers and images are gone afterwards; `device` is asked only if there is work, so
+        that a finished plan needs no torch."""
+        with (
+            Crew(device, means.get("workers"), means.get("executor", DEFAULT)) as crew,
+            Archive(means.get("data_dir")) as archive,
+        ):
+            replayed, timeout = means.get("replayed", REPLAYED), means.get("shard_timeout")
+            yield cls(crew, archive, store, observer, replayed, timeout)
