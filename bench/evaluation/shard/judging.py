@@ -119,7 +119,7 @@ def _logits(
     found = []
     for seed in seeds[:1] if classifier.deterministic else seeds:
         logits = check_logits(ask(classifier, given, _generator(seed, device)), len(given), columns)
-        found.append(logits.detach().float().cpu().numpy())
+        found.append(logits.detach().float().cpu().numpy().copy())  # which a plugin cannot reach any more
     if not torch.equal(given, _tensor(images, device)):
         raise PluginError(WROTE)
     return np.stack(found)
