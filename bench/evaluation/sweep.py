@@ -14,7 +14,8 @@ from bench.domain.plan import UNTOUCHED, Plan
 from bench.domain.threat import format_epsilon
 from bench.evaluation.evaluate import evaluate_all
 from bench.evaluation.requests.clerk import plans_of
-from bench.evaluation.requests.planning import SELF, Request, checked_seed
+from bench.evaluation.requests.named import SELF
+from bench.evaluation.requests.planning import Request, checked_seed
 from bench.evaluation.running.run import Evaluation, Means, Observer, Site
 from bench.finding import script_of
 from bench.loading.environment import resolve_device

@@ -6,7 +6,8 @@ from dataclasses import replace
 from fractions import Fraction
 
 from bench.domain.errors import UsageError
-from bench.evaluation.requests.planning import SELF, Request
+from bench.evaluation.requests.named import SELF
+from bench.evaluation.requests.planning import Request
 from bench.protocols.examination import EXAMS, STRANGERS
 from bench.registry import datasets
 
