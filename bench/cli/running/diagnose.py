@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import completing, options
+from bench.cli import FAILED, UNMET, completing, options
 from bench.cli.console import escape, failed, print_json, stderr, stdout, table
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from bench.evaluation.requests.planning import Request
     from bench.store.store import Store
 
-FAILED, UNSOUND = 1, 3
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
 
 
@@ -83,7 +82,7 @@ def diagnose(
     if problems:
         raise typer.Exit(FAILED)
     if any(check.verdict == "fail" for check in checks):
-        raise typer.Exit(UNSOUND)
+        raise typer.Exit(UNMET)
 
 
 def _examined(

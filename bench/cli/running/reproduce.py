@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import completing, options
+from bench.cli import FAILED, completing, options
 from bench.cli.console import escape, failed, print_json, say, stderr, stdout, table
 from bench.cli.shown.dry_run import DryRun
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bench.progress import EvaluationProgress
     from bench.protocols.studies import Cell, Study
 
-FAILED = 1
 COLOURS = {"holds": "green", "does not hold": "red", "cannot be told": "yellow", "not measured": "dim"}
 
 
