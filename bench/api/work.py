@@ -92,10 +92,3 @@ class Work:
             where = (self.device, self.data_dir, self.workers, self.replay, self.executor, self.shard_timeout)
             for cell in sweep(cells, store, progress, *where, labels=self.labels):
                 yield cell, progress
-
-
-def troubles_of(cell: Cell) -> list[str]:
-    """Why a cell of a sweep has no result, or not the whole of it, in sentences."""
-    if cell.evaluation is None:
-        return [str(cell.problem)]
-    return [failure.sentence for failure in cell.evaluation.failures]

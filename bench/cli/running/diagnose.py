@@ -91,7 +91,6 @@ def _examined(
     """The results of the runs by name, and what went wrong; a random defense is given runs of its own after the
     others."""
     from bench.analysis.results.entries import read_entry
-    from bench.api.work import troubles_of
     from bench.evaluation.requests.examination import exams
     from bench.evaluation.sweep import sweep
     from bench.progress import EvaluationProgress
@@ -112,7 +111,7 @@ def _examined(
                     found[cell.attack] = read_entry(store, plan)
                     accuracy = found[cell.attack][0].robust_accuracy
                     progress.cell_done(f"{accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
-                for sentence in troubles_of(cell):
+                for sentence in cell.troubles:
                     if EXAMS[cell.attack].source and cell.attack not in found and not problems:
                         # no stranger knows these images: one check less, and no fault of the defense's
                         progress.cell_done(f"[dim]left out {escape(cell.attack)}: {escape(sentence)}[/]")
