@@ -11,19 +11,17 @@ from defenses.parts.images import is_tiny
 from defenses.parts.training import nets
 from defenses.parts.training.recipes import TradesRecipe
 
-DIGITS = TradesRecipe(**vars(nets.ROBUST_DIGITS) | {"label_smoothing": 0.1, "share": 0.3})
+DIGITS = replace(TradesRecipe(**vars(nets.ROBUST_DIGITS)), label_smoothing=0.1, share=0.3)
 """The share, of 0, 0.2, 0.3, 0.5 and 0.7, with the best robust accuracy on held-out training images: a denoiser that
 learned from 773 images knows little that is not in them."""
-CIFAR = TradesRecipe(
-    **vars(nets.ROBUST_CIFAR)
-    | {
-        "epochs": 400,
-        "batch": 512,
-        "learning_rate": 0.2,
-        "averaging": 0.995,
-        "label_smoothing": 0.1,
-        "warmup": 1000,
-    }
+CIFAR = replace(
+    TradesRecipe(**vars(nets.ROBUST_CIFAR)),
+    epochs=400,
+    batch=512,
+    learning_rate=0.2,
+    averaging=0.995,
+    label_smoothing=0.1,
+    warmup=1000,
 )
 """Wang et al. 2023, 2302.04638, section 4 and the released `train-wa.py`.
 

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from bench.api.checked import of_type, whole
 from bench.api.references import attack_of, dataset_of, defense_of
 from bench.api.result import Result, Results
-from bench.api.work import DATABASE, Work, troubles_of
+from bench.api.work import DATABASE, Work
 from bench.domain.dataset import Sampling
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
@@ -117,7 +117,7 @@ def sweep(
     for cell, progress in where.cells(cells, store):
         named = f"{cell.defense} under {cell.attack}"
         progress.cell_ended(named, cell.failed)
-        problems += [f"{named}: {sentence}" for sentence in troubles_of(cell)]
+        problems += [f"{named}: {sentence}" for sentence in cell.troubles]
         if cell.evaluation is not None and store.shards(cell.evaluation.plan):
             found[cell.defense, cell.attack] = Result(cell.evaluation, store, (cell.defense, cell.attack))
     return Results([found[row, column] for row, column, _ in cells if (row, column) in found], problems)

@@ -12,6 +12,7 @@ from bench.analysis.boards.tables import tabulate, title
 from bench.analysis.notation import budget, percent, span
 from bench.analysis.results.summary import Result, read
 from bench.api.opening import warn_skipped
+from bench.api.tables import table
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan
 from bench.pages.export.columns import RESULT_COLUMNS, board_columns, result_row
@@ -95,11 +96,9 @@ class NotebookStore(Store):
         shown = [read(self, plan) for plan in reversed(plans[-SHOWN:])]
         rest = f", of which these are the newest {SHOWN}" if len(plans) > SHOWN else ""
         text = f"{len(plans)} plan{'' if len(plans) == 1 else 's'}{rest}" if plans else "no results yet"
-        head = "".join(f"<th>{heading}</th>" for heading in HEADINGS)
-        rows = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in _cells(found))}</tr>" for found in shown)
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if plans else ""
+        rows = table((map(escape, _cells(found)) for found in shown), HEADINGS) if plans else ""
         left_out = "".join(f"<p>Left out: {escape(sentence)}</p>" for sentence in self.skipped.values())
-        return f"<div><p><b>{escape(self.location)}</b>: {text}</p>{table}{left_out}</div>"
+        return f"<div><p><b>{escape(self.location)}</b>: {text}</p>{rows}{left_out}</div>"
 
 
 def frame_of(store: Store, plan: Plan) -> pandas.DataFrame:

@@ -9,7 +9,7 @@ from bench.api.opening import warn_skipped
 from bench.api.work import DATABASE
 from bench.pages.page import render
 from bench.pages.whole_files import refuse_stdout
-from bench.protocols import builtin_protocols, read
+from bench.protocols import known_with, read
 from bench.registry import defenses
 from bench.store.store import Store
 
@@ -52,11 +52,11 @@ def drawing(
 ) -> Callable[[int | None], Path]:
     """What draws the page, as often as it is called with the seconds after which it is to load itself anew."""
     refuse_stdout(output, "The page", "name another file with --output")
-    known = {**builtin_protocols(), **{found.name: found for found in map(read, map(Path, protocols))}}
+    known = known_with(map(read, map(Path, protocols)))
     models = [model for name in published for model in defenses.find(name).models()]
     return lambda refresh: render(
         *(store, output),
-        protocols=known.values(),
+        protocols=known,
         published=models,
         pictures=pictures,
         data_dir=data_dir,

@@ -10,8 +10,8 @@ CELL = "padding:.25em .9em .25em 0;text-align:left"
 
 def table(rows: Iterable[Iterable[str]], heads: Sequence[str] = ()) -> str:
     """Rows of cells, below `heads` where there are any."""
-    lines = [*([_row(heads, "th")] if heads else []), *(_row(cells, "td") for cells in rows)]
-    return f'<table style="{TABLE}">{"".join(lines)}</table>'
+    head = f"<thead>{_row(heads, 'th')}</thead>" if heads else ""
+    return f'<table style="{TABLE}">{head}<tbody>{"".join(_row(cells, "td") for cells in rows)}</tbody></table>'
 
 
 def _row(cells: Iterable[str], tag: str) -> str:

@@ -99,10 +99,3 @@ class Work:
             progress.cells(len(cells))
             for cell in sweep(cells, store, progress, self.device, self.labels, **self.means):
                 yield cell, progress
-
-
-def troubles_of(cell: Cell) -> list[str]:
-    """Why a cell of a sweep has no result, or not the whole of it, in sentences."""
-    if cell.evaluation is None:
-        return [str(cell.problem)]
-    return [failure.sentence for failure in cell.evaluation.failures]

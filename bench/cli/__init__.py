@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130  # what shells use for SIGINT
+FAILED, MISUSED, UNMET = 1, 2, 3
+"""Exit codes: what is missing, different or broken; a request that cannot be carried out; a number that falls short."""
+INTERRUPTED, UNHEARD = 130, 141
+"""What shells use for SIGINT and SIGPIPE."""
 
 
 def main() -> None:
@@ -18,4 +21,4 @@ def main() -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-__all__ = ["INTERRUPTED", "main"]
+__all__ = ["FAILED", "INTERRUPTED", "MISUSED", "UNHEARD", "UNMET", "main"]

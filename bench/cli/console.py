@@ -17,13 +17,13 @@ from rich import markup
 from rich.console import Console
 from rich.table import Table
 
+from bench.cli import FAILED, UNHEARD
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.text import visible, without_passwords
 
 PIPED = 100_000
 """Columns of a table that no terminal shows: rows stay whole, for whoever reads them is a program."""
 STDOUT, STDERR = 1, 2
-UNHEARD = 141  # what shells use for SIGPIPE
 
 
 class Unwritten(BenchError):  # noqa: N818 whoever has closed a pipe wants it so
@@ -33,7 +33,7 @@ class Unwritten(BenchError):  # noqa: N818 whoever has closed a pipe wants it so
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"Stdout cannot be written ({error.strerror}); what was measured is stored all the same.")
-        self.exit_code = UNHEARD if error.errno == errno.EPIPE else 1
+        self.exit_code = UNHEARD if error.errno == errno.EPIPE else FAILED
 
 
 @contextlib.contextmanager

@@ -11,10 +11,9 @@ from functools import partial
 
 import typer
 
-from bench.cli import INTERRUPTED
+from bench.cli import FAILED, INTERRUPTED, MISUSED, UNHEARD
 from bench.cli.console import (
     STDOUT,
-    UNHEARD,
     Unwritten,
     escape,
     has_printed,
@@ -27,8 +26,6 @@ from bench.cli.console import (
 from bench.domain.errors import BenchError
 from bench.domain.text import without_passwords
 
-CRASHED, USAGE = 1, 2
-"""Exit codes of what has no other."""
 HELP = {"--help", "-h"}
 LONG = 60
 """Letters of a value that are repeated to whoever gave it."""
@@ -79,9 +76,9 @@ def _ended(call: Callable[[], object], as_json: bool = False) -> int:
         if error.filename is None:
             return _crashed(error, as_json)
         _debug()
-        return _told(f"{error.filename} cannot be used ({error.strerror}).", BenchError.kind, CRASHED, as_json)
+        return _told(f"{error.filename} cannot be used ({error.strerror}).", BenchError.kind, FAILED, as_json)
     except typer.Abort:
-        return _told("Nobody answered.", "interrupted", CRASHED, as_json)
+        return _told("Nobody answered.", "interrupted", FAILED, as_json)
     except Exception as error:
         if not hasattr(error, "format_message"):
             return _crashed(error, as_json)
@@ -98,9 +95,9 @@ def _misused(error: Exception, as_json: bool) -> int:
     context = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         if as_json:
-            return _told("No verb is given.", "usage", USAGE, as_json)
+            return _told("No verb is given.", "usage", MISUSED, as_json)
         warn(escape(error.format_message()))  # type: ignore[attr-defined]  # asked for by the caller
-        return USAGE
+        return MISUSED
     sentence = " ".join(error.format_message().replace("Value error, ", "").split())  # type: ignore[attr-defined]
     given = _found(error)
     if given and given not in sentence:
@@ -109,7 +106,7 @@ def _misused(error: Exception, as_json: bool) -> int:
         sentence += "."
     if context is not None:
         sentence += f" See `{context.command_path} --help`."
-    return _told(sentence, "usage", USAGE, as_json)
+    return _told(sentence, "usage", MISUSED, as_json)
 
 
 def _found(error: Exception) -> str:
@@ -124,7 +121,7 @@ def _crashed(error: Exception, as_json: bool) -> int:
     """A fault of bench's own: with its traceback, for it may not come again."""
     warn(escape(traceback.format_exc()))
     said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")
-    return _told(f"bench itself failed, and should not have ({said}).", "crash", CRASHED, as_json)
+    return _told(f"bench itself failed, and should not have ({said}).", "crash", FAILED, as_json)
 
 
 def _told(sentence: str, kind: str, code: int, as_json: bool) -> int:

@@ -44,6 +44,13 @@ class Cell:
         """Whether any of its shards is missing."""
         return self.evaluation is None or bool(self.evaluation.failures)
 
+    @property
+    def troubles(self) -> list[str]:
+        """Why there is no result, or not the whole of it, in sentences."""
+        if self.evaluation is None:
+            return [str(self.problem)]
+        return [failure.sentence for failure in self.evaluation.failures]
+
 
 @dataclass(frozen=True)
 class Axes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import cast, get_args
@@ -54,6 +54,11 @@ def builtin_protocols() -> Mapping[str, Protocol]:
     protocols = [read(path) for path in sorted(Path(__file__).parent.glob("*.toml"))]
     protocols.sort(key=lambda each: (each.name != STRONGEST, each.name != DEFAULT, each.name))
     return {protocol.name: protocol for protocol in protocols}
+
+
+def known_with(own: Iterable[Protocol]) -> Collection[Protocol]:
+    """The built-in protocols and these; one of a built-in one's name stands in its place."""
+    return {**builtin_protocols(), **{protocol.name: protocol for protocol in own}}.values()
 
 
 def find_protocol(reference: str) -> Protocol:

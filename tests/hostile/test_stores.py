@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
 import bench
-from bench.domain.errors import BenchError
+from bench.domain.errors import BenchError, StoreError
 from bench.evaluation.rejudge import Rejudge
 from bench.store.database import opening
 from bench.store.others.lend import lend
@@ -156,6 +156,39 @@ def test_a_file_with_flipped_bytes_is_read_or_refused(seed: int) -> None:
     if seed % 2:
         code, said = ask(*VERBS[seed % len(VERBS)])
         assert code == 0 or (code in (1, 2) and said.count("Error ") == 1), said
+
+
+@pytest.mark.parametrize("byte", [0xFE, 0x80])
+def test_a_byte_in_the_schema_that_is_no_text_lets_nothing_but_sentences_out(byte: int) -> None:
+    path, refused = Path("results.db"), []
+    sound = path.read_bytes()
+    for place in range(100, 4096, 50):
+        spoilt = sound[:place] + bytes([byte]) + sound[place + 1 :]
+        path.write_bytes(spoilt)
+        try:
+            with closing(Store(path, create=False)) as store:
+                for name in ("list", "outcomes"):
+                    ways(store)[name]()
+        except BenchError as error:
+            refused.append(str(error))
+        assert path.read_bytes() == spoilt
+    assert len(refused) > 20
+    assert any("results.db is not a results database (it holds names that are no text);" in said for said in refused)
+
+
+@pytest.mark.parametrize("words", [("show", GOOD.digest[:12]), ("report",), ("upgrade",)], ids=" ".join)
+def test_a_name_in_the_schema_that_is_no_text_is_one_sentence_and_nothing_is_written(words: tuple[str, ...]) -> None:
+    path = Path("results.db")
+    spoilt = path.read_bytes().replace(b"tableplans", b"table\xfelans", 1)
+    path.write_bytes(spoilt)
+    with pytest.raises(StoreError, match="names that are no text"):
+        Store(path)
+    code, said = ask(*words)
+    assert code == 1, said
+    assert said.count("Error ") == 1, said
+    assert "results.db is not a results database (it holds names that are no text); name another file" in said
+    assert path.read_bytes() == spoilt
+    assert [*Path.cwd().iterdir()] == [path.absolute()]
 
 
 ANY = st.recursive(

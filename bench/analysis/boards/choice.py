@@ -11,7 +11,7 @@ from bench.analysis.boards.tables import titles
 from bench.analysis.results.entries import read_entries
 from bench.analysis.results.seeds import seedless
 from bench.domain.errors import UsageError
-from bench.protocols import builtin_protocols, find_protocol
+from bench.protocols import find_protocol, known_with
 
 if TYPE_CHECKING:
     from bench.domain.plan import Plan
@@ -28,9 +28,8 @@ def choose_boards(
     Raises `UsageError` where there is none.
     """
     wanted = find_protocol(protocol) if protocol else None
-    known = {**builtin_protocols(), **({wanted.name: wanted} if wanted else {})}
     entries = read_entries(store)
-    boards = leaderboards(store, known.values(), entries, tags)
+    boards = leaderboards(store, known_with([wanted] if wanted else []), entries, tags)
     chosen = _chosen(boards, wanted, dataset)
     if wanted and not chosen:
         alone = leaderboards(store, [wanted], entries, tags)  # beside others it would only repeat a fuller one

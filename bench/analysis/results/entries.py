@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.analysis.results.summary import Result, summarise
+from bench.analysis.results.summary import Result, read, summarise
 from bench.analysis.specs import Column
 from bench.domain.labels import Labels
 from bench.domain.outcomes import Outcomes
@@ -39,8 +39,8 @@ Judged = tuple[Result, Outcomes]
 
 def read_entry(store: Store, plan: Plan) -> Entry:
     """The entry of a plan with at least one finished shard."""
-    outcomes, labels = store.table(plan), store.labels.of(plan.digest)
-    return Entry(summarise(plan, outcomes, store.shards(plan), store.conflicts(plan), labels), outcomes)
+    outcomes = store.table(plan)
+    return Entry(read(store, plan, outcomes), outcomes)
 
 
 def read_entries(store: Store) -> list[Entry]:

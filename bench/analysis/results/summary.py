@@ -180,10 +180,11 @@ class Result:
         return None if self.evidence is None else self.evidence.document()
 
 
-def read(store: Store, plan: Plan) -> Result:
-    """The figures of a stored plan; `UsageError` where no shard of it is finished."""
-    labels = store.labels.of(plan.digest)
-    return summarise(plan, store.table(plan), store.shards(plan), store.conflicts(plan), labels)
+def read(store: Store, plan: Plan, outcomes: Outcomes | None = None) -> Result:
+    """The figures of a stored plan, whose `outcomes` may have been read already; `UsageError` where no shard of it is
+    finished."""
+    table, labels = store.table(plan) if outcomes is None else outcomes, store.labels.of(plan.digest)
+    return summarise(plan, table, store.shards(plan), store.conflicts(plan), labels)
 
 
 def summarise(

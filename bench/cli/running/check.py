@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import completing, options
+from bench.cli import FAILED, completing, options
 from bench.cli.console import escape, print_json, say, stdout
 
 if TYPE_CHECKING:
     from bench.testing import Finding, Kind
-
-BROKEN = 1
 
 
 def check(
@@ -48,7 +46,7 @@ def check(
         findings = check_dataset(plugin, data_dir, pairs, same_splits)
     _show(plugin, kind, findings, as_json)
     if not all(finding.passed for finding in findings):
-        raise typer.Exit(BROKEN)
+        raise typer.Exit(FAILED)
 
 
 def _defense(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import completing, options
+from bench.cli import FAILED, UNMET, completing, options
 from bench.cli.console import escape, failed, print_json, stderr, stdout, table
 from bench.domain.errors import BenchError, UsageError
 from bench.domain.threat import parse_epsilon
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from bench.evaluation.requests.planning import Request
     from bench.store.store import Store
 
-FAILED, UNSOUND = 1, 3
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
 
 
@@ -83,7 +82,7 @@ def diagnose(
     if problems:
         raise typer.Exit(FAILED)
     if any(check.verdict == "fail" for check in checks):
-        raise typer.Exit(UNSOUND)
+        raise typer.Exit(UNMET)
 
 
 def _examined(
@@ -92,7 +91,6 @@ def _examined(
     """The results of the runs by name, and what went wrong; a random defense is given runs of its own after the
     others."""
     from bench.analysis.results.entries import read_entry
-    from bench.api.work import troubles_of
     from bench.evaluation.requests.examination import exams
     from bench.evaluation.sweep import sweep
     from bench.progress import EvaluationProgress
@@ -113,7 +111,7 @@ def _examined(
                     found[cell.attack] = read_entry(store, plan)
                     accuracy = found[cell.attack][0].robust_accuracy
                     progress.cell_done(f"{accuracy:7.2%} under [bold]{escape(cell.attack)}[/]")
-                for sentence in troubles_of(cell):
+                for sentence in cell.troubles:
                     if EXAMS[cell.attack].source and cell.attack not in found and not problems:
                         # no stranger knows these images: one check less, and no fault of the defense's
                         progress.cell_done(f"[dim]left out {escape(cell.attack)}: {escape(sentence)}[/]")

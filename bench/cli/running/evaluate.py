@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.cli import advice, completing, options
+from bench.cli import FAILED, UNMET, advice, completing, options
 from bench.cli.console import print_json, stderr
 from bench.cli.shown import crafted, panels
 from bench.cli.shown.dry_run import DryRun
@@ -16,8 +16,6 @@ from bench.domain.threat import parse_epsilon
 if TYPE_CHECKING:
     from bench.analysis.results.summary import Result
     from bench.evaluation.running.run import Evaluation
-
-FAILED, BELOW = 1, 3
 
 
 def evaluate(
@@ -166,4 +164,4 @@ def _leave(evaluations: list[Evaluation], results: list[Result | None], fail_und
     lowest = min(result.robust_accuracy for result in found)
     if fail_under is not None and lowest < fail_under:
         stderr.print(f"Robust accuracy {lowest:.2%} is below --fail-under {fail_under:.2%}.")
-        raise typer.Exit(BELOW)
+        raise typer.Exit(UNMET)

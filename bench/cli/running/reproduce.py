@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import completing, options
+from bench.cli import FAILED, completing, options
 from bench.cli.console import escape, failed, print_json, say, stderr, stdout, table
 from bench.cli.shown.dry_run import DryRun
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bench.progress import EvaluationProgress
     from bench.protocols.studies import Cell, Study
 
-FAILED = 1
 COLOURS = {"holds": "green", "does not hold": "red", "cannot be told": "yellow", "not measured": "dim"}
 
 
@@ -99,14 +98,13 @@ def _trained(study: Study, folder: Path, running: options.Running, progress: Eva
 
 def _measured(cells: Iterable[SweptCell], progress: EvaluationProgress) -> tuple[dict[Cell, Plan], list[str]]:
     """The plans of the cells as they come, and a sentence for each that failed."""
-    from bench.api.work import troubles_of
 
     plans: dict[Cell, Plan] = {}
     problems: list[str] = []
     for cell in cells:
         name = f"{cell.defense}, {cell.attack}"
         progress.cell_ended(name, cell.failed)
-        problems += [f"{name}: {sentence}" for sentence in troubles_of(cell)]
+        problems += [f"{name}: {sentence}" for sentence in cell.troubles]
         if cell.evaluation is not None:
             plans[cell.defense, cell.attack] = cell.evaluation.plan
     return plans, problems

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import advice, completing, options
+from bench.cli import FAILED, advice, completing, options
 from bench.cli.console import failed, print_json, stdout
 from bench.cli.shown import crafted, panels, swept
 from bench.cli.shown.dry_run import DryRun
@@ -17,8 +17,6 @@ from bench.domain.threat import parse_epsilon
 if TYPE_CHECKING:
     from bench.analysis.results.summary import Result
     from bench.evaluation.sweep import Cell
-
-FAILED = 1
 
 
 def sweep(
@@ -151,8 +149,7 @@ def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:
 
 
 def _document(cell: Cell, result: Result | None) -> dict[str, object]:
-    from bench.api.work import troubles_of
 
     if result is not None and cell.evaluation is not None:
         return {**panels.evaluation_document(result, cell.evaluation), "row": cell.defense, "column": cell.attack}
-    return {"defense": cell.defense, "attack": cell.attack, "problem": "; ".join(troubles_of(cell))}
+    return {"defense": cell.defense, "attack": cell.attack, "problem": "; ".join(cell.troubles)}

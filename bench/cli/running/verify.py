@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from bench.cli import completing, options
+from bench.cli import FAILED, completing, options
 from bench.cli.console import print_json, stderr, stdout
-
-DIFFERENT = 1
 
 
 def verify(
@@ -45,4 +43,4 @@ def verify(
         whole = f"All {report.samples} samples of plan {report.plan.digest[:12]}"
         stdout.print(f"[green bold]Equal[/] {whole} came out as stored.")
     if report.different:
-        raise typer.Exit(DIFFERENT)
+        raise typer.Exit(FAILED)

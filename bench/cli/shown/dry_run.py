@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bench.cli import FAILED
 from bench.cli.console import print_json, stderr, stdout
 from bench.cli.shown import panels, prices, training_prices
 from bench.cli.shown.prices import Priced
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from bench.protocols.studies import Study, StudyTraining
     from bench.store.store import Store
     from bench.studies.forecast import TrainingForecast
-
-FAILED = 1
 
 
 @dataclass(frozen=True)

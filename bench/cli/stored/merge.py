@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli import options
+from bench.cli import FAILED, options
 from bench.cli.console import counted, escape, print_json, say, stderr, stdout
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def merge(
     else:
         stdout.print(f"[dim]next:[/] {escape(store.hint('report').strip('`'))}", soft_wrap=True)
     if not all(merged.agrees for merged in found):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _show(merged: Merged) -> None:

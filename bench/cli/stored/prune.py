@@ -41,15 +41,15 @@ def prune(
     """
     from bench.pages.shown import shown
     from bench.progress import training_progress
-    from bench.protocols import builtin_protocols, read
+    from bench.protocols import known_with, read
     from bench.store.pruning import prune as delete
     from bench.store.pruning import survey
 
     if told.as_json and not (yes or dry_run):
         raise UsageError("--json does not ask; add --yes to delete, or --dry-run to see what would be deleted.")
-    known = {**builtin_protocols(), **{protocol.name: protocol for protocol in map(read, protocols or ())}}
+    known = known_with(map(read, protocols or ()))
     with opened(db, artifacts, left_out) as store:
-        found = survey(store, shown(store, known.values()), unnamed=unnamed)
+        found = survey(store, shown(store, known), unnamed=unnamed)
         if not told.as_json:
             _show(found, store)
         deletes = bool(found.delete) and not dry_run

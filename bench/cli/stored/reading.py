@@ -13,6 +13,7 @@ from bench.domain.errors import UsageError
 
 
 def show(
+    *,
     plan: options.Plan,
     db: options.Database = options.DEFAULT_DATABASE,
     as_json: options.Json = False,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.analysis.underway import Standing
 
 
-def status(db: options.Database = options.DEFAULT_DATABASE, as_json: options.Json = False) -> None:
+def status(*, db: options.Database = options.DEFAULT_DATABASE, as_json: options.Json = False) -> None:
     """Show who is at work on a store, from any host: workers, shards, rate, time left."""
     from bench.analysis.underway import standing
 

@@ -6,7 +6,7 @@ from bench.cli import options
 from bench.cli.console import escape, print_json, say
 
 
-def upgrade(db: options.Database = options.DEFAULT_DATABASE, as_json: options.Json = False) -> None:
+def upgrade(*, db: options.Database = options.DEFAULT_DATABASE, as_json: options.Json = False) -> None:
     """Bring the store of an older bench up to date; a file is copied first, beside itself.
 
     Only this verb changes a schema. Those that read open older stores as they are; those that write say to run it.

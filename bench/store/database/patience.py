@@ -8,7 +8,7 @@ from collections.abc import Callable
 from random import SystemRandom
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 Found = TypeVar("Found")
 
@@ -29,7 +29,8 @@ BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL)
 def patiently(work: Callable[[], Found], seconds: float) -> Found:
     """What `work` returns; it is tried again, after growing pauses, while it fails of what passes by itself.
 
-    `work` must be one transaction that may be repeated. Raises what it raised when `seconds` are over.
+    `work` must be one transaction that may be repeated. Raises what it raised when `seconds` are over, and
+    `DatabaseError` where a damaged file's names, which SQLite's own sentence may repeat, are no text.
     """
     give_up, pause, chance = time.monotonic() + seconds, FIRST_PAUSE, SystemRandom()
     while True:
@@ -38,6 +39,8 @@ def patiently(work: Callable[[], Found], seconds: float) -> Found:
         except DBAPIError as error:
             if not passes(error) or time.monotonic() + pause > give_up:
                 raise
+        except UnicodeError:
+            raise DatabaseError(None, None, sqlite3.DatabaseError("it holds names that are no text")) from None
         time.sleep(pause * chance.uniform(0.5, 1.0))  # those who failed together do not all come back together
         pause = min(2 * pause, LONGEST_PAUSE)
 
