@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from attacks.parts.ascent import first_seen, random_start, steepest
+from attacks.parts.descent import cosine
 from attacks.parts.losses import margin
 from attacks.parts.making import in_norms
 from attacks.parts.settings import at_least_one
@@ -113,9 +113,7 @@ class Run:
             if at == initial + steps or not bool(going.any()):
                 break
             (gradient,) = torch.autograd.grad(loss, asked)
-            size = 1.0
-            if at >= initial:
-                size = shortest + (1 - shortest) * (1 + math.cos(math.pi * (at - initial) / (steps + 1))) / 2
+            size = 1.0 if at < initial else cosine(at - initial, steps + 1, 1.0, shortest)
             moved = moved + size * self.threat.radius * steepest(self.threat.norm, gradient)
             moved = self.threat.project(clean, moved)
             if self.victim.deterministic:  # a random defense's noise belongs to the places in a batch

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.norms import lengths
-from attacks.parts.ascent import slope
+from attacks.minimum_norm.norms import farthest, lengths, scale, within
+from attacks.parts.ascent import wide
+from attacks.parts.descent import cosine
 from attacks.parts.losses import cross_entropy
-from attacks.parts.nearest import Nearest
+from attacks.parts.nearest import Ask, Nearest
 from attacks.parts.settings import at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Generator, Tensor
+
+
+def ddn(ask: Ask, images: Tensor, steps: int, gamma: float, initial: float, rng: Generator) -> None:
+    """The loop of Rony et al. (2019, 1811.09600): asks about `steps` perturbations `delta` of images (N, C, H, W), of
+    lengths `epsilon` (N,)."""
+    import torch
+
+    delta, most = torch.zeros_like(images), farthest(images, "l2")
+    epsilon = torch.full_like(most, initial)
+    for k in range(steps):
+        misled, _, gradient, _ = ask(delta)
+        chance = torch.empty_like(gradient).normal_(generator=rng)
+        gradient = torch.where(wide(lengths(gradient, "l2") < 1e-12), chance, gradient)
+        delta = delta + cosine(k, steps, 1.0, 0.01) * gradient / scale(gradient, "l2")
+        epsilon = torch.where(misled, epsilon * (1 - gamma), epsilon * (1 + gamma)).minimum(most)
+        delta = within(images, delta * (wide(epsilon) / scale(delta, "l2")))
 
 
 @dataclass(frozen=True)
@@ -38,21 +54,6 @@ class DdnL2(Attack):
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The nearest images, and those of them that lie within `threat`."""
-        import torch
-
-        nearest, clean = Nearest.start(victim, batch, threat), batch.images
-        delta, sizes = torch.zeros_like(clean), torch.full_like(nearest.distances, self.initial)
-        most = torch.maximum(clean, 1 - clean).flatten(1).norm(dim=1)
-        for step in range(self.steps):
-            logits, _, gradient = slope(victim, clean + delta, batch.labels, cross_entropy)
-            misled = nearest.saw(clean + delta, logits, step + 1)
-            length = lengths(gradient, "l2")
-            chance = torch.empty_like(gradient).normal_(generator=rng)
-            gradient = torch.where((length < 1e-12).view(-1, 1, 1, 1), chance, gradient)
-            rate = 0.01 + 0.99 * (1 + math.cos(math.pi * step / self.steps)) / 2
-            delta = delta + rate * gradient / lengths(gradient, "l2").clamp_min(1e-12).view(-1, 1, 1, 1)
-            sizes = torch.minimum(torch.where(misled, sizes * (1 - self.gamma), sizes * (1 + self.gamma)), most)
-            delta = delta * (sizes / lengths(delta, "l2").clamp_min(1e-12)).view(-1, 1, 1, 1)
-            delta = (clean + delta).clamp(0, 1) - clean
-            victim.watch(step + 1, self.steps, "gradient steps")
+        nearest = Nearest.start(victim, batch, threat)
+        ddn(nearest.asking(victim, cross_entropy, self.steps), batch.images, self.steps, self.gamma, self.initial, rng)
         return nearest.proposal()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.norms import farthest, lengths, shortened
-from attacks.parts.ascent import slope
+from attacks.minimum_norm.norms import farthest, lengths, scale, shortened, within
+from attacks.parts.descent import cosine
 from attacks.parts.losses import margin
 from attacks.parts.making import in_norms
-from attacks.parts.nearest import Nearest
+from attacks.parts.nearest import Ask, Nearest
 from attacks.parts.settings import at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
@@ -21,6 +20,27 @@ BEYOND = {"linf": 1.01, "l2": 1.2, "l1": 1.2}
 """How far the ball reaches beyond the boundary's estimated distance until something misleads: on the boundary itself
 nothing does, and where it curves away the estimate falls short for ever."""
 DUAL = {"linf": "l1", "l2": "l2", "l1": "linf"}
+
+
+def fmn(ask: Ask, images: Tensor, norm: str, steps: int, alpha: float, gamma: float, gamma_final: float) -> None:
+    """The loop of Pintor et al. (2021, 2102.12827): asks about `steps` perturbations `delta` of images (N, C, H, W),
+    each within a ball of size `epsilon` (N,)."""
+    import torch
+
+    delta, most = torch.zeros_like(images), farthest(images, norm)
+    epsilon = torch.full_like(most, 1.0 if norm == "l0" else torch.inf)
+    for k in range(steps):
+        misled, leads, gradient, best = ask(delta)
+        gamma_k = cosine(k, steps, gamma, gamma_final)
+        smaller, larger = epsilon * (1 - gamma_k), epsilon * (1 + gamma_k)
+        if norm == "l0":
+            smaller, larger = smaller.floor().minimum(epsilon - 1), larger.floor().maximum(epsilon + 1)
+        else:
+            boundary = lengths(delta, norm) + leads.abs() / lengths(gradient, DUAL[norm]).clamp_min(1e-12)
+            larger = torch.where(best.isfinite(), larger, BEYOND[norm] * boundary)
+        epsilon = torch.where(misled, smaller.minimum(best), larger).clamp_min(0).minimum(most)
+        delta = delta + alpha * cosine(k, steps, 1.0, 0.01) * gradient / scale(gradient, "l2")
+        delta = within(images, shortened(delta, norm, epsilon))
 
 
 @dataclass(frozen=True)
@@ -50,45 +70,10 @@ class Fmn(Attack):
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The nearest images, and those of them that lie within `threat`; draws nothing from `rng`."""
-        import torch
-
-        nearest, clean = Nearest.start(victim, batch, threat), batch.images
-        delta, most = torch.zeros_like(clean), farthest(clean, self.norm)
-        sizes = torch.ones_like(most) if self.norm == "l0" else torch.full_like(most, torch.inf)
-        for step in range(self.steps):
-            share = (1 + math.cos(math.pi * step / self.steps)) / 2
-            rate = self.step_size * (0.01 + 0.99 * share)
-            gamma = self.gamma_final + (self.gamma - self.gamma_final) * share
-            logits, leads, gradient = slope(victim, clean + delta, batch.labels, margin)
-            misled = nearest.saw(clean + delta, logits, step + 1)
-            sizes = torch.minimum(self._resized(nearest, delta, misled, leads, gradient, sizes, gamma), most)
-            moved = delta + rate * gradient / lengths(gradient, "l2").clamp_min(1e-12).view(-1, 1, 1, 1)
-            delta = (clean + shortened(moved, self.norm, sizes)).clamp(0, 1) - clean
-            victim.watch(step + 1, self.steps, "gradient steps")
+        nearest = Nearest.start(victim, batch, threat)
+        ask = nearest.asking(victim, margin, self.steps)
+        fmn(ask, batch.images, self.norm, self.steps, self.step_size, self.gamma, self.gamma_final)
         return nearest.proposal()
-
-    def _resized(
-        self,
-        nearest: Nearest,
-        delta: Tensor,
-        misled: Tensor,
-        leads: Tensor,
-        gradient: Tensor,
-        sizes: Tensor,
-        gamma: float,
-    ) -> Tensor:
-        """The next size (N,) of each sample's ball."""
-        import torch
-
-        best = nearest.distances.to(sizes)
-        if self.norm == "l0":
-            smaller = torch.minimum(torch.minimum(sizes - 1, (sizes * (1 - gamma)).floor()), best)
-            larger = torch.maximum(sizes + 1, (sizes * (1 + gamma)).floor())
-            return torch.where(misled, smaller, larger).clamp_min(0)
-        estimate = leads.abs() / lengths(gradient, DUAL[self.norm]).clamp_min(1e-12)
-        found = best.isfinite()
-        further = torch.where(found, sizes * (1 + gamma), BEYOND[self.norm] * (lengths(delta, self.norm) + estimate))
-        return torch.where(misled, torch.minimum(sizes * (1 - gamma), best), further)
 
 
 FmnLinf, FmnL2, FmnL1, FmnL0 = in_norms(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attacks.parts.ascent import wide
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -12,17 +14,26 @@ def farthest(images: Tensor, norm: str) -> Tensor:
     """How far (N,) an image can be moved within [0, 1] in a norm."""
     import torch
 
-    room = torch.maximum(images, 1 - images).flatten(1)
-    if norm == "l0":
-        return torch.full_like(room[:, 0], float(images[0, 0].numel()))
-    return _norms(room, norm)
+    return lengths(torch.maximum(images, 1 - images), norm)
 
 
 def lengths(delta: Tensor, norm: str) -> Tensor:
     """Norms (N,) of perturbations (N, C, H, W); of l0 the number of changed positions."""
     if norm == "l0":
         return (delta.abs().amax(1).flatten(1) > 0).sum(1).to(delta)
-    return _norms(delta.flatten(1).abs(), norm)
+    sizes = delta.flatten(1).abs()
+    found: Tensor = sizes.amax(1) if norm == "linf" else sizes.sum(1) if norm == "l1" else sizes.norm(dim=1)
+    return found
+
+
+def within(images: Tensor, delta: Tensor) -> Tensor:
+    """What is left of perturbations when the perturbed images are brought back into [0, 1]."""
+    return (images + delta).clamp(0, 1) - images
+
+
+def scale(delta: Tensor, norm: str) -> Tensor:
+    """Norms (N, 1, 1, 1) of perturbations that these may be divided by: none is 0."""
+    return wide(lengths(delta, norm).clamp_min(1e-12))
 
 
 def shortened(delta: Tensor, norm: str, sizes: Tensor) -> Tensor:
@@ -30,10 +41,10 @@ def shortened(delta: Tensor, norm: str, sizes: Tensor) -> Tensor:
     import torch
 
     if norm == "linf":
-        limit = _wide(sizes)
+        limit = wide(sizes)
         return torch.maximum(torch.minimum(delta, limit), -limit)
     if norm == "l2":
-        return delta * _wide(sizes / lengths(delta, "l2").clamp_min(1e-12)).clamp_max(1)
+        return delta * (wide(sizes) / scale(delta, "l2")).clamp_max(1)
     if norm == "l1":
         return _onto_l1(delta, sizes)
     heights = delta.abs().amax(1).flatten(1)
@@ -56,14 +67,3 @@ def _onto_l1(delta: Tensor, sizes: Tensor) -> Tensor:
     inside = flat.sum(1, keepdim=True) <= sizes[:, None]
     small = torch.where(inside, flat, (flat - threshold).clamp_min(0))
     return small.view_as(delta).copysign(delta)
-
-
-def _norms(sizes: Tensor, norm: str) -> Tensor:
-    """Norms (N,) of absolute values (N, D)."""
-    found: Tensor = sizes.amax(1) if norm == "linf" else sizes.sum(1) if norm == "l1" else sizes.norm(dim=1)
-    return found
-
-
-def _wide(values: Tensor) -> Tensor:
-    """One value a sample, for arithmetic with images."""
-    return values.view(-1, 1, 1, 1)

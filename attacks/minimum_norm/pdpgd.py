@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.minimum_norm.norms import lengths, shortened
-from attacks.parts.ascent import slope
-from attacks.parts.descent import BETAS, STABILITY
+from attacks.minimum_norm.norms import lengths, scale, shortened, within
+from attacks.parts.ascent import wide
+from attacks.parts.descent import BETAS, moments
 from attacks.parts.losses import margin
 from attacks.parts.making import in_norms
-from attacks.parts.nearest import Nearest
+from attacks.parts.nearest import Ask, Nearest
 from attacks.parts.settings import at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, UsageError, Victim
 
@@ -25,6 +25,48 @@ LEAST_RATIO = 1e-6
 PROXIMAL_STEPS = 5
 SHORT = 1e-2
 """The length of a proximal step, as a share of the perturbation's, at which it is the last."""
+
+
+def pdpgd(ask: Ask, images: Tensor, norm: str, steps: int, alpha: float, ratio: float) -> None:
+    """The loop of Matyasko and Chau (2021, 2106.01538): asks about `steps` perturbations `delta` of images
+    (N, C, H, W), whose distance the dual variables (N,) weigh against misclassification."""
+    import torch
+
+    delta, mean, square = (torch.zeros_like(images) for _ in range(3))
+    dual, widest = images.new_full((len(images),), -math.log(ratio)), -math.log(LEAST_RATIO)
+    weight = dual.sigmoid()  # of misclassification; that of the distance is what is left to 1
+    for k in range(steps):
+        _, leads, gradient, _ = ask(delta)
+        gradient = -gradient * wide((-leads).sigmoid())  # of softplus of the true class's lead
+        mean, square, metric = moments(mean, square, gradient, k + 1)
+        alpha_k = alpha * 0.01 ** (k / steps)
+        target = within(images, delta - alpha_k / (1 - BETAS[0] ** (k + 1)) * mean / metric)
+        largest = lengths(metric, "linf")
+        delta = _shorter(images, target, norm, (1 - weight) / weight * alpha_k / largest, metric / wide(largest))
+        dual_rate = DUAL_RATE_LAST + (DUAL_RATE - DUAL_RATE_LAST) * ((steps - 1 - k) / max(1, steps - 1))
+        dual = (dual - dual_rate * leads.sign()).clamp(-widest, widest)
+        weight = AVERAGE * weight + (1 - AVERAGE) * dual.sigmoid()
+
+
+def _shorter(images: Tensor, target: Tensor, norm: str, amount: Tensor, metric: Tensor) -> Tensor:
+    """Proximal steps (Melchior et al. 2019, 1910.10094) from an Adam step's end towards 0, until one is short."""
+    import torch
+
+    delta, going = target, torch.ones_like(amount, dtype=torch.bool)
+    for _ in range(PROXIMAL_STEPS):
+        step = within(images, _proximal(delta + metric * (target - delta), norm, amount))
+        before, delta = delta, torch.where(wide(going), step, delta)
+        going = lengths(delta - before, "l2") > SHORT * lengths(delta, "l2")
+    return delta
+
+
+def _proximal(delta: Tensor, norm: str, amount: Tensor) -> Tensor:
+    """The proximal operator of `amount` (N,) times the norm."""
+    if norm == "l1":
+        return (delta.abs() - wide(amount)).clamp_min(0).copysign(delta)
+    if norm == "l2":
+        return delta * (1 - wide(amount) / scale(delta, "l2")).clamp_min(0)
+    return delta - shortened(delta, "l1", amount)  # Moreau: linf's dual ball is l1's
 
 
 @dataclass(frozen=True)
@@ -53,57 +95,10 @@ class Pdpgd(Attack):
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The nearest images, and those of them that lie within `threat`; draws nothing from `rng`."""
-        import torch
-
-        nearest, clean = Nearest.start(victim, batch, threat), batch.images
-        delta = torch.zeros_like(clean)
-        mean, square = torch.zeros_like(clean), torch.zeros_like(clean)
-        dual = torch.full_like(nearest.distances, -math.log(self.ratio))
-        weight = dual.sigmoid()  # of misclassification; that of the distance is what is left to 1
-        for step in range(self.steps):
-            logits, leads, uphill = slope(victim, clean + delta, batch.labels, margin)
-            nearest.saw(clean + delta, logits, step + 1)
-            right = -leads  # the true class's lead
-            gradient = -uphill * right.sigmoid().view(-1, 1, 1, 1)  # d softplus(right) / d delta
-            mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
-            square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
-            metric = (square / (1 - BETAS[1] ** (step + 1))).sqrt() + STABILITY
-            rate = self.step_size * 0.01 ** (step / self.steps)
-            target = self._within(clean, delta - rate / (1 - BETAS[0] ** (step + 1)) * mean / metric)
-            largest = metric.flatten(1).amax(1)
-            amount = (1 - weight) / weight * rate / largest
-            delta = self._shorter(clean, target, metric / largest.view(-1, 1, 1, 1), amount)
-            left = (self.steps - 1 - step) / max(1, self.steps - 1)
-            dual_rate = DUAL_RATE_LAST + (DUAL_RATE - DUAL_RATE_LAST) * left
-            dual = (dual + dual_rate * right.sign()).clamp(math.log(LEAST_RATIO), -math.log(LEAST_RATIO))
-            weight = AVERAGE * weight + (1 - AVERAGE) * dual.sigmoid()
-            victim.watch(step + 1, self.steps, "gradient steps")
+        nearest = Nearest.start(victim, batch, threat)
+        ask = nearest.asking(victim, margin, self.steps)
+        pdpgd(ask, batch.images, self.norm, self.steps, self.step_size, self.ratio)
         return nearest.proposal()
-
-    def _shorter(self, clean: Tensor, target: Tensor, metric: Tensor, amount: Tensor) -> Tensor:
-        """Proximal steps (Melchior et al. 2019, 1910.10094) from an Adam step's end towards 0, until one is short."""
-        import torch
-
-        delta, going = target, torch.ones_like(amount, dtype=torch.bool)
-        for _ in range(PROXIMAL_STEPS):
-            step = self._within(clean, self._proximal(delta + metric * (target - delta), amount))
-            step = torch.where(going.view(-1, 1, 1, 1), step, delta)
-            going = lengths(step - delta, "l2") > SHORT * lengths(step, "l2")
-            delta = step
-        return delta
-
-    def _proximal(self, delta: Tensor, amount: Tensor) -> Tensor:
-        """The proximal operator of `amount` (N,) times the norm."""
-        wide = amount.view(-1, 1, 1, 1)
-        if self.norm == "l1":
-            return (delta.abs() - wide).clamp_min(0).copysign(delta)
-        if self.norm == "l2":
-            return delta * (1 - wide / lengths(delta, "l2").clamp_min(1e-12).view(-1, 1, 1, 1)).clamp_min(0)
-        return delta - shortened(delta, "l1", amount)  # Moreau: linf's dual ball is l1's
-
-    @staticmethod
-    def _within(clean: Tensor, delta: Tensor) -> Tensor:
-        return (clean + delta).clamp(0, 1) - clean
 
 
 PdpgdLinf, PdpgdL2, PdpgdL1 = in_norms(

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.parts.descent import BETAS, STABILITY
+from attacks.minimum_norm.norms import scale, within
+from attacks.parts.ascent import wide
+from attacks.parts.descent import BETAS, cosine, moments
 from attacks.parts.losses import margin
-from attacks.parts.nearest import Nearest
+from attacks.parts.nearest import Ask, Nearest
 from attacks.parts.settings import above_zero, at_least_one
 from bench import Attack, Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from torch import Generator, Tensor
+
+
+def sigma_zero(ask: Ask, images: Tensor, steps: int, eta: float, sigma: float, tau: float, t: float) -> None:
+    """The loop of Cina et al. (2024, 2402.01879): asks about `steps` perturbations `delta` of images (N, C, H, W), the
+    threshold (N,) of whose entries starts at `tau` and moves by `t` times the step `eta`."""
+    import torch
+
+    delta, mean, square = (torch.zeros_like(images) for _ in range(3))
+    limit, eta_k = images.new_full((len(images),), tau), eta
+    for k in range(steps):
+        misled, _, gradient, _ = ask(delta)
+        with torch.enable_grad():
+            leaf = delta.detach().requires_grad_()
+            squares = leaf.square().sum(1)
+            sparsity = (squares / (squares + sigma)).flatten(1).mean(1).sum()
+            gradient = gradient + torch.autograd.grad(sparsity, leaf)[0]
+        mean, square, metric = moments(mean, square, gradient / scale(gradient, "linf"), k + 1)
+        delta = within(images, delta - eta_k / (1 - BETAS[0] ** (k + 1)) * mean / metric)
+        eta_k = eta * cosine(k, steps, 1.0, 0.1)
+        limit = (limit + torch.where(misled, t, -t) * eta_k).clamp(0, 1)
+        delta = torch.where(delta.abs().amax(1, keepdim=True) >= wide(limit), delta, 0.0)
 
 
 @dataclass(frozen=True)
@@ -39,29 +61,7 @@ class SigmaZeroL0(Attack):
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         """The sparsest images, and those of them that lie within `threat`; draws nothing from `rng`."""
-        import torch
-
-        nearest, clean = Nearest.start(victim, batch, threat), batch.images
-        delta, mean, square = (torch.zeros_like(clean) for _ in range(3))
-        limit, rate = torch.full_like(nearest.distances, self.threshold), self.step_size
-        for step in range(self.steps):
-            leaf = delta.detach().requires_grad_()
-            with torch.enable_grad():
-                logits = victim(clean + leaf)
-                sizes = leaf.square().sum(1)
-                sparse = (sizes / (sizes + self.sigma)).flatten(1).mean(1)
-                loss = (-margin(logits, batch.labels)).clamp_min(0) + sparse
-            (gradient,) = torch.autograd.grad(loss.sum(), leaf)
-            misled = nearest.saw((clean + delta).clamp(0, 1), logits.detach(), step + 1)
-            gradient = gradient / gradient.flatten(1).abs().amax(1).clamp_min(1e-12).view(-1, 1, 1, 1)
-            mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
-            square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
-            metric = (square / (1 - BETAS[1] ** (step + 1))).sqrt() + STABILITY
-            delta = delta - rate / (1 - BETAS[0] ** (step + 1)) * mean / metric
-            delta = (clean + delta).clamp(0, 1) - clean
-            rate = self.step_size * (0.1 + 0.9 * (1 + math.cos(math.pi * step / self.steps)) / 2)
-            limit = (limit + torch.where(misled, 1.0, -1.0) * self.adjustment * rate).clamp(0, 1)
-            kept = delta.abs().amax(1, keepdim=True) >= limit.view(-1, 1, 1, 1)
-            delta = torch.where(kept, delta, 0.0)
-            victim.watch(step + 1, self.steps, "gradient steps")
+        nearest = Nearest.start(victim, batch, threat)
+        ask = nearest.asking(victim, lambda logits, labels: (-margin(logits, labels)).clamp_min(0), self.steps)
+        sigma_zero(ask, batch.images, self.steps, self.step_size, self.sigma, self.threshold, self.adjustment)
         return nearest.proposal()

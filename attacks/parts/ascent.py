@@ -20,7 +20,7 @@ def random_start(norm: str, images: Tensor, radius: float, rng: Generator) -> Te
     if norm == "linf":
         return torch.empty_like(images).uniform_(-radius, radius, generator=rng)
     direction = torch.empty_like(images).normal_(generator=rng)
-    norms = _norms(direction)
+    norms = wide(direction.flatten(1).norm(dim=1))
     return direction * (torch.empty_like(norms).uniform_(0, 1, generator=rng) / norms * radius)
 
 
@@ -29,8 +29,8 @@ def steepest(norm: str, gradient: Tensor) -> Tensor:
     if norm == "linf":
         return gradient.sign()
     # Scaled to a largest entry of 1 first: the squares of a confident classifier's gradient underflow.
-    scaled = gradient / gradient.flatten(1).abs().amax(1).clamp_min(1e-38).view(-1, 1, 1, 1)
-    return scaled / _norms(scaled).clamp_min(1e-12)
+    scaled = gradient / wide(gradient.flatten(1).abs().amax(1).clamp_min(1e-38))
+    return scaled / wide(scaled.flatten(1).norm(dim=1).clamp_min(1e-12))
 
 
 def drawn(victim: Victim, draws: int) -> Iterator[None]:
@@ -90,7 +90,6 @@ def first_seen(broken_at: Tensor, misled: Tensor, iteration: int) -> Tensor:
     return broken_at.masked_fill((broken_at < 0) & misled, iteration)
 
 
-def _norms(images: Tensor) -> Tensor:
-    """l2 norms (N, 1, 1, 1)."""
-    norms: Tensor = images.flatten(1).norm(dim=1)
-    return norms.view(-1, 1, 1, 1)
+def wide(values: Tensor) -> Tensor:
+    """One value a sample (N,), for arithmetic with images: (N, 1, 1, 1)."""
+    return values.view(-1, 1, 1, 1)

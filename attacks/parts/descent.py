@@ -1,7 +1,8 @@
-"""Adam for samples that leave as they are settled."""
+"""Adam, also for samples that leave as they are settled, and rates that fall by a cosine."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BETAS, STABILITY = (0.9, 0.999), 1e-8
+
+
+def cosine(step: int, steps: int, first: float, last: float) -> float:
+    """A value that falls from `first` to `last` in so many steps."""
+    return last + (first - last) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def moments(mean: Tensor, square: Tensor, gradient: Tensor, number: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Adam's running means of gradients (M, ...) and of their squares after one more, the first being `number` 1, and
+    the root (M, ...) of the second by which a step along the first is divided."""
+    mean = BETAS[0] * mean + (1 - BETAS[0]) * gradient
+    square = BETAS[1] * square + (1 - BETAS[1]) * gradient.square()
+    return mean, square, (square / (1 - BETAS[1] ** number)).sqrt() + STABILITY
 
 
 @dataclass
@@ -40,7 +54,5 @@ class Adam:
     def step(self, gradient: Tensor, rate: float) -> None:
         """One step down the gradient."""
         self.taken += 1
-        self.mean = BETAS[0] * self.mean + (1 - BETAS[0]) * gradient
-        self.square = BETAS[1] * self.square + (1 - BETAS[1]) * gradient.square()
-        mean, square = self.mean / (1 - BETAS[0] ** self.taken), self.square / (1 - BETAS[1] ** self.taken)
-        self.points = self.points.detach() - rate * mean / (square.sqrt() + STABILITY)
+        self.mean, self.square, metric = moments(self.mean, self.square, gradient, self.taken)
+        self.points = self.points.detach() - rate * (self.mean / (1 - BETAS[0] ** self.taken)) / metric

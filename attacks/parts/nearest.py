@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
-from attacks.parts.ascent import first_seen
-from attacks.parts.losses import margin
+from attacks.parts.ascent import first_seen, slope, wide
+from attacks.parts.losses import Loss, margin
 from bench import Batch, Perturbed, ThreatModel, Victim
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 CLEAR = 2.0**-16
 """A lead of this share of the largest logit: an image on the very boundary is another's verdict after a rounding."""
+Ask = Callable[["Tensor"], "tuple[Tensor, Tensor, Tensor, Tensor]"]
+"""From perturbations (N, C, H, W) to which mislead (N,) bool, a loss (N,), its gradient (N, C, H, W), and the distances
+(N,) of the nearest images so far that clearly misled, infinite where there is none."""
 
 
 @dataclass
@@ -43,31 +48,33 @@ class Nearest:
         import torch
 
         known = self.distances[rows]
-        self.images[rows] = torch.where(_wide(found < known), images, self.images[rows])
+        self.images[rows] = torch.where(wide(found < known), images, self.images[rows])
         self.distances[rows] = torch.minimum(found, known)
         self.broken_at[rows] = first_seen(self.broken_at[rows], found <= self.threat.radius, step)
 
-    def saw(self, images: Tensor, logits: Tensor, step: int) -> Tensor:
-        """Keep images of all samples that are clearly misclassified, by their distances as the harness measures them;
-        which are misclassified (N,)."""
+    def asking(self, victim: Victim, loss: Loss, steps: int) -> Ask:
+        """A question to be put `steps` times, about all samples; it keeps the perturbed images that are clearly
+        misclassified, by their distances as the harness measures them."""
         import torch
 
-        images = images.clamp(0, 1)  # which clean + delta leaves by a rounding
-        clear = margin(logits, self.batch.labels) > CLEAR * logits.abs().amax(1)
-        distances = self.threat.distance(self.batch.images, images).to(self.distances)
-        self.keep(images, torch.where(clear, distances, torch.inf), step)
-        misled: Tensor = logits.argmax(1) != self.batch.labels
-        return misled
+        clean, labels, numbers = self.batch.images, self.batch.labels, count(1)
+
+        def ask(delta: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+            step = next(numbers)
+            logits, losses, gradient = slope(victim, clean + delta, labels, loss)
+            images = (clean + delta).clamp(0, 1)  # which clean + delta leaves by a rounding
+            clear = margin(logits, labels) > CLEAR * logits.abs().amax(1)
+            distances = self.threat.distance(clean, images).to(self.distances)
+            self.keep(images, torch.where(clear, distances, torch.inf), step)
+            victim.watch(step, steps, "gradient steps")
+            return logits.argmax(1) != labels, losses, gradient, self.distances
+
+        return ask
 
     def proposal(self) -> Perturbed:
         """The nearest images, and those of them within the budget."""
         import torch
 
         within = self.threat.admits(self.batch.images, self.images)
-        proposed = torch.where(_wide(within), self.images, self.batch.images)
+        proposed = torch.where(wide(within), self.images, self.batch.images)
         return Perturbed(proposed, closest=self.images, broken_at=self.broken_at)
-
-
-def _wide(values: Tensor) -> Tensor:
-    """One value a sample, for arithmetic with images."""
-    return values.view(-1, 1, 1, 1)
