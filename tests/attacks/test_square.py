@@ -13,7 +13,7 @@ from attacks.autoattack.recall import Recall
 from attacks.autoattack.square import Square, SquareL1, SquareL2, SquareLinf
 from bench import Batch, Network, UsageError, Victim
 from tests.attacks.reference import EPSILON, by_library, only
-from tests.attacks.victims import Forgotten, Noisy, batch_for, generator, network, threat, victim
+from tests.attacks.victims import Forgotten, Noisy, batch_for, generator, network, threat, victim, watched
 
 KINDS = [SquareLinf, SquareL2, SquareL1]
 
@@ -146,9 +146,8 @@ def test_a_batch_without_a_right_sample_is_not_attacked() -> None:
 
 
 def test_progress_tells_the_robust_samples_that_are_left() -> None:
-    seen: list[tuple[float, float, str]] = []
     module = network()
-    attacked = Victim(Network(module), generator(), lambda done, total, note="": seen.append((done, total, note)))
+    attacked, seen = watched(Network(module))
     attack = SquareLinf(n_queries=500, n_restarts=2)
     attack.perturb(attacked, batch_for(module, 4), threat("linf", "1/1000000"), generator())
     done, totals, notes = zip(*seen, strict=True)
