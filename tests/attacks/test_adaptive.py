@@ -220,20 +220,6 @@ def test_checkpoints_come_closer() -> None:
     assert marks[-1] <= 100
 
 
-@pytest.mark.parametrize(
-    ("setting", "word"),
-    [
-        ({"losses": ("mse",)}, "No loss"),
-        ({"checks": 0}, "checks"),
-        ({"negligible": 1.0}, "negligible"),
-        ({"draws": 0}, "draws"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(setting: dict[str, object], word: str) -> None:
-    with pytest.raises(UsageError, match=word):
-        AdaptiveLinf(**setting)  # type: ignore[arg-type]
-
-
 @settings(max_examples=10, deadline=None)
 @given(
     attack=st.sampled_from([AdaptiveLinf, AdaptiveL2]),

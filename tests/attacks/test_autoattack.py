@@ -321,23 +321,6 @@ def test_progress_never_goes_back_when_samples_break() -> None:
     assert all(done <= total for done, total, _ in seen)
 
 
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"version": "standart"}, "no version 'standart'. Did you mean 'standard'?"),
-        ({"version": "custom", "attacks": ("apgd_ce",)}, "no part called 'apgd_ce'. Did you mean 'apgd-ce'?"),
-        ({"version": "custom"}, "go together; got version=custom and 0 attacks"),
-        ({"attacks": ("square",)}, "go together; got version=standard and 1 attacks"),
-        ({"n_queries": 0}, "n_queries must be at least 1; got 0"),
-        ({"n_iter": 1}, "In l1 n_iter must be at least 2"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(UsageError) as raised:
-        AutoAttackL1(**values)
-    assert sentence in str(raised.value)
-
-
 def test_a_custom_list_of_which_nothing_is_possible_is_refused() -> None:
     module = network(classes=2)
     attack = AutoAttackLinf(version="custom", attacks=("apgd-t",))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from attacks.carlini_wagner import CarliniWagnerL2
-from bench import Batch, Network, ThreatModel, UsageError, Victim
+from bench import Batch, Network, ThreatModel, Victim
 from tests import needs
 from tests.attacks.victims import Noisy, batch_for, generator, linear, network, threat, victim, watched
 
@@ -159,18 +159,3 @@ def test_progress_counts_the_steps_of_every_constant_and_names_the_robust_sample
     attack.perturb(attacked, batch_for(module, 2), threat("l2", "0.1"), generator())
     assert [(done, total) for done, total, _ in seen] == [(step, 6) for step in range(1, 7)]
     assert seen[0][2] == "constant 1 of 2, 2 still robust"
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"search_steps": 0}, "search_steps must be at least 1; got 0"),
-        ({"steps": -1}, "steps must be at least 1; got -1"),
-        ({"initial_constant": 0.0}, "initial_constant must be above 0; got 0.0"),
-        ({"learning_rate": float("nan")}, "learning_rate must be above 0; got nan"),
-        ({"confidence": -0.1}, "confidence must be 0 or more; got -0.1"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, float], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        CarliniWagnerL2(**values)

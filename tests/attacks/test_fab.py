@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
 
 from attacks.autoattack.fab import Fab, FabL1, FabL2, FabLinf, FabTL1, FabTL2, FabTLinf
-from bench import Batch, Network, UsageError, Victim
+from bench import Batch, Network, Victim
 from tests.attacks.reference import EPSILON, by_library, only
 from tests.attacks.victims import Noisy, batch_for, generator, linear, network, threat, victim, watched
 
@@ -139,18 +137,3 @@ def test_progress_runs_to_its_total_and_tells_the_robust_samples_that_are_left(k
     assert 0.99 * totals[0] <= done[-1] <= totals[0]
     assert notes[0] == f"{kind.name}, 8 robust samples left"
     assert kind is FabLinf or notes[-1].startswith("fab-t, nearest images of ")
-
-
-@pytest.mark.parametrize(
-    ("kind", "values", "sentence"),
-    [
-        (FabLinf, {"n_iter": 0}, "n_iter must be at least 1; got 0"),
-        (FabTL1, {"n_target_classes": 0}, "n_target_classes must be at least 1; got 0"),
-        (FabL2, {"beta": 1.5}, "beta is a share from 0 to 1; got 1.5"),
-        (FabL2, {"eta": 0.9}, "eta must be at least 1, for a step must reach the boundary; got 0.9"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(kind: Any, values: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(UsageError) as raised:
-        kind(**values)
-    assert sentence in str(raised.value)

@@ -24,7 +24,7 @@ from attacks.minimum_norm import (
     SigmaZeroL0,
 )
 from attacks.minimum_norm.norms import lengths, shortened
-from bench import Attack, Batch, UsageError
+from bench import Attack, Batch
 from tests import needs
 from tests.attacks.victims import batch_for, generator, linear, network, threat, victim
 
@@ -137,18 +137,3 @@ def test_projections_are_the_nearest_points_of_balls(norm: str, size: float, see
     other = torch.randn(3, 1, 2, 3, generator=generator(seed + 1))
     other = other * (sizes / lengths(other, norm)).view(-1, 1, 1, 1)
     assert (((delta - found) * (other - found)).flatten(1).sum(1) <= 1e-4).all()
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: FmnL2(gamma=0),
-        lambda: DdnL2(initial=0),
-        lambda: PdpgdL1(ratio=2),
-        lambda: SigmaZeroL0(sigma=0),
-        lambda: FmnL0(steps=0),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(make: Any) -> None:
-    with pytest.raises(UsageError):
-        make()

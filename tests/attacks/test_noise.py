@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from attacks.gradient import FgsmLinf, PgdL2
 from attacks.noise import Noise, NoiseL2, NoiseLinf
-from bench import Batch, Network, UsageError
+from bench import Batch, Network
 from tests.attacks.promises import SHARDS, Shard, assert_kept
 from tests.attacks.victims import batch_for, generator, linear, network, threat, victim, watched
 
@@ -93,8 +93,3 @@ def test_noise_misleads_less_often_than_one_step_along_the_gradient() -> None:
 @given(attack=st.sampled_from([NoiseLinf(3), NoiseL2(3)]), shard=SHARDS)
 def test_proposals_stay_in_the_budget_and_follow_from_the_seed(attack: Noise, shard: Shard) -> None:
     assert_kept(attack, shard, 0)
-
-
-def test_draws_below_one_are_refused() -> None:
-    with pytest.raises(UsageError, match="draws must be at least 1; got 0"):
-        NoiseLinf(draws=0)

@@ -130,19 +130,6 @@ def test_progress_counts_generations_and_names_the_robust_samples() -> None:
     assert seen == [(generation, 5, "generations, 2 still robust") for generation in range(1, 6)]
 
 
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"population": 3}, "population must be at least 4; got 3"),
-        ({"generations": 0}, "generations must be at least 1; got 0"),
-        ({"scale": 0.0}, "scale must be above 0; got 0.0"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, float], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        OnePixel(**values)
-
-
 def test_less_than_a_pixel_is_refused() -> None:
     module = network()
     with pytest.raises(UsageError, match=r"number of pixels, at least 1; got 1/2"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -156,12 +154,3 @@ def test_progress_tells_the_robust_samples_that_are_left() -> None:
     assert done[-1] >= 1000
     assert set(notes) == {"square, 4 robust samples left"}
     assert len(seen) <= 502
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [({"n_queries": 0}, "n_queries must be at least 1; got 0"), ({"p_init": 0.0}, "p_init is a share of the image")],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        SquareLinf(**values)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from attacks.stadv import StAdv, unevenness
-from bench import Batch, Network, ThreatModel, UsageError, Victim, warp
+from bench import Batch, Network, ThreatModel, Victim, warp
 from tests.attacks.victims import Noisy, batch_for, generator, linear, network, right, threat, victim, watched
 
 BRIEF = StAdv(steps=10)
@@ -206,17 +206,3 @@ def test_progress_counts_steps_and_names_the_robust_samples() -> None:
     attacked, seen = watched(Network(module))
     StAdv(steps=2).perturb(attacked, batch_for(module, 2), threat("flow", "0.05"), generator())
     assert seen == [(step, 2, "gradient steps, 2 still robust") for step in range(3)]
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"steps": 0}, "steps must be at least 1; got 0"),
-        ({"draws": 0}, "draws must be at least 1; got 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be above 0; got 0.0"),
-        ({"smoothness": -1.0}, "smoothness must be 0 or more; got -1.0"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, float], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        StAdv(**values)
