@@ -132,55 +132,47 @@ class Unsmooth(Defense):
         return Unmajor(self.fault)
 
 
-class Held(Defense):
+class Sound(Defense):
+    """A linear classifier of digits, whose faults lie elsewhere."""
+
+    def load(self, task: Task, device: str) -> Classifier:
+        return Linear("none")
+
+
+class Held(Sound):
     """Holds what is no field."""
 
     def __init__(self) -> None:
         self.width = 3
 
-    def load(self, task: Task, device: str) -> Classifier:
-        return Linear("none")
-
 
 @dataclass
-class Changeable(Defense):
+class Changeable(Sound):
     """Can be changed after it was made."""
 
     width: int = 3
 
-    def load(self, task: Task, device: str) -> Classifier:
-        return Linear("none")
-
 
 @dataclass(frozen=True)
-class Silent(Defense):
+class Silent(Sound):
     width: int = 3
 
-    def load(self, task: Task, device: str) -> Classifier:
-        return Linear("none")
-
 
 @dataclass(frozen=True)
-class Opaque(Defense):
+class Opaque(Sound):
     """Has a setting that is no plain data."""
 
     width: Any = frozenset({3})
 
-    def load(self, task: Task, device: str) -> Classifier:
-        return Linear("none")
-
 
 @dataclass(frozen=True)
-class Unstable(Defense):
+class Unstable(Sound):
     """Chooses another width every time."""
 
     width: int = 3
 
     def resolve(self, task: Task) -> Unstable:
         return Unstable(next(COUNTER))
-
-    def load(self, task: Task, device: str) -> Classifier:
-        return Linear("none")
 
 
 @dataclass(frozen=True)

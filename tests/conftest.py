@@ -68,6 +68,14 @@ def store(tmp_path: Path, empty: Path) -> Store:
 
 
 @pytest.fixture
+def other(tmp_path: Path) -> Store:
+    """An empty store of somebody else."""
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    return Store(folder / "other.db")
+
+
+@pytest.fixture
 def request_of_halves() -> Request:
     """PGD on the hyperplane, white box, in three shards."""
     protocol = replace(find_protocol("transfer-1024"), samples=40, shard_size=16, source=None)

@@ -302,17 +302,11 @@ def test_a_plugin_that_lacks_a_method_is_named_with_it(file: Path) -> None:
         defenses.find(f"{file}:Abstract")
 
 
-def test_a_file_that_ends_the_program_is_a_broken_plugin(tmp_path: Path) -> None:
-    path = tmp_path / "leaving.py"
-    path.write_text("raise SystemExit(3)\n")
-    with pytest.raises(PluginError, match="SystemExit"):
-        defenses.find(f"{path}:Mine")
-
-
-def test_a_file_with_a_syntax_error_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("text", "error"), [("raise SystemExit(3)\n", "SystemExit"), ("def (:\n", "SyntaxError")])
+def test_a_file_that_ends_the_program_or_is_none_is_a_broken_plugin(text: str, error: str, tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
-    path.write_text("def (:\n")
-    with pytest.raises(PluginError, match="SyntaxError"):
+    path.write_text(text)
+    with pytest.raises(PluginError, match=error):
         defenses.find(f"{path}:Mine")
 
 

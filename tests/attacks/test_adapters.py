@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Generator, Tensor, nn
+from torch import nn
 
 from attacks.expectation import PgdEotLinf
 from attacks.gradient import FgsmLinf
@@ -24,7 +24,8 @@ from bench import Attack, Batch, Perturbed, PluginError, UsageError, Victim
 from bench.registry import attacks
 from bench.testing import assert_contracts, check_attack, kind_of
 from tests import needs
-from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
+from tests.attacks.promises import COLOURS, EPSILONS, SEEDS
+from tests.attacks.victims import Noisy, Recorded, batch_for, generator, network, threat, victim
 
 BOUNDED = ("torchattacks:FGSM", "torchattacks:MIFGSM", "torchattacks:PGDL2", "foolbox:LinfPGD", "foolbox:L2PGD")
 UNBOUNDED = (
@@ -344,18 +345,9 @@ def test_members_keep_the_contracts_of_every_attack(reference: str) -> None:
 
 @needs.torchattacks
 def test_averaged_gradients_have_fresh_noise_and_others_the_prediction_s() -> None:
-    class Recorder(Noisy):
-        def __init__(self) -> None:
-            super().__init__(network(), 0.1)
-            self.seeds: list[int] = []
-
-        def __call__(self, images: Tensor, rng: Generator) -> Tensor:
-            self.seeds.append(rng.initial_seed())
-            return super().__call__(images, rng)
-
     batch, budget = batch_for(network(), 4), threat("linf", "0.1")
     for name, distinct in (("EOTPGD", 2 * 3), ("PGD", 1)):
-        recorder = Recorder()
+        recorder = Recorded(network(), 0.1)
         attack = attacks.make(f"torchattacks:{name}", {"steps": 3})
         attacked = Victim(recorder, generator())
         with ambient(1):
@@ -370,10 +362,10 @@ def test_averaged_gradients_have_fresh_noise_and_others_the_prediction_s() -> No
 @given(
     reference=st.sampled_from(BOUNDED),
     count=st.integers(1, 4),
-    channels=st.sampled_from([1, 3]),
+    channels=COLOURS,
     side=st.integers(2, 9),
-    epsilon=st.fractions("1/1000", 1, max_denominator=1000),
-    seed=st.integers(0, 2**31),
+    epsilon=EPSILONS,
+    seed=SEEDS,
 )
 def test_proposals_stay_in_the_budget_and_follow_from_the_seed(
     reference: str, count: int, channels: int, side: int, epsilon: object, seed: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,6 +17,7 @@ from attacks.parts.looking import draws_for
 from attacks.parts.losses import LOSSES, margin, pull
 from bench import Batch, Classifier, Network, UsageError, Victim
 from bench.domain.queries.victim import noise_seed
+from tests.attacks.promises import COLOURS, EPSILONS, SEEDS, assert_repeated
 from tests.attacks.test_expectation import NoisyLinear, labelled
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
 
@@ -217,42 +220,22 @@ def test_checkpoints_come_closer() -> None:
     assert marks[-1] <= 100
 
 
-@pytest.mark.parametrize(
-    ("setting", "word"),
-    [
-        ({"losses": ("mse",)}, "No loss"),
-        ({"checks": 0}, "checks"),
-        ({"negligible": 1.0}, "negligible"),
-        ({"draws": 0}, "draws"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(setting: dict[str, object], word: str) -> None:
-    with pytest.raises(UsageError, match=word):
-        AdaptiveLinf(**setting)  # type: ignore[arg-type]
-
-
 @settings(max_examples=10, deadline=None)
 @given(
     attack=st.sampled_from([AdaptiveLinf, AdaptiveL2]),
     count=st.integers(1, 4),
-    channels=st.sampled_from([1, 3]),
+    channels=COLOURS,
     height=st.integers(2, 9),
-    epsilon=st.fractions("1/1000", 1, max_denominator=1000),
-    seed=st.integers(0, 2**31),
+    epsilon=EPSILONS,
+    seed=SEEDS,
 )
 def test_proposals_stay_in_the_budget_and_follow_from_the_seed(
-    attack: type[Adaptive], count: int, channels: int, height: int, epsilon: object, seed: int
+    attack: type[Adaptive], count: int, channels: int, height: int, epsilon: Fraction, seed: int
 ) -> None:
     module = network(channels=channels)
     batch = batch_for(module, count, channels, (height, height), wrong=1)
-    budget = threat(attack.norm, str(epsilon))
     quick = attack(**{**FAST, "n_iter": 3, "pgd_steps": 2, "n_queries": 4})
-    first, again = (
-        quick.perturb(Victim(Noisy(module, 1.0), generator(seed)), batch, budget, generator(seed)).images
-        for _ in range(2)
-    )
-    assert budget.admits(batch.images, first).all()
-    assert torch.equal(first, again)
+    assert_repeated(quick, module, batch, epsilon, seed, 1.0)
 
 
 def test_a_batch_is_never_written_into() -> None:

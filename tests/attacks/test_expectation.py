@@ -14,8 +14,9 @@ from torch import Generator, Tensor
 from attacks.expectation import PgdEot, PgdEotL2, PgdEotLinf
 from attacks.gradient import PgdLinf
 from attacks.parts.ascent import ascend
-from bench import Batch, Classifier, Network, Victim
-from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
+from bench import Batch, Classifier, Victim
+from tests.attacks.promises import SHARDS, Shard, assert_kept
+from tests.attacks.victims import Noisy, batch_for, generator, grey, network, threat, victim
 
 PIXELS, SIGMA = 24, 0.4
 
@@ -35,14 +36,9 @@ class NoisyLinear(Classifier):
         return (flat + self.sigma * torch.randn(flat.shape, generator=rng)) @ self.weight.T
 
 
-def grey(count: int) -> Tensor:
-    """Images so far from black and white that no perturbation of 0.2 meets the end of the range."""
-    return 0.3 + 0.4 * torch.rand(count, 1, 1, PIXELS, generator=generator(3))
-
-
 def labelled(weight: Tensor, count: int) -> Batch:
     """Grey images under the labels that the classifier gives them without noise."""
-    images = grey(count)
+    images = grey(count, PIXELS)
     return Batch(tuple(range(count)), images, (images.flatten(1) @ weight.T).argmax(1))
 
 
@@ -132,22 +128,7 @@ def test_the_defaults_are_the_published_ones() -> None:
 @settings(max_examples=20, deadline=None)
 @given(
     attack=st.sampled_from([PgdEotLinf(steps=3, draws=2), PgdEotL2(steps=3, draws=2, step_size="0.3")]),
-    count=st.integers(1, 4),
-    channels=st.sampled_from([1, 3]),
-    height=st.integers(1, 9),
-    width=st.integers(1, 9),
-    epsilon=st.fractions("1/1000", 1, max_denominator=1000),
-    seed=st.integers(0, 2**31),
+    shard=SHARDS,
 )
-def test_proposals_stay_in_the_budget_and_follow_from_the_seed(
-    attack: PgdEot, count: int, channels: int, height: int, width: int, epsilon: object, seed: int
-) -> None:
-    module = network(channels=channels)
-    batch = batch_for(module, count, channels, (height, width), wrong=1)
-    budget = threat(attack.norm, str(epsilon))
-    for classifier in (Network(module), Noisy(module, 1.0)):
-        first, again = (
-            attack.perturb(Victim(classifier, generator(seed)), batch, budget, generator(seed)).images for _ in range(2)
-        )
-        assert budget.admits(batch.images, first).all()
-        assert torch.equal(first, again)
+def test_proposals_stay_in_the_budget_and_follow_from_the_seed(attack: PgdEot, shard: Shard) -> None:
+    assert_kept(attack, shard, 0, 1.0)

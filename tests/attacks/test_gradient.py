@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,21 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from attacks.gradient import FgsmLinf, PgdL2, PgdLinf
-from bench import Attack, Batch, Network, UsageError, Victim
+from bench import Attack, Batch, Network, Victim
 from tests import needs
-from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
-
-
-def linear(weight: Tensor, bias: Tensor) -> nn.Module:
-    """The classifier f(x) = W x + b."""
-    layer = nn.Linear(weight.shape[1], weight.shape[0])
-    layer.weight.data, layer.bias.data = weight, bias
-    return nn.Sequential(nn.Flatten(), layer)
-
-
-def grey(count: int, pixels: int) -> Tensor:
-    """Images so far from black and white that no perturbation of 0.2 meets the end of the range."""
-    return 0.3 + 0.4 * torch.rand(count, 1, 1, pixels, generator=generator(3))
+from tests.attacks.promises import SHARDS, Shard, assert_kept
+from tests.attacks.victims import Noisy, batch_for, generator, grey, linear, network, right, threat, victim, watched
 
 
 def verdicts(attack: Attack, module: nn.Module, batch: Batch, epsilon: str) -> Tensor:
@@ -31,8 +23,7 @@ def verdicts(attack: Attack, module: nn.Module, batch: Batch, epsilon: str) -> T
     budget = threat(attack.norm, epsilon)
     perturbed = attack.perturb(victim(module), batch, budget, generator()).images
     assert budget.admits(batch.images, perturbed).all()
-    with torch.no_grad():
-        return module(perturbed).argmax(1) == batch.labels
+    return right(module, perturbed, batch.labels)
 
 
 def margins(weight: Tensor, bias: Tensor, batch: Batch, dual: float, epsilon: float) -> Tensor:
@@ -98,55 +89,34 @@ def test_fgsm_equals_torchattacks() -> None:
 
 
 @pytest.mark.parametrize("random_start", [True, False])
-def test_pgd_linf_equals_torchattacks(random_start: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "library", "step", "epsilon", "rounding"),
+    [(PgdLinf, "PGD", "2/255", "8/255", 0), (PgdL2, "PGDL2", "0.1", "0.5", 2e-6)],
+)
+def test_pgd_equals_torchattacks(
+    kind: Any, library: str, step: str, epsilon: str, rounding: float, random_start: bool
+) -> None:
     torchattacks = pytest.importorskip("torchattacks", reason=needs.reason("torchattacks"))
     module = network(channels=3)
     batch = batch_for(module, 16, channels=3)
+    radius, alpha = float(Fraction(epsilon)), float(Fraction(step))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        theirs = torchattacks.PGD(module, eps=8 / 255, alpha=2 / 255, steps=10, random_start=random_start)(
+        theirs = getattr(torchattacks, library)(module, radius, alpha, steps=10, random_start=random_start)(
             batch.images, batch.labels
         )
-    attack = PgdLinf(steps=10, random_start=random_start)
-    ours = attack.perturb(victim(module), batch, threat("linf", "8/255"), generator(5)).images
-    assert torch.equal(ours, theirs)
-
-
-@pytest.mark.parametrize("random_start", [True, False])
-def test_pgd_l2_equals_torchattacks_to_rounding(random_start: bool) -> None:
-    torchattacks = pytest.importorskip("torchattacks", reason=needs.reason("torchattacks"))
-    module = network(channels=3)
-    batch = batch_for(module, 16, channels=3)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(5)
-        theirs = torchattacks.PGDL2(module, eps=0.5, alpha=0.1, steps=10, random_start=random_start)(
-            batch.images, batch.labels
-        )
-    attack = PgdL2(steps=10, step_size="0.1", random_start=random_start)
-    ours = attack.perturb(victim(module), batch, threat("l2", "0.5"), generator(5)).images
-    torch.testing.assert_close(ours, theirs, rtol=0, atol=2e-6)
+    attack = kind(steps=10, step_size=step, random_start=random_start)
+    ours = attack.perturb(victim(module), batch, threat(attack.norm, epsilon), generator(5)).images
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=rounding)
 
 
 @settings(max_examples=25, deadline=None)
 @given(
     attack=st.sampled_from([FgsmLinf(), PgdLinf(steps=3), PgdLinf(steps=3, restarts=2), PgdL2(steps=3)]),
-    count=st.integers(1, 4),
-    channels=st.sampled_from([1, 3]),
-    height=st.integers(1, 9),
-    width=st.integers(1, 9),
-    epsilon=st.fractions("1/1000", 1, max_denominator=1000),
-    seed=st.integers(0, 2**31),
+    shard=SHARDS,
 )
-def test_proposals_stay_in_the_budget_and_follow_from_the_seed(
-    attack: Attack, count: int, channels: int, height: int, width: int, epsilon: object, seed: int
-) -> None:
-    module = network(channels=channels)
-    batch = batch_for(module, count, channels, (height, width), wrong=1)
-    budget = threat(attack.norm, str(epsilon))
-    first, again = (attack.perturb(victim(module), batch, budget, generator(seed)).images for _ in range(2))
-    assert budget.admits(batch.images, first).all()
-    assert torch.equal(first, again)
-    assert not first.requires_grad
+def test_proposals_stay_in_the_budget_and_follow_from_the_seed(attack: Attack, shard: Shard) -> None:
+    assert_kept(attack, shard, 0)
 
 
 @pytest.mark.parametrize("attack", [FgsmLinf(), PgdLinf(steps=3), PgdL2(steps=3), PgdL2(steps=3, random_start=False)])
@@ -247,24 +217,7 @@ def test_a_gradient_does_not_depend_on_the_rest_of_the_batch() -> None:
 
 
 def test_progress_counts_every_step_of_every_restart() -> None:
-    seen: list[tuple[float, float]] = []
     module = network()
-    attacked = Victim(Network(module), generator(), lambda done, total, note="": seen.append((done, total)))
+    attacked, seen = watched(Network(module))
     PgdLinf(steps=3, restarts=2).perturb(attacked, batch_for(module, 2), threat("linf", "0.1"), generator())
-    assert seen == [(step, 6) for step in range(1, 7)]
-
-
-@pytest.mark.parametrize(
-    ("attack", "values", "sentence"),
-    [
-        (PgdLinf, {"steps": 0}, "steps must be at least 1; got 0"),
-        (PgdL2, {"restarts": -1}, "restarts must be at least 1; got -1"),
-        (FgsmLinf, {"draws": 0}, "draws must be at least 1; got 0"),
-        (PgdLinf, {"step_size": "2/0"}, "step_size '2/0' is not a number"),
-        (PgdLinf, {"step_size": "-2/255"}, "step_size must be above 0; got -2/255"),
-        (PgdLinf, {"restarts": 2, "random_start": False}, "every restart is the same"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(attack: type, values: dict[str, object], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        attack(**values)
+    assert [(done, total) for done, total, _ in seen] == [(step, 6) for step in range(1, 7)]

@@ -24,23 +24,21 @@ from attacks.minimum_norm import (
     SigmaZeroL0,
 )
 from attacks.minimum_norm.norms import lengths, shortened
-from bench import Attack, Batch, UsageError
+from bench import Attack, Batch
 from tests import needs
-from tests.attacks.victims import batch_for, generator, network, threat, victim
+from tests.attacks.victims import batch_for, generator, linear, network, threat, victim
 
 ALL: list[type[Any]] = [DdnL2, FmnLinf, FmnL2, FmnL1, FmnL0, PdpgdLinf, PdpgdL2, PdpgdL1, SigmaZeroL0]
 BUDGETS = {"linf": "0.05", "l2": "0.5", "l1": "3", "l0": "6"}
 
 
-def linear() -> tuple[nn.Module, Batch]:
-    """Two classes in 48 values, and grey images that lie between them."""
-    layer = nn.Linear(48, 2)
-    layer.weight.data = torch.randn(2, 48, generator=generator(1))
-    layer.bias.data = -layer.weight.data.sum(1) / 2
-    module = nn.Sequential(nn.Flatten(), layer).requires_grad_(False)
+def halved() -> tuple[nn.Module, Batch, Tensor]:
+    """Two classes in 48 values, grey images that lie between them, and by what the classes' weights differ."""
+    weight = torch.randn(2, 48, generator=generator(1))
+    module = linear(weight)
     batch = batch_for(module, 40, channels=3, size=(4, 4))
     images = 0.3 + 0.4 * batch.images
-    return module, Batch(batch.indices, images, module(images).argmax(1))
+    return module, Batch(batch.indices, images, module(images).argmax(1)), weight[0] - weight[1]
 
 
 def closest(attack: Attack, module: nn.Module, batch: Batch) -> Tensor:
@@ -57,8 +55,7 @@ def closest(attack: Attack, module: nn.Module, batch: Batch) -> Tensor:
     ],
 )
 def test_on_a_linear_classifier_the_nearest_images_lie_at_the_analytic_distances(attack: Any, slack: float) -> None:
-    module, batch = linear()
-    rival = module[1].weight[0] - module[1].weight[1]  # type: ignore[index]
+    module, batch, rival = halved()
     logits = module(batch.images)
     dual = {"linf": 1, "l2": 2, "l1": math.inf}[attack.norm]
     analytic = (logits[:, 0] - logits[:, 1]).abs() / rival.norm(p=dual)
@@ -72,8 +69,7 @@ def test_on_a_linear_classifier_the_nearest_images_lie_at_the_analytic_distances
 
 
 def test_the_sparsest_images_of_a_linear_classifier_change_the_positions_that_weigh_most() -> None:
-    module, batch = linear()
-    rival = module[1].weight[0] - module[1].weight[1]  # type: ignore[index]
+    module, batch, rival = halved()
     sign = torch.where(batch.labels == 0, -1.0, 1.0)[:, None]
     pull = sign * rival
     gains = torch.where(pull > 0, pull * (1 - batch.images.flatten(1)), -pull * batch.images.flatten(1))
@@ -141,18 +137,3 @@ def test_projections_are_the_nearest_points_of_balls(norm: str, size: float, see
     other = torch.randn(3, 1, 2, 3, generator=generator(seed + 1))
     other = other * (sizes / lengths(other, norm)).view(-1, 1, 1, 1)
     assert (((delta - found) * (other - found)).flatten(1).sum(1) <= 1e-4).all()
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: FmnL2(gamma=0),
-        lambda: DdnL2(initial=0),
-        lambda: PdpgdL1(ratio=2),
-        lambda: SigmaZeroL0(sigma=0),
-        lambda: FmnL0(steps=0),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(make: Any) -> None:
-    with pytest.raises(UsageError):
-        make()

@@ -10,16 +10,15 @@ from torch import Tensor, nn
 
 from attacks.gradient import FgsmLinf, PgdL2
 from attacks.noise import Noise, NoiseL2, NoiseLinf
-from bench import Batch, Network, UsageError, Victim
-from tests.attacks.victims import batch_for, generator, network, threat, victim
+from bench import Batch, Network
+from tests.attacks.promises import SHARDS, Shard, assert_kept
+from tests.attacks.victims import batch_for, generator, linear, network, threat, victim, watched
 
 
 def halves(pixels: int, lead: float) -> nn.Module:
     """Two classes that the mean pixel divides, so that grey images of class 0 are `lead` away from class 1 in linf."""
-    layer = nn.Linear(pixels, 2)
-    layer.weight.data = torch.stack([torch.zeros(pixels), torch.full((pixels,), 1 / pixels)])
-    layer.bias.data = torch.tensor([0.5 + lead, 0.0])
-    return nn.Sequential(nn.Flatten(), layer)
+    weight = torch.stack([torch.zeros(pixels), torch.full((pixels,), 1 / pixels)])
+    return linear(weight, torch.tensor([0.5 + lead, 0.0]))
 
 
 def grey(count: int, pixels: int) -> Batch:
@@ -69,8 +68,7 @@ def test_a_sample_keeps_the_first_draw_that_misleads_and_is_not_asked_about_agai
 
 
 def test_it_ends_when_no_sample_is_right_and_tells_how_many_are() -> None:
-    seen: list[tuple[float, float, str]] = []
-    attacked = Victim(Network(halves(1, -0.3)), generator(), lambda *told: seen.append(told))  # type: ignore[arg-type]
+    attacked, seen = watched(Network(halves(1, -0.3)))
     NoiseLinf(5).perturb(attacked, grey(8, 1), threat("linf", "0.2"), generator())
     assert seen == [(1, 5, "draws, 0 samples still right")]
     assert attacked.forwards == 8
@@ -92,26 +90,6 @@ def test_noise_misleads_less_often_than_one_step_along_the_gradient() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    attack=st.sampled_from([NoiseLinf(3), NoiseL2(3)]),
-    count=st.integers(1, 4),
-    channels=st.sampled_from([1, 3]),
-    height=st.integers(1, 9),
-    width=st.integers(1, 9),
-    epsilon=st.fractions("1/1000", 1, max_denominator=1000),
-    seed=st.integers(0, 2**31),
-)
-def test_proposals_stay_in_the_budget_and_follow_from_the_seed(
-    attack: Noise, count: int, channels: int, height: int, width: int, epsilon: object, seed: int
-) -> None:
-    module = network(channels=channels)
-    batch = batch_for(module, count, channels, (height, width), wrong=1)
-    budget = threat(attack.norm, str(epsilon))
-    first, again = (attack.perturb(victim(module), batch, budget, generator(seed)).images for _ in range(2))
-    assert budget.admits(batch.images, first).all()
-    assert torch.equal(first, again)
-
-
-def test_draws_below_one_are_refused() -> None:
-    with pytest.raises(UsageError, match="draws must be at least 1; got 0"):
-        NoiseLinf(draws=0)
+@given(attack=st.sampled_from([NoiseLinf(3), NoiseL2(3)]), shard=SHARDS)
+def test_proposals_stay_in_the_budget_and_follow_from_the_seed(attack: Noise, shard: Shard) -> None:
+    assert_kept(attack, shard, 0)

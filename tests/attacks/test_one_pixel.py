@@ -7,33 +7,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from attacks import one_pixel
 from attacks.one_pixel import OnePixel
-from bench import Batch, Network, UsageError, Victim
+from bench import Batch, Network, UsageError
 from tests import needs
-from tests.attacks.victims import batch_for, generator, network, threat, victim
+from tests.attacks.victims import batch_for, generator, linear, network, right, threat, victim, watched
 
 BRIEF = OnePixel(population=12, generations=4)
-
-
-def right(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Which images (N,) are classified correctly."""
-    with torch.no_grad():
-        return module(images).argmax(1) == labels
 
 
 @pytest.mark.parametrize(("classes", "channels", "side"), [(2, 1, 6), (4, 3, 14)])
 def test_on_a_linear_classifier_one_pixel_breaks_what_exhaustive_search_breaks(
     classes: int, channels: int, side: int
 ) -> None:
-    layer = nn.Linear(channels * side**2, classes)
-    layer.weight.data = torch.randn(classes, channels * side**2, generator=generator(1))
-    layer.bias.data = -layer.weight.data.sum(1) / 2
-    module = nn.Sequential(nn.Flatten(), layer).requires_grad_(False)
+    weight = torch.randn(classes, channels * side**2, generator=generator(1))
+    module = linear(weight)
     batch = batch_for(module, 60, channels, size=(side, side))
-    weight = layer.weight.data.view(classes, channels, side**2)
+    weight = weight.view(classes, channels, side**2)
     logits = module(batch.images)
     leads = logits.gather(1, batch.labels[:, None]) - logits
     slopes = weight[batch.labels][:, None] - weight[None]
@@ -120,11 +112,9 @@ def test_a_population_cut_into_parts_gives_the_same_images(monkeypatch: pytest.M
 
 
 def test_confident_classifiers_are_searched_beyond_the_rounding_of_probabilities() -> None:
-    layer = nn.Linear(64, 2)
-    layer.weight.data = torch.zeros(2, 64)
-    layer.weight.data[0, 9] = 400.0
-    layer.bias.data = torch.tensor([-20.0, 0.0])
-    module = nn.Sequential(nn.Flatten(), layer).requires_grad_(False)
+    weight = torch.zeros(2, 64)
+    weight[0, 9] = 400.0
+    module = linear(weight, torch.tensor([-20.0, 0.0]))
     images = torch.full((4, 1, 8, 8), 0.9)
     batch = Batch((0, 1, 2, 3), images, torch.zeros(4, dtype=torch.int64))
     attack = OnePixel(population=50, generations=30)
@@ -134,26 +124,10 @@ def test_confident_classifiers_are_searched_beyond_the_rounding_of_probabilities
 
 
 def test_progress_counts_generations_and_names_the_robust_samples() -> None:
-    seen: list[tuple[float, float, str]] = []
-    layer = nn.Linear(64, 3)
-    layer.weight.data.zero_()
-    module = nn.Sequential(nn.Flatten(), layer).requires_grad_(False)
-    attacked = Victim(Network(module), generator(), lambda done, total, note="": seen.append((done, total, note)))
+    module = linear(torch.zeros(3, 64), torch.tensor([1.0, 0.0, 0.0]))
+    attacked, seen = watched(Network(module))
     BRIEF.perturb(attacked, batch_for(module, 2), threat("l0", "1"), generator())
     assert seen == [(generation, 5, "generations, 2 still robust") for generation in range(1, 6)]
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"population": 3}, "population must be at least 4; got 3"),
-        ({"generations": 0}, "generations must be at least 1; got 0"),
-        ({"scale": 0.0}, "scale must be above 0; got 0.0"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, float], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        OnePixel(**values)
 
 
 def test_less_than_a_pixel_is_refused() -> None:

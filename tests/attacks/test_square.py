@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -13,7 +11,7 @@ from attacks.autoattack.recall import Recall
 from attacks.autoattack.square import Square, SquareL1, SquareL2, SquareLinf
 from bench import Batch, Network, UsageError, Victim
 from tests.attacks.reference import EPSILON, by_library, only
-from tests.attacks.victims import Forgotten, Noisy, batch_for, generator, network, threat, victim
+from tests.attacks.victims import Forgotten, Noisy, batch_for, generator, network, threat, victim, watched
 
 KINDS = [SquareLinf, SquareL2, SquareL1]
 
@@ -146,9 +144,8 @@ def test_a_batch_without_a_right_sample_is_not_attacked() -> None:
 
 
 def test_progress_tells_the_robust_samples_that_are_left() -> None:
-    seen: list[tuple[float, float, str]] = []
     module = network()
-    attacked = Victim(Network(module), generator(), lambda done, total, note="": seen.append((done, total, note)))
+    attacked, seen = watched(Network(module))
     attack = SquareLinf(n_queries=500, n_restarts=2)
     attack.perturb(attacked, batch_for(module, 4), threat("linf", "1/1000000"), generator())
     done, totals, notes = zip(*seen, strict=True)
@@ -157,12 +154,3 @@ def test_progress_tells_the_robust_samples_that_are_left() -> None:
     assert done[-1] >= 1000
     assert set(notes) == {"square, 4 robust samples left"}
     assert len(seen) <= 502
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [({"n_queries": 0}, "n_queries must be at least 1; got 0"), ({"p_init": 0.0}, "p_init is a share of the image")],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        SquareLinf(**values)

@@ -12,16 +12,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from attacks.stadv import StAdv, unevenness
-from bench import Batch, Network, ThreatModel, UsageError, Victim, warp
-from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
+from bench import Batch, Network, ThreatModel, Victim, warp
+from tests.attacks.victims import Noisy, batch_for, generator, linear, network, right, threat, victim, watched
 
 BRIEF = StAdv(steps=10)
-
-
-def right(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Which images (N,) are classified correctly."""
-    with torch.no_grad():
-        return module(images).argmax(1) == labels
 
 
 def reference(module: nn.Module, batch: Batch, radius: float, steps: int) -> Tensor:
@@ -83,10 +77,7 @@ def test_on_a_linear_classifier_and_slopes_every_sample_gets_the_analytic_verdic
     wanted = channels * (0.4 * torch.rand(200, generator=generator(3)) - 0.2)
     labels = (wanted < 0).long()
     images = slopes + 0.5 + ((wanted - (weight * slopes).flatten(1).sum(1)) / weight.sum()).view(-1, 1, 1, 1)
-    layer = nn.Linear(weight.numel(), 2)
-    layer.weight.data, layer.bias.data = torch.zeros(2, weight.numel()), torch.zeros(2)
-    layer.weight.data[0], layer.bias.data[0] = weight.flatten(), -weight.sum() / 2
-    module = nn.Sequential(nn.Flatten(), layer).requires_grad_(False)
+    module = linear(torch.stack([weight.flatten(), torch.zeros(weight.numel())]))
 
     fall = torch.zeros(200)
     for slope, place in ((along_x, x), (along_y, y)):
@@ -211,24 +202,7 @@ def test_draws_average_over_fresh_noise() -> None:
 
 
 def test_progress_counts_steps_and_names_the_robust_samples() -> None:
-    seen: list[tuple[float, float, str]] = []
-    layer = nn.Linear(64, 3)
-    layer.weight.data.zero_()
-    module = nn.Sequential(nn.Flatten(), layer).requires_grad_(False)
-    attacked = Victim(Network(module), generator(), lambda done, total, note="": seen.append((done, total, note)))
+    module = linear(torch.zeros(3, 64), torch.tensor([1.0, 0.0, 0.0]))
+    attacked, seen = watched(Network(module))
     StAdv(steps=2).perturb(attacked, batch_for(module, 2), threat("flow", "0.05"), generator())
     assert seen == [(step, 2, "gradient steps, 2 still robust") for step in range(3)]
-
-
-@pytest.mark.parametrize(
-    ("values", "sentence"),
-    [
-        ({"steps": 0}, "steps must be at least 1; got 0"),
-        ({"draws": 0}, "draws must be at least 1; got 0"),
-        ({"learning_rate": 0.0}, "learning_rate must be above 0; got 0.0"),
-        ({"smoothness": -1.0}, "smoothness must be 0 or more; got -1.0"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(values: dict[str, float], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        StAdv(**values)

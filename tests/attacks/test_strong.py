@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,10 +14,11 @@ from attacks.a3 import A3, A3L2, A3Linf
 from attacks.autoattack.apgd import ApgdTLinf
 from attacks.gradient import PgdLinf
 from attacks.malt import Malt, MaltL2, MaltLinf
-from bench import Network, UsageError, Victim
+from bench import Victim
+from tests.attacks.promises import EPSILONS, SEEDS, assert_repeated
 from tests.attacks.test_adaptive import Linear, balanced
 from tests.attacks.test_expectation import labelled
-from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim
+from tests.attacks.victims import batch_for, generator, network, threat, victim
 
 
 @pytest.mark.parametrize(
@@ -72,26 +74,14 @@ def test_misclassified_samples_are_left_alone_and_iterations_say_when_the_others
     attack=st.sampled_from([A3Linf(restarts=1), A3L2(restarts=1), MaltLinf(n_iter=3), MaltL2(n_iter=3)]),
     count=st.integers(1, 4),
     classes=st.integers(2, 5),
-    epsilon=st.fractions("1/1000", 1, max_denominator=1000),
-    seed=st.integers(0, 2**31),
+    epsilon=EPSILONS,
+    seed=SEEDS,
 )
 def test_proposals_stay_in_the_budget_and_follow_from_the_seed(
-    attack: Any, count: int, classes: int, epsilon: object, seed: int
+    attack: Any, count: int, classes: int, epsilon: Fraction, seed: int
 ) -> None:
     module = network(classes)
-    batch, budget = batch_for(module, count), threat(attack.norm, str(epsilon))
-    for classifier in (Network(module), Noisy(module, 1.0)):
-        first, again = (
-            attack.perturb(Victim(classifier, generator(seed)), batch, budget, generator(seed)).images for _ in range(2)
-        )
-        assert budget.admits(batch.images, first).all()
-        assert torch.equal(first, again)
-
-
-@pytest.mark.parametrize("make", [lambda: A3Linf(restarts=0), lambda: MaltL2(targets=0)])
-def test_settings_that_make_no_sense_are_refused(make: Any) -> None:
-    with pytest.raises(UsageError, match="at least 1"):
-        make()
+    assert_repeated(attack, module, batch_for(module, count), epsilon, seed, 0, 1.0)
 
 
 def test_both_are_attacks_in_two_norms() -> None:

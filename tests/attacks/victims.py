@@ -31,6 +31,24 @@ def network(classes: int = 10, channels: int = 1, seed: int = 0) -> nn.Module:
         return nn.Sequential(features, last).eval().requires_grad_(False)
 
 
+def linear(weight: Tensor, bias: Tensor | None = None) -> nn.Module:
+    """The classifier W x + b, by default with the b that gives grey images equal logits."""
+    layer = nn.Linear(weight.shape[1], weight.shape[0])
+    layer.weight.data, layer.bias.data = weight, -weight.sum(1) / 2 if bias is None else bias
+    return nn.Sequential(nn.Flatten(), layer).requires_grad_(False)
+
+
+def grey(count: int, pixels: int) -> Tensor:
+    """Images so far from black and white that no perturbation of 0.2 meets the end of the range."""
+    return 0.3 + 0.4 * torch.rand(count, 1, 1, pixels, generator=generator(3))
+
+
+def right(module: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Which images (N,) are classified correctly."""
+    with torch.no_grad():
+        return module(images).argmax(1) == labels
+
+
 class Forgotten(Network):
     """A plain module that does not promise equal logits for equal images, so that nobody remembers them."""
 
@@ -40,6 +58,12 @@ class Forgotten(Network):
 def victim(module: nn.Module, seed: int = 1) -> Victim:
     """A plain module under attack."""
     return Victim(Network(module), generator(seed))
+
+
+def watched(classifier: Classifier) -> tuple[Victim, list[tuple[float, float, str]]]:
+    """A classifier under attack, and what is told of the attack's progress: what is done, of how much, a note."""
+    seen: list[tuple[float, float, str]] = []
+    return Victim(classifier, generator(), lambda done, total, note="": seen.append((done, total, note))), seen
 
 
 def batch_for(
@@ -65,3 +89,15 @@ class Noisy(Classifier):
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         logits: Tensor = self.module(images)
         return logits + self.scale * torch.randn(logits.shape, generator=rng)
+
+
+class Recorded(Noisy):
+    """Writes down the seed of every pass's noise."""
+
+    def __init__(self, module: nn.Module, scale: float) -> None:
+        super().__init__(module, scale)
+        self.seeds: list[int] = []
+
+    def __call__(self, images: Tensor, rng: Generator) -> Tensor:
+        self.seeds.append(rng.initial_seed())
+        return super().__call__(images, rng)

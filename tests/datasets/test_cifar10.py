@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow
@@ -14,7 +13,7 @@ from pyarrow import parquet
 
 from bench.datasets.cifar10 import CLASSES, Cifar10
 from bench.domain.errors import DataError
-from tests.datasets.written import encoded, write_batch, write_parquet
+from tests.datasets.written import Trap, encoded, in_cache, write_batch, write_parquet
 
 COUNT = 20
 PIXELS = np.random.RandomState(0).randint(0, 256, (COUNT, 32, 32, 3)).astype(np.uint8)
@@ -84,13 +83,6 @@ def test_a_batch_that_python_3_wrote_is_read_too(tmp_path: Path) -> None:
     assert Cifar10().load("test", tmp_path).labels.tolist() == LABELS
 
 
-class Trap:
-    """Runs a command when it is unpickled."""
-
-    def __reduce__(self) -> Any:
-        return (exec, ("raise SystemExit('the trap ran')",))
-
-
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
     (tmp_path / "test_batch").write_bytes(pickle.dumps({"data": Trap(), "labels": []}))
     with pytest.raises(DataError, match=r"it asks for builtins\.exec, which could run code; refused"):
@@ -147,20 +139,12 @@ def test_class_folders_of_other_names_are_refused(tmp_path: Path) -> None:
         Cifar10().load("test", tmp_path)
 
 
-def test_without_a_network_the_message_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+@pytest.mark.usefixtures("hub")
+def test_without_a_network_the_message_names_the_way_out() -> None:
     with pytest.raises(DataError, match=r"could not be fetched from the hub \(uoft-cs/cifar10\).*--data-dir"):
         Cifar10().load("test", None)
 
 
-def test_a_file_in_the_cache_of_the_hub_is_used_without_a_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    home = tmp_path / "datasets--uoft-cs--cifar10"
-    as_hub(home / "snapshots" / "abc")
-    (home / "refs").mkdir()
-    (home / "refs" / "main").write_text("abc")
+def test_a_file_in_the_cache_of_the_hub_is_used_without_a_network(hub: Path) -> None:
+    as_hub(in_cache(hub, "uoft-cs/cifar10"))
     assert Cifar10().load("test", None).labels.tolist() == LABELS

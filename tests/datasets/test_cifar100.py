@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from bench.datasets.cifar100 import CLASSES, Cifar100
 from bench.domain.errors import DataError
 from bench.testing import assert_contracts, check_dataset
-from tests.datasets.written import encoded, write_batch, write_parquet
+from tests.datasets.written import Trap, encoded, in_cache, write_batch, write_parquet
 
 COUNT = 12
 PIXELS = np.random.RandomState(0).randint(0, 256, (2 * COUNT, 32, 32, 3)).astype(np.uint8)
@@ -75,13 +74,6 @@ def test_the_classes_are_the_hundred_fine_labels_in_their_order() -> None:
     assert (CLASSES[0], CLASSES[1], CLASSES[26], CLASSES[99]) == ("apple", "aquarium fish", "crab", "worm")
 
 
-class Trap:
-    """Runs a command when it is unpickled."""
-
-    def __reduce__(self) -> Any:
-        return (exec, ("raise SystemExit('the trap ran')",))
-
-
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cifar-100-python").mkdir()
     (tmp_path / "cifar-100-python" / "test").write_bytes(pickle.dumps({"data": Trap(), "fine_labels": []}))
@@ -107,15 +99,8 @@ def test_missing_images_are_told_with_what_would_serve(tmp_path: Path) -> None:
         Cifar100().load("test", tmp_path)
 
 
-def test_a_file_in_the_cache_of_the_hub_is_used_without_a_network(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+def test_a_file_in_the_cache_of_the_hub_is_used_without_a_network(hub: Path) -> None:
     with pytest.raises(DataError, match=r"CIFAR-100 could not be fetched from the hub \(uoft-cs/cifar100\)"):
         Cifar100().load("test", None)
-    home = tmp_path / "datasets--uoft-cs--cifar100"
-    as_hub(home / "snapshots" / "abc")
-    (home / "refs").mkdir()
-    (home / "refs" / "main").write_text("abc")
+    as_hub(in_cache(hub, "uoft-cs/cifar100"))
     assert Cifar100().load("test", None).labels.tolist() == LABELS

@@ -15,7 +15,7 @@ from bench.datasets.imagenet import FILES, LIST, ImageNet, resize_and_crop, syns
 from bench.domain.errors import DataError
 from bench.testing import assert_contracts, check_dataset
 from tests import needs
-from tests.datasets.written import encoded, write_parquet
+from tests.datasets.written import encoded, in_cache, write_parquet
 
 COUNT = 6
 LABELS = [3, 0, 999, 3, 134, 517]
@@ -201,14 +201,10 @@ def test_missing_images_are_told_with_what_would_serve(tmp_path: Path) -> None:
         ImageNet().load("test", tmp_path)
 
 
-def test_the_hub_is_asked_for_the_validation_files_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+def test_the_hub_is_asked_for_the_validation_files_alone(hub: Path) -> None:
     with pytest.raises(DataError, match=r"ImageNet could not be fetched from the hub \(ILSVRC/imagenet-1k\)"):
         ImageNet().load("test", None)
-    home = tmp_path / "datasets--ILSVRC--imagenet-1k"
+    snapshot = in_cache(hub, "ILSVRC/imagenet-1k")
     for part, file in enumerate(FILES):
-        write_parquet(home / "snapshots" / "abc" / file, [part], PHOTOGRAPHS[:1], ("image", "label"))
-    (home / "refs").mkdir()
-    (home / "refs" / "main").write_text("abc")
+        write_parquet(snapshot / file, [part], PHOTOGRAPHS[:1], ("image", "label"))
     assert ImageNet().load("test", None).labels.tolist() == list(range(14))

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bench import DataError, ImageSet, Task, Trainable, Training, UsageError, WeightsError
+from bench import DataError, Task, Trainable, Training, UsageError, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.parts.training.adversarial import ascend, diverging, evaluating, misleading, robust_accuracy
 from defenses.parts.training.recipes import Budget
@@ -21,12 +21,9 @@ from defenses.parts.training.settling import Settling, split
 from defenses.parts.training.trades_training import trades_loss
 from defenses.pgd_at import PgdAT
 from defenses.trades import Trades
+from tests.defenses.runs import InterruptionError, few_digits, run_of
 
 BUDGET = Budget(Fraction("0.1"), Fraction("0.025"), 10)
-
-
-class InterruptionError(Exception):
-    """Stops a training run from its watch."""
 
 
 def rng(seed: int = 0) -> torch.Generator:
@@ -43,17 +40,7 @@ def linear() -> nn.Module:
 
 
 def training(folder: Path, stop_after: float = float("inf"), notes: list[str] | None = None) -> Training:
-    digits = Digits().load("train", None)
-    few = ImageSet(digits.task, digits.labels[:64], digits.decode)
-
-    def watch(done: float, total: float, note: str = "") -> None:
-        if notes is not None:
-            notes.append(note)
-        if note.startswith("loss") and stop_after < done < total:
-            raise InterruptionError
-
-    folder.mkdir(exist_ok=True)
-    return Training(few.task, few, "cpu", 0, folder, watch, few.read)
+    return run_of(few_digits(), folder, stop_after=stop_after, stage="loss", notes=notes)
 
 
 def short(**changes: Any) -> Any:

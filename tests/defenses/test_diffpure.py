@@ -18,28 +18,20 @@ from bench import Classifier, Part, Task, Training, UsageError, Victim, WeightsE
 from bench.datasets.digits import TASK, Digits
 from defenses.diffpure import DiffPure
 from defenses.parts.diffusion import pixels
-from defenses.parts.diffusion.denoiser import Denoiser, schedule_of
+from defenses.parts.diffusion.denoiser import schedule_of
 from defenses.parts.diffusion.noise_errors import Chunks
 from defenses.parts.purification.descent import Diffusion, Sampler, descend, descent
 from defenses.parts.purification.purified import Purified
-from tests.defenses.tiny import GREYS, images, rng
+from tests.defenses.tiny import GREYS, Formula, images, rng
 
 SAMPLERS: tuple[Sampler, ...] = ("sde", "ode", "ddpm", "ddim")
 
 
-class Gaussian(Denoiser):
+class Gaussian(Formula):
     """The exact denoiser of images whose every pixel is normal around 0 (in [-1, 1]) with deviation 0.5."""
-
-    pixels = True
 
     def __init__(self) -> None:
         self.schedule = schedule_of(pixels.SCHEDULE, Path("none"))
-
-    def encode(self, images: Tensor) -> Tensor:
-        return 2 * images - 1
-
-    def sample(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        return self.encode(images)
 
     def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
         return (1 - signal).sqrt() * noisy / (1 - 0.75 * signal)

@@ -12,27 +12,19 @@ from bench import UsageError
 from bench.datasets.digits import TASK, Digits
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.diffusion import edm, pixels
-from defenses.parts.diffusion.denoiser import Denoiser, schedule_of
-from tests.defenses.tiny import COLOURS, rng, stable_diffusion
+from defenses.parts.diffusion.denoiser import schedule_of
+from tests.defenses.tiny import COLOURS, Formula, rng, stable_diffusion
 
 MEAN, DEVIATION = 0.7, 0.3
 
 
-class GaussianDenoiser(Denoiser):
+class GaussianDenoiser(Formula):
     """The exact noise prediction for pixels that are independent Gaussians."""
-
-    pixels = True
 
     def __init__(self) -> None:
         self.network = torch.nn.Linear(1, 1)
         self.schedule = schedule_of(pixels.SCHEDULE, Path("analytic"))
         self.steps: list[float] = []
-
-    def encode(self, images: Tensor) -> Tensor:
-        return 2 * images - 1
-
-    def sample(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        return self.encode(images)
 
     def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
         self.steps.append(float(steps[0]))

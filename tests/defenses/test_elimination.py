@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from bench import UsageError
 from defenses.diffusion_classifier import DiffusionClassifier
-from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification, Grid
 from defenses.parts.diffusion.elimination import Elimination, Stages
 from defenses.parts.diffusion.noise_errors import Chunks
@@ -19,16 +18,15 @@ from defenses.parts.diffusion.race import Race
 from defenses.parts.diffusion.search import LATENTS, Search
 from tests.defenses.tiny import (
     GREYS,
+    Formula,
     images,
     pixel_classifier,
     rng,
 )
 
 
-class KnownErrors(Denoiser):
+class KnownErrors(Formula):
     """A denoiser of black images whose error under class k at timestep t is exactly `table[k, t]`."""
-
-    pixels = True
 
     def __init__(self, table: Tensor) -> None:
         self.network = nn.Identity()
@@ -37,9 +35,6 @@ class KnownErrors(Denoiser):
 
     def encode(self, images: Tensor) -> Tensor:
         return images * 0
-
-    def sample(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        return self.encode(images)
 
     def noise(self, noisy: Tensor, steps: Tensor, classes: Tensor, signal: Tensor) -> Tensor:
         return noisy / (1 - signal).sqrt() + self._table[classes, steps].view(-1, 1, 1, 1)

@@ -131,19 +131,9 @@ def test_without_a_network_and_a_cache_the_message_names_the_way_out(
         locate("resnet", "owner/nowhere", COLOURS, {}, SINGLE_FILES)
 
 
-class Payload:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
-
-
 def test_a_pickle_from_the_hub_is_never_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sign = tmp_path / "executed"
-    files = {"pytorch_model.bin": pickle.dumps(Payload(sign)), "config.json": transformer(3)[1]}
+    files = {"pytorch_model.bin": pickle.dumps(hub.Payload(sign)), "config.json": transformer(3)[1]}
     hub.cached(tmp_path, "owner/evil", files)
     hub.offline(tmp_path, monkeypatch)
     with pytest.raises(WeightsError, match="convert them to safetensors"):

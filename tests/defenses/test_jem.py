@@ -15,22 +15,12 @@ from bench.datasets.digits import TASK, Digits
 from defenses.jem import DIGITS, JEM
 from defenses.parts.networks.energy import EnergyClassifier, EnergyNet, climb
 from defenses.parts.training.recipes import EnergyRecipe
+from tests.defenses.runs import InterruptionError, run_of
 from tests.defenses.tiny import images, rng
 
 
-class InterruptionError(Exception):
-    """Stops a training run from its watch."""
-
-
 def training(folder: Path, stop_after: float = float("inf")) -> Training:
-    data = Digits().load("train", None)
-
-    def watch(done: float, total: float, note: str = "") -> None:
-        if stop_after < done < total:
-            raise InterruptionError
-
-    folder.mkdir(exist_ok=True)
-    return Training(TASK, data, "cpu", 0, folder, watch, data.read)
+    return run_of(Digits().load("train", None), folder, stop_after=stop_after)
 
 
 def short() -> EnergyRecipe:

@@ -17,6 +17,7 @@ from defenses.parts.networks.residual import ResidualNet, Shape, fifty_layers, f
 from defenses.parts.networks.transformer import Transformer, TransformerFamily
 from defenses.resnet import ResNet, WideResNet
 from defenses.vit import ViT
+from tests.defenses import hub
 
 COLOURS = Task("colours", ("red", "green", "blue"), (3, 32, 32))
 RNG = torch.Generator()
@@ -80,19 +81,9 @@ def test_a_transformer_of_a_transformers_folder_enlarges_its_images(tmp_path: Pa
         torch.testing.assert_close(model(images, RNG), vit(pixel_values=enlarged).logits, rtol=1e-4, atol=1e-5)
 
 
-class Payload:
-    """Creates a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.touch, (self.path,)
-
-
 def test_a_pickle_is_never_executed(tmp_path: Path) -> None:
     file, sign = tmp_path / "model.pt", tmp_path / "executed"
-    file.write_bytes(pickle.dumps(Payload(sign)))
+    file.write_bytes(pickle.dumps(hub.Payload(sign)))
     with pytest.raises(WeightsError, match="convert them to safetensors"):
         ResNet(weights=str(file)).load(TASK, "cpu")
     assert not sign.exists()

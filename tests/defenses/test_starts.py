@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -28,6 +27,7 @@ from defenses.trades import Trades
 from defenses.vit import ViT
 from tests.cli.command import bench
 from tests.defenses import hub
+from tests.defenses.tiny import class_folders
 
 COLOURS = Task("colours", ("red", "green", "blue"), (3, 32, 32))
 RNG = torch.Generator()
@@ -247,13 +247,7 @@ def test_a_class_folder_is_learned_from_pretrained_weights_on_the_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    random = np.random.RandomState(0)
-    for split in ("train", "test"):
-        for place, name in enumerate(("bright", "dark")):
-            (tmp_path / "images" / split / name).mkdir(parents=True)
-            for number in range(4):
-                pixels = random.randint(128 * (1 - place), 256 - 128 * place, (20, 20, 3)).astype(np.uint8)
-                Image.fromarray(pixels).save(tmp_path / "images" / split / name / f"{number}.png")
+    class_folders(tmp_path / "images", 4)
     save_file(timm_names(1000), "start.safetensors")
     words = ["--dataset", "folder", "--data-dir", "images", "--device", "cpu", "-T", "start=start.safetensors"]
     code, out, err = bench("train", "vit", *words, "-T", "epochs=3", "-T", "batch=4", "--json")

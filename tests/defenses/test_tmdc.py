@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +11,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from bench import Batch, ImageSet, Training, UsageError, WeightsError
+from bench import ImageSet, UsageError, WeightsError
 from bench.datasets.digits import TASK, Digits
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.diffusion import lora
 from defenses.parts.diffusion.assembly import denoiser_for
 from defenses.tmdc import PUBLISHED, TMDC
+from tests.defenses.runs import run_of
 from tests.defenses.tiny import COLOURS, stable_diffusion
 
 
@@ -74,24 +74,13 @@ def colours(count: int) -> ImageSet:
     return ImageSet(COLOURS, labels, lambda index: pixels[index])
 
 
-def run(data: ImageSet, folder: Path) -> Training:
-    def adversarial(indices: Sequence[int]) -> Batch:
-        return data.read(indices)
-
-    def watch(done: float, total: float, note: str = "") -> None:
-        return None
-
-    folder.mkdir(exist_ok=True)
-    return Training(data.task, data, "cpu", 0, folder, watch, adversarial)
-
-
 def test_a_tiny_stable_diffusion_learns_its_adversarial_images_and_every_checkpoint_loads(tmp_path: Path) -> None:
     folder = stable_diffusion(tmp_path / "tiny")
     defense = TMDC(base=str(folder), timesteps=4, prompt="{class}")
     recipe = replace(
         defense.recipe(TASK), steps=40, batch=8, evaluated=20, early_every=20, warmup=1, learning_rate=0.02
     )
-    trained = defense.train(run(colours(8), tmp_path / "run"), recipe)
+    trained = defense.train(run_of(colours(8), tmp_path / "run"), recipe)
     assert sorted(file.name for file in (tmp_path / "run").glob("step-*")) == [
         "step-000000.safetensors",
         "step-000020.safetensors",

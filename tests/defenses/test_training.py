@@ -11,31 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench import Batch, ImageSet, Trainable, Training, UsageError, WeightsError
+from bench import Batch, Trainable, Training, UsageError, WeightsError
 from bench.datasets.digits import Digits
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.resnet import ResNet
 from defenses.tmdc import TMDC
 from defenses.vit import ViT
-
-
-class InterruptionError(Exception):
-    """Stops a training run from its watch."""
+from tests.defenses.runs import InterruptionError, few_digits, run_of
 
 
 def training(folder: Path, seed: int = 0, stop_after: float = float("inf")) -> Training:
-    digits = Digits().load("train", None)
-    few = ImageSet(digits.task, digits.labels[:64], digits.decode)
-
-    def watch(done: float, total: float, note: str = "") -> None:
-        if stop_after < done < total:
-            raise InterruptionError
-
-    def adversarial(indices: Sequence[int]) -> Batch:
-        return few.read(indices)
-
-    folder.mkdir(exist_ok=True)
-    return Training(few.task, few, "cpu", seed, folder, watch, adversarial)
+    return run_of(few_digits(), folder, seed, stop_after)
 
 
 def short(defense: Trainable) -> Any:

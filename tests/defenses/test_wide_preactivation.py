@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -25,7 +24,7 @@ from defenses.parts.randomness import ambient
 from defenses.parts.zoos import zoo
 from defenses.trades import Trades
 from tests import needs
-from tests.defenses.tiny import images, rng
+from tests.defenses.tiny import class_folders, images, rng
 
 SMALL: Literal["wide-resnet-10-1"] = "wide-resnet-10-1"
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616)
@@ -169,13 +168,7 @@ def test_it_learns_in_bfloat16_too(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_images_can_be_learned_and_evaluated(tmp_path: Path) -> None:
-    random = np.random.RandomState(0)
-    for split in ("train", "test"):
-        for place, name in enumerate(("bright", "dark")):
-            (tmp_path / "images" / split / name).mkdir(parents=True)
-            for number in range(6):
-                pixels = random.randint(128 * (1 - place), 256 - 128 * place, (20, 20, 3)).astype(np.uint8)
-                Image.fromarray(pixels).save(tmp_path / "images" / split / name / f"{number}.png")
+    class_folders(tmp_path / "images", 6)
     data = ["--dataset", "folder", "--data-dir", str(tmp_path / "images"), "-D", f"network={SMALL}", "--device", "cpu"]
     settings = ["epochs=20", "batch=4", "steps=1", "share=0", "held_out=0.25", "averaging=0.5", "warmup=5"]
     recipe = [word for setting in settings for word in ("-T", setting)]

@@ -16,6 +16,7 @@ from torch import Tensor
 from bench import Task
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.diffusion import pixels
+from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification
 
 COLOURS = Task("colours", ("red", "green", "blue", "grey"), (3, 8, 8))
@@ -144,6 +145,29 @@ def rng(seed: int = 1) -> torch.Generator:
 def images(count: int, shape: tuple[int, ...] = (3, 8, 8)) -> Tensor:
     """Random images (N, C, H, W)."""
     return torch.rand(count, *shape, generator=rng(5))
+
+
+def class_folders(root: Path, count: int) -> None:
+    """Bright and dark photographs of 20 x 20 pixels to train and to test on, so many a class."""
+    random = np.random.RandomState(0)
+    for split in ("train", "test"):
+        for place, name in enumerate(("bright", "dark")):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                shown = random.randint(128 * (1 - place), 256 - 128 * place, (20, 20, 3)).astype(np.uint8)
+                Image.fromarray(shown).save(root / split / name / f"{number}.png")
+
+
+class Formula(Denoiser):
+    """A denoiser of pixels without a network to speak of, to which an image is its one code."""
+
+    pixels = True
+
+    def encode(self, images: Tensor) -> Tensor:
+        return 2 * images - 1
+
+    def sample(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        return self.encode(images)
 
 
 def unstaged(folder: Path, loss: str = "l1", rows: int | None = None) -> DiffusionClassifier:

@@ -26,13 +26,6 @@ WHITE = honest_plan()
 TRANSFER = honest_plan(defense=Spec("vit"), source=WHITE.defense)
 
 
-@pytest.fixture
-def other(tmp_path: Path) -> Store:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    return Store(folder / "other.db")
-
-
 def merged(store: Store, other: Store, *, claimed: bool = False) -> Merged:
     other.close()
     with lend(other.location) as lent:

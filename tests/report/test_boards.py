@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,11 +25,6 @@ from bench.store.store import Store
 from tests.report.made import add, honest, make_plan, small_plan
 
 OTHER = "0d" * 32
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
 
 
 def constant(store: Store, plan: Plan, right: int, **changes: Any) -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
-
-import pytest
 
 from bench.analysis.results.diagnosis import diagnose
 from bench.analysis.results.entries import read_entry
@@ -20,11 +17,6 @@ N = 1024
 RIGHT = [True] * N
 HALF = [number % 2 == 0 for number in range(N)]
 QUARTER = [number % 4 == 0 for number in range(N)]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
 
 
 def white(attack: str, epsilon: str = "0.05", knowledge: str = "white-box") -> Plan:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +21,6 @@ RIGHT = [True] * N
 MOST = [number % 8 != 0 for number in range(N)]
 HALF = [number % 2 == 0 for number in range(N)]
 DEFENSE, ATTACK, NOBODY = "defense", "attack", "evidence"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
 
 
 def white(attack: str = "pgd-linf", **changes: Any) -> Plan:

@@ -1,20 +1,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
-
-import pytest
 
 from bench.analysis.boards.leaderboards import leaderboards
 from bench.domain.threat import ThreatModel
 from bench.pages.figures.corruptions import corruptions
 from bench.store.store import Store
 from tests.report.drawn import fill, white
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
 
 
 def test_kinds_and_severities_are_drawn_with_gaps_where_nothing_was_run(store: Store) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pytest
 
 from bench.analysis.boards.leaderboards import leaderboards
 from bench.domain.plan import Spec
@@ -20,17 +18,7 @@ from bench.pages.figures.settings import settings
 from bench.pages.figures.thresholds import iterations, radii
 from bench.stats import wilson
 from bench.store.store import Store
-from tests.report.drawn import board_with, enrich, fill, white, words
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return enrich(Store(tmp_path_factory.mktemp("rich") / "results.db"))
+from tests.report.drawn import board_with, fill, white, words
 
 
 def test_the_front_holds_whom_nobody_beats(store: Store) -> None:

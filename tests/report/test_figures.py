@@ -9,28 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
-
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Spec
 from bench.pages.figures.sheet.canvas import colour, sheet
 from bench.pages.figures.sheet.svg import PLACEHOLDERS, inline
 from bench.pages.page import render
 from bench.store.store import Store
-from tests.report.drawn import albums, enrich, fill, panels, white
+from tests.report.drawn import albums, fill, panels, white
 
 EVIL = '</text></svg><script>alert("1")</script>\'&amp;$x^2$ \x1b]0;\x07\ud83d'
 TEMPLATES = Path(render.__code__.co_filename).with_name("templates")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    return enrich(Store(tmp_path_factory.mktemp("rich") / "results.db"))
 
 
 def test_every_picture_is_drawn_where_there_are_data(rich: Store) -> None:

@@ -19,11 +19,6 @@ from tests.report.drawn import albums, fill, white
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
-
-
-@pytest.fixture
 def crafted(store: Store) -> Store:
     """Two defenses on eight digits with their crafted images: one falls to all of them, the other to the first six."""
     images = datasets.make("digits", {}).load("test", None)

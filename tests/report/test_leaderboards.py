@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +18,6 @@ from tests.report.made import add, make_plan, small_plan
 
 ATTACKS = ("fgsm-linf", "pgd-linf", "aa-linf", "aa-l2")
 RIGHT = [True] * 8
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
 
 
 def add_constant(store: Store, plan: Plan, right: int, clean: int | None = None) -> None:

@@ -68,11 +68,6 @@ class Reader(HTMLParser):
         return [value or "" for key, value in self.attributes if key == name]
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
-
-
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Three defenses under two attacks: one complete, one incomplete, one invalid; and a random one apart."""

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bench.analysis.results.seeds import spread
@@ -10,11 +8,6 @@ from bench.store.store import Store
 from tests.report.made import add, small_plan
 
 CLEAN = [True] * 8
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
 
 
 def test_the_interval_over_seeds_is_over_samples_and_does_not_shrink_with_equal_seeds(store: Store) -> None:

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -26,11 +25,6 @@ PERTURBED = [True, True, True, False, True, False, False, True]
 def summary(store: Store, **changes: object) -> Result:
     plan = small_plan(**changes)  # type: ignore[arg-type]
     return read(store, plan)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
 
 
 def test_accuracies_and_intervals_are_those_of_the_counts(store: Store) -> None:

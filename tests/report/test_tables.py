@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from bench.analysis.boards.leaderboards import Leaderboard, leaderboards
 from bench.analysis.boards.tables import column_keys, slug, tabulate, titles
 from bench.domain.plan import Spec
@@ -37,11 +35,6 @@ HOSTILE = [
     "".join(map(chr, range(0x20, 0x7F))),
     "".join(map(chr, range(0xA0, 0x100))),
 ]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
 
 
 def board(store: Store) -> Leaderboard:

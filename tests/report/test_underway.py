@@ -13,11 +13,6 @@ from bench.store.store import Store
 from tests.report.made import add, make_plan
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results.db")
-
-
 def test_nobody_is_at_work(store: Store) -> None:
     found = standing(store)
     assert (found.workers, found.plans, found.left) == ((), (), None)

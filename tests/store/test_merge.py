@@ -27,13 +27,6 @@ from tests.store.test_store import plan_of, result_of
 ELSEWHERE = {"device": "another machine", "torch": "2.9"}
 
 
-@pytest.fixture
-def other(tmp_path: Path) -> Store:
-    folder = tmp_path / "theirs"
-    folder.mkdir()
-    return Store(folder / "other.db")
-
-
 def believe(plan: Plan, shards: Sequence[Whole], other: Store, images: Sequence[Artifacts]) -> Examined:
     """Finds nothing wrong with anything."""
     return Examined()

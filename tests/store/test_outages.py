@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -152,26 +153,42 @@ def test_a_lock_of_a_run_that_has_gone_silent_ends_by_itself(server: Server, mon
     server.drop(url)
 
 
+def weathered(
+    location: str, chance: random.Random, most: float, pause: float, crash: Callable[[], None] | None = None
+) -> Store:
+    """A store whose 40 shards are whole, though of four workers three were killed, each within so many seconds."""
+    plan = plan_of(160)
+    workers = [
+        CONTEXT.Process(target=work_off, args=(location, f"worker {number}", 2.0, 3, pause)) for number in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers[:3]:
+        time.sleep(chance.uniform(0, most))
+        worker.kill()
+        if crash is not None:
+            crash()
+    workers[3].join(SECONDS)
+    assert workers[3].exitcode == 0
+    store = Store(location)
+    assert tuple(outcome.index for outcome in store.outcomes(plan)) == plan.indices
+    assert (store.conflicts(), len(store.shards(plan))) == ((), 40)
+    return store
+
+
 @pytest.mark.slow
 def test_a_storm_of_crashing_servers_and_killed_workers_loses_nothing(server: Server) -> None:
-    url, plan, chance = server.database(), plan_of(160), random.Random(2024)
+    url, chance = server.database(), random.Random(2024)
     Store(url).close()
+
+    def crash() -> None:
+        if chance.random() < 0.7:
+            server.stop(chance.choice([signal.SIGINT, signal.SIGQUIT]))
+            time.sleep(chance.uniform(0, 2))
+            server.start()
+
     for _ in range(10):
-        workers = [CONTEXT.Process(target=work_off, args=(url, f"worker {number}", 2.0, 3, 0.2)) for number in range(4)]
-        for worker in workers:
-            worker.start()
-        for worker in workers[:3]:
-            time.sleep(chance.uniform(0, 1))
-            worker.kill()
-            if chance.random() < 0.7:
-                server.stop(chance.choice([signal.SIGINT, signal.SIGQUIT]))
-                time.sleep(chance.uniform(0, 2))
-                server.start()
-        workers[3].join(SECONDS)
-        assert workers[3].exitcode == 0
-        store = Store(url)
-        assert tuple(outcome.index for outcome in store.outcomes(plan)) == plan.indices
-        assert (store.conflicts(), len(store.shards(plan))) == ((), 40)
+        store = weathered(url, chance, 1, 0.2, crash)
         with store._engine.begin() as connection:
             connection.exec_driver_sql("DELETE FROM shards")
         store.close()
@@ -180,19 +197,6 @@ def test_a_storm_of_crashing_servers_and_killed_workers_loses_nothing(server: Se
 
 @pytest.mark.slow
 def test_a_storm_of_killed_workers_on_a_file_loses_nothing(tmp_path: Path) -> None:
-    chance, plan = random.Random(2024), plan_of(160)
+    chance = random.Random(2024)
     for number in range(10):
-        location = str(tmp_path / f"{number}.db")
-        workers = [
-            CONTEXT.Process(target=work_off, args=(location, f"worker {number}", 2.0, 3, 0.1)) for number in range(4)
-        ]
-        for worker in workers:
-            worker.start()
-        for worker in workers[:3]:
-            time.sleep(chance.uniform(0, 0.7))
-            worker.kill()
-        workers[3].join(SECONDS)
-        assert workers[3].exitcode == 0
-        store = Store(location)
-        assert tuple(outcome.index for outcome in store.outcomes(plan)) == plan.indices
-        assert store.conflicts() == ()
+        weathered(str(tmp_path / f"{number}.db"), chance, 0.7, 0.1)

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from bench import Attack
 
 Ending = Literal["invalid", "refused", "doubted"]
 HONEST_DEFENSE, HONEST_ATTACK = "tests.plugins:Hyperplane", "pgd-linf"
@@ -31,6 +33,13 @@ class Case:
     def culprit(self) -> str:
         """The one of the two that is not honest."""
         return self.attack if self.defense == HONEST_DEFENSE else self.defense
+
+
+class BlackBox(Attack):
+    """An attack in linf that asks for no gradient."""
+
+    norm: ClassVar[str] = "linf"
+    knowledge = "black-box"
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench import Attack, Batch, Classifier, Defense, Perturbed, Task, ThreatModel, Victim
+from bench import Batch, Classifier, Defense, Perturbed, Task, ThreatModel, Victim
 from tests.plugins import Hyperplane
-from tests.zoo.case import Case, assert_caught
+from tests.zoo.case import BlackBox, Case, assert_caught
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -42,11 +42,8 @@ class Usurper(Defense):
 
 
 @dataclass(frozen=True)
-class Generous(Attack):
+class Generous(BlackBox):
     """Lets the threat model admit everything, and takes what it likes."""
-
-    norm: ClassVar[str] = "linf"
-    knowledge = "black-box"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         import torch
@@ -67,22 +64,17 @@ class _Text(str):
 
 
 @dataclass(frozen=True)
-class Sender(Attack):
+class Sender(BlackBox):
     """Sends a remark that is more than text."""
-
-    norm: ClassVar[str] = "linf"
-    knowledge = "black-box"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         return Perturbed(batch.images.clone(), remarks=(_Text("hello"),))
 
 
 @dataclass(frozen=True)
-class Quitter(Attack):
+class Quitter(BlackBox):
     """Ends the process, in the way that it is told to."""
 
-    norm: ClassVar[str] = "linf"
-    knowledge = "black-box"
     how: str = "sys"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench import Attack, Batch, Classifier, Defense, Network, Perturbed, Task, ThreatModel, Victim
+from bench import Batch, Classifier, Defense, Network, Perturbed, Task, ThreatModel, Victim
 from tests.plugins import Hyperplane
-from tests.zoo.case import Case, assert_caught
+from tests.zoo.case import BlackBox, Case, assert_caught
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -90,11 +90,8 @@ class Fickle(Defense):
 
 
 @dataclass(frozen=True)
-class Vandal(Attack):
+class Vandal(BlackBox):
     """Breaks the classifier instead of misleading it."""
-
-    norm: ClassVar[str] = "linf"
-    knowledge: ClassVar[Any] = "black-box"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         victim(batch.images)

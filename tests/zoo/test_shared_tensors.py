@@ -6,24 +6,22 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench import Attack, Batch, Classifier, Defense, Perturbed, Task, ThreatModel, Victim
+from bench import Batch, Classifier, Defense, Perturbed, Task, ThreatModel, Victim
 from tests.plugins import Hyperplane
-from tests.zoo.case import Case, assert_caught
+from tests.zoo.case import BlackBox, Case, assert_caught
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
 @dataclass(frozen=True)
-class Writer(Attack):
+class Writer(BlackBox):
     """Changes its arguments instead of attacking."""
 
-    norm: ClassVar[str] = "linf"
-    knowledge = "black-box"
     what: str = "images"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
@@ -35,11 +33,8 @@ class Writer(Attack):
 
 
 @dataclass(frozen=True)
-class Later(Attack):
+class Later(BlackBox):
     """Gives its argument's own storage, and goes on writing into it."""
-
-    norm: ClassVar[str] = "linf"
-    knowledge = "black-box"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         def write() -> None:
@@ -51,22 +46,17 @@ class Later(Attack):
 
 
 @dataclass(frozen=True)
-class Misplaced(Attack):
+class Misplaced(BlackBox):
     """Gives every sample its neighbour's image."""
-
-    norm: ClassVar[str] = "linf"
-    knowledge = "black-box"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Perturbed:
         return Perturbed(batch.images.roll(1, 0))
 
 
 @dataclass(frozen=True)
-class Odd(Attack):
+class Odd(BlackBox):
     """Gives what is no proposal."""
 
-    norm: ClassVar[str] = "linf"
-    knowledge = "black-box"
     how: str = "list"
 
     def perturb(self, victim: Victim, batch: Batch, threat: ThreatModel, rng: Generator) -> Any:

@@ -149,20 +149,11 @@ CONTESTS = (
     _diffpure("diffpure", 0.075, 10, True, 64),
     _diffpure("diffpure-100", 0.1, 100, True, 16),
     _diffpure("diffpure-100-kept", 0.1, 100, False, 16),
-    Contest(
-        name="rdc-full",
-        ours="rdc, search=full, negligible=0",
-        peer="plain loop, image by image",
-        demand=EXACT,
-        make=partial(_by_rdc, {"search": "full", "negligible": 0.0}),
-        samples=16,
-    ),
-    Contest(
-        name="rdc",
-        ours="rdc, search=race, 5 % negligible",
-        peer="plain loop, image by image",
-        demand=SPARED,
-        make=partial(_by_rdc, {"search": "race", "negligible": 0.05}),
-        samples=16,
+    *(
+        Contest(name, ours, "plain loop, image by image", demand, partial(_by_rdc, settings), 16)
+        for name, ours, demand, settings in (
+            ("rdc-full", "rdc, search=full, negligible=0", EXACT, {"search": "full", "negligible": 0.0}),
+            ("rdc", "rdc, search=race, 5 % negligible", SPARED, {"search": "race", "negligible": 0.05}),
+        )
     ),
 )
