@@ -20,6 +20,7 @@ from attacks.expectation import PgdEotLinf
 from attacks.gradient import FgsmLinf
 from attacks.libraries import adversarial_library
 from attacks.libraries.adapter import Number, nearest
+from attacks.libraries.foolbox import library
 from bench import Attack, Batch, Perturbed, PluginError, UsageError, Victim
 from bench.registry import attacks
 from bench.testing import assert_contracts, check_attack, kind_of
@@ -138,10 +139,8 @@ def test_pgd_on_the_expectation_is_torchattacks_eotpgd_on_a_random_defense() -> 
 @needs.foolbox
 @pytest.mark.parametrize(("name", "epsilon"), [("LinfPGD", "8/255"), ("L2PGD", "0.5"), ("DDNAttack", "0.5")])
 def test_foolbox_through_the_adapter_is_foolbox_bit_for_bit(name: str, epsilon: str) -> None:
-    import foolbox
-
     module, batch = colour()
-    attack = made(f"foolbox:{name}")
+    attack, foolbox = made(f"foolbox:{name}"), library()
     direct = getattr(foolbox.attacks, name)(steps=5)
     bound = threat(attack.norm, epsilon).radius if name != "DDNAttack" else None
     with ambient(5):
