@@ -14,9 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = {
-    "examples": ("tests/docs", "tests/test_examples.py"),
+    "examples": ("tests/docs", "tests/house/test_examples.py"),
     "protocols": ("tests/test_protocols.py", "tests/studies"),
-    "pyproject.toml": ("tests/test_architecture.py",),
+    "pyproject.toml": ("tests/house/test_architecture.py",),
 }
 """Where the tests of some first folders and files lie besides."""
 MARKS = "not gpu and not slow and not network"
@@ -26,8 +26,9 @@ def named_for(path: str, root: Path = ROOT) -> set[str]:
     """The test files and folders for a changed file; none where nothing bears its name."""
     parts, stem = Path(path).parts, Path(path).stem
     if parts[0] == "tests":
-        own = path if stem.startswith("test_") else str(Path(path).with_name(f"test_{stem}.py"))
-        found = [own if (root / own).exists() else str(Path(path).parent)]
+        own = [] if stem.startswith("test_") else sorted((root / "tests").rglob(f"test_{stem}.py"))
+        found = [str(each.relative_to(root)) for each in own]
+        found = found or [path if stem.startswith("test_") else str(Path(path).parent)]
     else:
         room = parts[1] if parts[0] == "bench" and len(parts) > 1 else parts[0]
         room = room.removesuffix(".py")

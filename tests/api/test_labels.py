@@ -11,7 +11,7 @@ from bench.api.work import Work
 from bench.domain.errors import UsageError
 from bench.pages.page import render
 from bench.store.store import Store
-from tests.report.drawn import fill, white
+from tests.pages.figures.drawn import fill, white
 
 
 def test_a_call_writes_its_tags_on_the_plan_and_its_result_has_them(store: Store, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from attacks.autoattack.apgd import ApgdTLinf
 from attacks.gradient import PgdLinf
 from attacks.malt import Malt, MaltL2, MaltLinf
 from bench import Victim
+from tests.attacks.adaptive.test_adaptive import Linear, balanced
 from tests.attacks.promises import EPSILONS, SEEDS, assert_repeated
-from tests.attacks.test_adaptive import Linear, balanced
 from tests.attacks.test_expectation import labelled
 from tests.attacks.victims import batch_for, generator, network, threat, victim
 

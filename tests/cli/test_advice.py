@@ -16,8 +16,8 @@ from bench.domain.plan import UNTOUCHED, Plan, Spec
 from bench.domain.threat import ThreatModel
 from bench.evaluation.running.run import Evaluation
 from bench.store.store import Store
+from tests.analysis.made import add, small_plan
 from tests.cli.command import bench
-from tests.report.made import add, small_plan
 
 HALVES = ("--dataset", "tests.plugins:Halves", "--samples", "8", "--workers", "3", "--shard-size", "8")
 CLEAN = replace(small_plan("vit"), source=None, attack=UNTOUCHED, threat=ThreatModel("none", Fraction(0)))

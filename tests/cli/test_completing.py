@@ -14,7 +14,7 @@ from bench.cli.app import build
 from bench.cli.completing import as_bash_splits
 from bench.store.database.beginnings import digests
 from bench.store.store import Store
-from tests.report.made import add, small_plan
+from tests.analysis.made import add, small_plan
 
 CPU_SECONDS = 0.5
 

@@ -23,7 +23,7 @@ from defenses.parts.gradients import differentiable, straight_through, with_a_gr
 from defenses.parts.purification.ascent import Ascent, ScorePurified
 from defenses.parts.purification.purified import Purified
 from defenses.rdc import RDC
-from tests.defenses.test_diffpure import Halves, purified, tiny
+from tests.defenses.purification.test_diffpure import Halves, purified, tiny
 from tests.defenses.tiny import images, rng
 
 

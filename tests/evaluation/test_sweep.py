@@ -13,7 +13,7 @@ from bench.store.store import Store
 from tests.evaluation.observers import Memory
 from tests.executors.test_contract import EXECUTORS
 from tests.executors.test_contract import by_itself as by_itself
-from tests.test_contracts import BRIEF
+from tests.house.test_contracts import BRIEF
 
 DEFENSES = ("resnet", "smoothing", "wide-resnet")
 ATTACKS = ("fgsm-linf", "probe-linf", "square-linf")

@@ -21,7 +21,7 @@ from bench.executors.choice import find_executor
 from bench.executors.contract import Executor, Report, Seat
 from tests import needs
 from tests.evaluation.observers import Memory
-from tests.evaluation.test_queue import unruly
+from tests.evaluation.running.test_queue import unruly
 from tests.executors.alone import alone
 
 EXECUTORS = ["here", "processes", pytest.param("ray", marks=[needs.ray, pytest.mark.filterwarnings("ignore")])]

@@ -20,8 +20,8 @@ from bench.cli.stored.listing import _plan_cells
 from bench.pages.export.file_types import Format, What
 from bench.pages.export.writing import export
 from bench.store.store import Store
+from tests.analysis.made import add, honest, small_plan
 from tests.cli.command import bench
-from tests.report.made import add, honest, small_plan
 
 BAD, GOOD = small_plan("tmdc"), small_plan("jem")
 CLEAN = GOOD.untouched()

@@ -11,9 +11,9 @@ import pytest
 
 from bench.store.database.beginnings import digests
 from bench.store.store import Store
+from tests.analysis.made import add, small_plan
 from tests.cli.command import bench
 from tests.hostile.words import EVALUATE, NAMES, NUMBERS, PLACES, SWEPT
-from tests.report.made import add, small_plan
 
 PATIENCE = 10
 """Seconds; what takes longer hangs."""

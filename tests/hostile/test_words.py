@@ -11,9 +11,9 @@ from bench.cli.console import escape
 from bench.domain.threat import exact
 from bench.settings import configure
 from bench.store.store import Store
+from tests.analysis.made import add, small_plan
 from tests.cli.command import bench
 from tests.plugins import Hyperplane
-from tests.report.made import add, small_plan
 
 EVALUATE = ("evaluate", "--defense", "resnet", "--attack", "fgsm-linf", "--source", "self", "--samples", "2")
 PATIENCE = 10

@@ -32,7 +32,7 @@ from bench.store.images.artifacts import Artifacts
 from bench.testing.attacks import EPSILON
 from defenses.parts.resize import resize
 from tests.defenses.tiny import COLOURS, images, rng, stable_diffusion, unstaged
-from tests.test_contracts import BRIEF, names
+from tests.house.test_contracts import BRIEF, names
 
 SAMPLES = 2
 SMALL: dict[str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from bench import StoreError
 from bench.store.glance import glance
 from bench.store.rows.records import Cost
 from bench.store.store import Store
-from tests.report.made import ENVIRONMENT, add, small_plan
+from tests.analysis.made import ENVIRONMENT, add, small_plan
 
 
 def test_a_store_that_is_not_there_is_empty_and_stays_away(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from bench.pages.study_page import compose, render
 from bench.protocols.studies import Claim, Discrepancy, PublishedFigure, StudySeries
 from bench.store.store import Store
 from tests import needs
+from tests.analysis.made import add, make_plan
 from tests.browsing import SCREENS, browser, quiet
-from tests.report.made import add, make_plan
 from tests.studies.test_reproduction import FIRST, SECOND, N, filled, over, share, study
 
 __all__ = ["browser"]

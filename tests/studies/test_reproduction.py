@@ -26,7 +26,7 @@ from bench.protocols.studies import (
 )
 from bench.stats import redrawn_mean, samples_to_show
 from bench.store.store import Store
-from tests.report.made import add, honest, make_plan
+from tests.analysis.made import add, honest, make_plan
 
 N = 200
 FIRST, SECOND = ("first", "PGD"), ("second", "PGD")

@@ -103,11 +103,11 @@ class Modest(Defense):
     def resolve(self, task: Task) -> Modest:
         from fractions import Fraction
 
-        from bench.evaluation.requests import planning
+        from bench.evaluation.requests import named, planning
 
         make: Any = ThreatModel
         if self.how == "patched":
-            setattr(planning, "_threat", lambda *asked: make("linf", Fraction(1, 1000)))  # noqa: B010
+            setattr(named, "_epsilon", lambda *asked: Fraction(1, 1000))  # noqa: B010
         else:
             planning.ThreatModel = lambda norm, epsilon: make(norm, Fraction(1, 1000))  # type: ignore[assignment, misc]
         return self
