@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.evaluation.requests.planning import Request
+from bench.evaluation.requests.request import Request
 from bench.protocols import find_protocol
 from bench.store.store import Store
 from tests import long, warm

@@ -15,7 +15,7 @@ from bench.api.work import DATABASE, Work
 from bench.domain.dataset import Sampling
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
-from bench.evaluation.requests.planning import Request
+from bench.evaluation.requests.request import Request
 from bench.protocols import find_protocol
 from bench.settings import setting_text
 

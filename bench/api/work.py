@@ -12,7 +12,7 @@ from bench.domain.labels import Labels
 from bench.domain.plan import Plan
 from bench.evaluation.evaluate import evaluate_all
 from bench.evaluation.requests.clerk import plans_of
-from bench.evaluation.requests.planning import Request
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.run import REPLAYED, Evaluation, Means, Site
 from bench.evaluation.sweep import Cell, sweep
 from bench.executors.choice import DEFAULT

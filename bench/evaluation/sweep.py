@@ -15,7 +15,8 @@ from bench.domain.threat import format_epsilon
 from bench.evaluation.evaluate import evaluate_all
 from bench.evaluation.requests.clerk import plans_of
 from bench.evaluation.requests.named import SELF
-from bench.evaluation.requests.planning import Request, checked_seed
+from bench.evaluation.requests.planning import checked_seed
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.run import Evaluation, Means, Observer, Site
 from bench.finding import script_of
 from bench.loading.environment import resolve_device

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.domain.errors import PluginError
 from bench.domain.plan import Plan
 from bench.evaluation.requests.answering import Passing
-from bench.evaluation.requests.planning import Request
+from bench.evaluation.requests.request import Request
 from bench.executors.worker import alone
 from bench.protocols.studies import Cell, Study
 from bench.studies.trainings import given

@@ -12,7 +12,7 @@ from bench.domain.plan import Plan
 from bench.evaluation.estimates.estimate import Certainty, Estimate
 from bench.evaluation.estimates.forecast import forecast
 from bench.evaluation.requests.clerk import plans_of
-from bench.evaluation.requests.planning import Request
+from bench.evaluation.requests.request import Request
 from bench.executors.contract import Executor
 from bench.loading.environment import resolve_device
 from bench.protocols.reader import WHITE_BOX

@@ -8,7 +8,8 @@ import pytest
 
 from bench import Plan, Spec, ThreatModel
 from bench.domain.plan import FIRST_HARNESS, precision_of
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 
 
 @pytest.fixture

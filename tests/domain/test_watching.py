@@ -10,7 +10,8 @@ import pytest
 from bench import Watch, tick
 from bench.datasets.digits import TASK, Digits
 from bench.domain.queries.watching import watched
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.shard.crafting import craft
 from bench.evaluation.shard.hearing import Hearing, Question
 from bench.evaluation.shard.judging import hear

@@ -6,7 +6,8 @@ import pytest
 
 from bench import Plan, Store, UsageError
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.work import remaining
 from bench.evaluation.verify import verify_plan
 from tests.evaluation.observers import Memory

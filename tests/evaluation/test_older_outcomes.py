@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.verify import verify_plan
 from bench.progress import EvaluationProgress
 from bench.store.store import Store

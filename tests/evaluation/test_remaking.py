@@ -10,7 +10,8 @@ import pytest
 from bench import Plan, Store
 from bench.evaluation.evaluate import evaluate
 from bench.evaluation.remaking import lacking, remake
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from tests.evaluation.observers import Memory
 from tests.store.honest import edit
 from tests.store.memory import Memory as Nowhere

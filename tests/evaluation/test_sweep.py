@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.evaluation.requests.planning import Request
+from bench.evaluation.requests.request import Request
 from bench.evaluation.sweep import Axes, sweep
 from bench.protocols import find_protocol
 from bench.store.store import Store

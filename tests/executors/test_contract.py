@@ -13,7 +13,8 @@ import pytest
 from bench import Plan, Store
 from bench.evaluation.estimates.trial import Pace, Pacing, Trial, Tried
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.archive import Archive
 from bench.evaluation.shard.errand import Errand
 from bench.evaluation.shard.proposal import Craft, Proposal

@@ -13,7 +13,8 @@ import pytest
 
 from bench import Store
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.executors import cluster as ours
 from tests import needs
 from tests.evaluation.observers import Memory, Saboteur

@@ -11,7 +11,8 @@ import pytest
 from huggingface_hub import snapshot_download
 
 from bench.domain.plan import Spec
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.shard.proposal import Proposal
 from bench.executors.parcels import files_of, opened
 from bench.executors.worker import alone

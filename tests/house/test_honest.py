@@ -11,7 +11,8 @@ import pytest
 
 from bench.analysis.results.summary import read
 from bench.evaluation.evaluate import evaluate_at
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.archive import Archive
 from bench.evaluation.running.crew import Crew
 from bench.evaluation.running.run import Site

@@ -20,7 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench import UsageError, warp
 from bench.datasets.digits import Digits
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.shard.crafting import craft
 from bench.evaluation.shard.errand import Errand
 from bench.evaluation.shard.judging import hear

@@ -19,8 +19,8 @@ from bench.cli.app import build
 from bench.datasets.digits import Digits
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel, parse_epsilon
-from bench.evaluation.requests.planning import Request
 from bench.evaluation.requests.planning import make_plan as planned
+from bench.evaluation.requests.request import Request
 from bench.pages.commands import rerun
 from bench.protocols import Protocol, find_protocol
 from bench.registry import defenses

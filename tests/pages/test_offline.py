@@ -16,7 +16,8 @@ from bench.datasets.cifar10 import Cifar10
 from bench.datasets.hub import hub_file, local_only
 from bench.domain.errors import DataError
 from bench.domain.plan import Spec
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.pages.exhibits import Gallery
 from bench.protocols import find_protocol
 from bench.store.store import Store

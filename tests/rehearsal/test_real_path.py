@@ -14,7 +14,8 @@ import torch
 
 from bench import Batch, Defense
 from bench.datasets.cifar10 import TASK, Cifar10
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.protocols import find_protocol
 from bench.registry import defenses
 from tests.defenses.tiny import stable_diffusion

@@ -60,7 +60,7 @@ def tried(case: Case, folder: Path) -> End:
     from bench.domain.errors import BenchError
     from bench.evaluation.evaluate import evaluate
     from bench.evaluation.requests.clerk import plans_of
-    from bench.evaluation.requests.planning import Request
+    from bench.evaluation.requests.request import Request
     from bench.protocols import find_protocol
     from bench.store.store import Store
     from tests.evaluation.observers import Memory

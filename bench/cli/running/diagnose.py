@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.results.doctor import Check
     from bench.analysis.results.entries import Judged
-    from bench.evaluation.requests.planning import Request
+    from bench.evaluation.requests.request import Request
     from bench.store.store import Store
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red bold"}
@@ -49,7 +49,7 @@ def diagnose(
     card on the page shows the checks.
     """
     from bench.analysis.results.doctor import examine
-    from bench.evaluation.requests.planning import Request
+    from bench.evaluation.requests.request import Request
     from bench.evaluation.sweep import Axes
     from bench.protocols import find_protocol
     from bench.protocols.examination import PROTOCOL, SAMPLES

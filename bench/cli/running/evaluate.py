@@ -77,7 +77,8 @@ def evaluate(
 ) -> None:
     """Measure one defense under one attack; a repeated command computes only what is missing."""
     from bench.analysis.results.begun import read_begun, spread_of
-    from bench.evaluation.requests.planning import Request, seeded_requests
+    from bench.evaluation.requests.planning import seeded_requests
+    from bench.evaluation.requests.request import Request
     from bench.evaluation.sweep import Axes
     from bench.protocols import find_protocol
     from bench.settings import parse_pairs

@@ -78,7 +78,8 @@ def sweep(
     evaluated. 'all' as the value of a setting with a fixed choice of values means each of them.
     """
     from bench.analysis.results.begun import read_begun
-    from bench.evaluation.requests.planning import Request, seeded_requests
+    from bench.evaluation.requests.planning import seeded_requests
+    from bench.evaluation.requests.request import Request
     from bench.evaluation.sweep import Axes, choose_defenses
     from bench.protocols import find_protocol
     from bench.settings import parse_axes, parse_pairs

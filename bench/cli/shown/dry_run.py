@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.domain.errors import BenchError
     from bench.domain.plan import Plan
     from bench.evaluation.estimates.forecast import Outlay
-    from bench.evaluation.requests.planning import Request
+    from bench.evaluation.requests.request import Request
     from bench.protocols.studies import Study, StudyTraining
     from bench.store.store import Store
     from bench.studies.forecast import TrainingForecast

@@ -13,7 +13,8 @@ from bench.domain.blame import blame
 from bench.domain.dataset import Task
 from bench.domain.errors import BenchError, PluginError, kind_of
 from bench.domain.plan import Plan
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.loading.environment import resolve_device
 from bench.loading.images import open_images
 from bench.registry import defenses

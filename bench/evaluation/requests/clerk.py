@@ -11,7 +11,7 @@ from bench.finding import name_of
 from bench.protocols.protocol import SHARED, fixed_in
 
 if TYPE_CHECKING:
-    from bench.evaluation.requests.planning import Request
+    from bench.evaluation.requests.request import Request
 
 
 def plans_of(requests: Sequence[Request], device: str) -> list[Plan | BenchError]:

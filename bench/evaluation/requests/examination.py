@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from bench.domain.errors import UsageError
 from bench.evaluation.requests.named import SELF
-from bench.evaluation.requests.planning import Request
+from bench.evaluation.requests.request import Request
 from bench.protocols.examination import EXAMS, STRANGERS
 from bench.registry import datasets
 

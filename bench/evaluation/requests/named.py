@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from bench.domain.attack import Attack, Certifier, Knowledge
 from bench.domain.blame import blame
@@ -15,12 +15,10 @@ from bench.domain.defense import Defense
 from bench.domain.errors import PluginError, UsageError, WeightsError
 from bench.domain.plan import UNTOUCHED, Spec
 from bench.domain.threat import UNTOUCHED as UNTOUCHED_NORM
+from bench.evaluation.requests.request import Request
 from bench.loading.images import open_images
 from bench.protocols.protocol import budget
 from bench.registry import P, Registry, attacks, datasets, defenses
-
-if TYPE_CHECKING:
-    from bench.evaluation.requests.planning import Request
 
 Device = Callable[[], str]
 SELF = "self"

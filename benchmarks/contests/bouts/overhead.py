@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.protocols import find_protocol
 from bench.store.store import Store
 from contests.contest import ROBUST, Answer, Bout, Contest

@@ -11,7 +11,8 @@ from bench import Plan, PluginError
 from bench.evaluation.estimates.pacing import pace
 from bench.evaluation.estimates.trial import Pacing, Trial, Tried
 from bench.evaluation.estimates.trying import attempt
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.archive import Archive
 from bench.loading.classifiers import Shelf
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from bench import BenchError, Classifier, Plan, PluginError, UsageError
 from bench.datasets.digits import TASK, Digits
-from bench.evaluation.requests.planning import Request, make_plan, seeded_requests
+from bench.evaluation.requests.planning import make_plan, seeded_requests
+from bench.evaluation.requests.request import Request
 from bench.loading.classifiers import load_defense
 from bench.protocols import Protocol, ProtocolAttack, covers, find_protocol
 from defenses.parts.weights.places import PACKAGED

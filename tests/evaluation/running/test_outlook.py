@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.evaluation.evaluate import evaluate_all
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.agenda import Agenda
 from bench.evaluation.running.archive import Archive
 from bench.evaluation.running.crew import Crew

@@ -9,7 +9,8 @@ import pytest
 
 from bench import Plan, Store
 from bench.evaluation.evaluate import evaluate, evaluate_all
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.archive import Archive
 from bench.evaluation.running.crew import Crew
 from bench.evaluation.running.run import Evaluation, Site

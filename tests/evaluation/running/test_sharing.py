@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bench import Plan, Store
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.running.run import Evaluation
 from bench.evaluation.running.sharing import Share, is_dead, own_name
 from tests.evaluation.observers import Memory

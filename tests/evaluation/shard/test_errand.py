@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from bench import PluginError
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.shard.verdict import ABSTAINED
 from tests.evaluation.runs import outcomes, run
 from tests.plugins import DIRECTION, Halves

@@ -10,7 +10,8 @@ import pytest
 
 from bench import ShardResult
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.progress import EvaluationProgress
 from bench.store.store import Store
 from tests.evaluation import runs as running

@@ -13,7 +13,8 @@ from bench.datasets.digits import TASK, Digits
 from bench.domain.defense import Defense
 from bench.domain.plan import Spec
 from bench.domain.queries.victim import ignore
-from bench.evaluation.requests.planning import Request, make_plan
+from bench.evaluation.requests.planning import make_plan
+from bench.evaluation.requests.request import Request
 from bench.evaluation.shard.hearing import Answer, Hearing, Question
 from bench.evaluation.shard.judging import hear
 from bench.evaluation.shard.replay import again
