@@ -98,7 +98,6 @@ def _trained(study: Study, folder: Path, running: options.Running, progress: Eva
 
 def _measured(cells: Iterable[SweptCell], progress: EvaluationProgress) -> tuple[dict[Cell, Plan], list[str]]:
     """The plans of the cells as they come, and a sentence for each that failed."""
-
     plans: dict[Cell, Plan] = {}
     problems: list[str] = []
     for cell in cells:

@@ -150,7 +150,6 @@ def _show_problems(done: list[tuple[Cell, Result | None]]) -> None:
 
 
 def _document(cell: Cell, result: Result | None) -> dict[str, object]:
-
     if result is not None and cell.evaluation is not None:
         return {**panels.evaluation_document(result, cell.evaluation), "row": cell.defense, "column": cell.attack}
     return {"defense": cell.defense, "attack": cell.attack, "problem": "; ".join(cell.troubles)}

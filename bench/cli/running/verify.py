@@ -23,7 +23,6 @@ def verify(
     told: options.Told,
 ) -> None:
     """Run a stored plan again and compare, sample by sample; exit 1 if anything differs."""
-    from bench.evaluation.running.run import Means
     from bench.evaluation.verify import verify_plan
     from bench.loading.environment import resolve_device
     from bench.progress import EvaluationProgress
@@ -31,8 +30,8 @@ def verify(
 
     store = Store(db, create=False)
     with EvaluationProgress(stderr, told.silent) as progress:
-        means: Means = {"data_dir": data_dir, "workers": workers}
-        report = verify_plan(store.find(plan), store, progress, lambda: resolve_device(device), shards, **means)
+        where = (store, progress, lambda: resolve_device(device))
+        report = verify_plan(store.find(plan), *where, shards, data_dir=data_dir, workers=workers)
     if told.as_json:
         print_json({"plan": report.plan.digest, "samples": report.samples, "different": report.different})
     elif report.different:
