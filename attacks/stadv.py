@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from attacks.parts.ascent import drawn, first_seen
+from attacks.parts.ascent import first_seen, turns
 from attacks.parts.descent import Adam
 from attacks.parts.losses import margin
 from attacks.parts.settings import above_zero, at_least_one, zero_or_more
@@ -85,7 +85,7 @@ class StAdv(Attack):
         images, labels, flow = batch.images[descent.rows], batch.labels[descent.rows], descent.points.requires_grad_()
         gradient = torch.zeros_like(descent.points, requires_grad=False)
         leads, misled = torch.zeros_like(images[:, 0, 0, 0]), torch.zeros_like(labels)
-        for _ in drawn(victim, self.draws):
+        for _ in turns(victim, self.draws):
             with torch.enable_grad():
                 logits = victim(warp(images, flow))
                 leads_now = -margin(logits, labels)

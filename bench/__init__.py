@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from bench.domain.outcome import Outcome, ShardResult
     from bench.domain.plan import Plan, Shard, Spec
     from bench.domain.published import Published
+    from bench.domain.queries.concurrency import concurrently
+    from bench.domain.queries.routes import Route
     from bench.domain.queries.smoothing import count_votes
-    from bench.domain.queries.victim import Route, Victim
+    from bench.domain.queries.victim import Victim
     from bench.domain.queries.watching import tick
     from bench.domain.threat import CorruptionKind, ThreatModel
     from bench.registry import Part
@@ -56,9 +58,11 @@ _HOMES = {
     "bench.domain.outcome": ("Outcome", "ShardResult"),
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
     "bench.domain.published": ("Published",),
+    "bench.domain.queries.concurrency": ("concurrently",),
     "bench.domain.queries.smoothing": ("count_votes",),
     "bench.domain.threat": ("CorruptionKind", "ThreatModel"),
-    "bench.domain.queries.victim": ("Route", "Victim"),
+    "bench.domain.queries.routes": ("Route",),
+    "bench.domain.queries.victim": ("Victim",),
     "bench.domain.queries.watching": ("tick",),
     "bench.registry": ("Part",),
     "bench.api.compare": ("Compared", "compare"),
@@ -119,6 +123,7 @@ __all__ = [
     "binomial_test",
     "clopper_pearson",
     "compare",
+    "concurrently",
     "count_votes",
     "evaluate",
     "images",

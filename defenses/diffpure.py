@@ -57,7 +57,7 @@ class DiffPure(Trainable):
         from defenses.parts.diffusion.memory import chunks_for
         from defenses.parts.gradients import with_a_gradient
         from defenses.parts.purification.descent import Diffusion, descent
-        from defenses.parts.purification.purified import Purified
+        from defenses.parts.purification.diffused import Diffused
 
         t_star, steps = self._descent(task)
         denoiser = in_pixels(self.files(task)["denoiser"], self.precision, task, device, conditional=False)
@@ -67,10 +67,10 @@ class DiffPure(Trainable):
             return Diffusion(denoiser, descent(denoiser.schedule, self.sampler, t_star, count), chunks)
 
         def shorter(count: int) -> Classifier:
-            return Purified(purifier(count), with_a_gradient(inner) or inner)
+            return Diffused(purifier(count), with_a_gradient(inner) or inner)
 
         few = steps // FEWER
-        return Purified(
+        return Diffused(
             purifier(steps),
             inner,
             None if self.surrogate is None else shorter(self.surrogate),

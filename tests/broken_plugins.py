@@ -27,7 +27,7 @@ from bench import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Generator, Tensor
 
@@ -42,7 +42,8 @@ class Linear(Classifier):
     def __init__(self, fault: str) -> None:
         self.fault = fault
         self.common_noise = fault in ("one-noise", "noise-a-place")
-        self.deterministic = fault not in ("own-noise", "hidden-noise", "one-noise", "noise-a-place")
+        noisy = ("own-noise", "hidden-noise", "one-noise", "noise-a-place", "one-for-all")
+        self.deterministic = fault not in noisy
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         if self.fault == "in-place":
@@ -63,6 +64,12 @@ class Linear(Classifier):
             logits = logits.flip(1)
         return self._end(logits, rng)
 
+    def at_once(self, count: int) -> int:
+        return 2 if self.fault == "one-for-all" else 1
+
+    def together(self, images: Sequence[Tensor], rngs: Sequence[Generator]) -> list[Tensor]:
+        return super().together(images, [rngs[0]] * len(rngs) if self.fault == "one-for-all" else rngs)
+
     def _end(self, logits: Tensor, rng: Generator) -> Tensor:
         if self.fault == "nan":
             return logits / 0 * 0
@@ -72,7 +79,7 @@ class Linear(Classifier):
             return logits.long()
         if self.fault == "one-noise":
             return logits + torch.randn(logits.shape[1], generator=rng)
-        if self.fault in ("noisy", "noise-a-place"):
+        if self.fault in ("noisy", "noise-a-place", "one-for-all"):
             return logits + torch.randn(logits.shape, generator=rng)
         if self.fault == "own-noise":
             return logits + next(COUNTER)

@@ -29,6 +29,6 @@ def square(
         nonlocal asked
         asked += 1
         victim.watch(min(asked, queries), queries, f"square, {len(queried)} samples open")
-        return torch.stack([victim(queried).log_softmax(1) for _ in drawn(victim, draws)]).mean(0)
+        return torch.cat([logits.log_softmax(2) for logits in drawn(victim, queried, draws)]).mean(0)
 
     return search(mean, images, labels, threat, rng, queries)[0]

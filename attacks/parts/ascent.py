@@ -33,13 +33,23 @@ def steepest(norm: str, gradient: Tensor) -> Tensor:
     return scaled / wide(scaled.flatten(1).norm(dim=1).clamp_min(1e-12))
 
 
-def drawn(victim: Victim, draws: int) -> Iterator[None]:
+def turns(victim: Victim, draws: int) -> Iterator[int]:
     """A turn for each draw of the victim's noise: one keeps that of the prediction, several are fresh each (expectation
     over transformation; Athalye et al. 2018, 1707.07397)."""
-    for _ in range(draws):
-        if draws > 1:
-            victim.redraw()
-        yield
+    return victim.fresh(draws) if draws > 1 else iter(range(draws))
+
+
+def drawn(victim: Victim, images: Tensor, draws: int) -> Iterator[Tensor]:
+    """Logits (d, N, K) of images in such turns, as many draws at a time as the victim likes; differentiable where the
+    images ask for a gradient."""
+    import torch
+
+    groups = -(-draws // victim.at_once(len(images)))
+    sizes = [draws // groups + (number < draws % groups) for number in range(groups)]
+    for size in sizes:
+        with torch.set_grad_enabled(images.requires_grad):
+            logits = victim.together(images, size) if draws > 1 else victim(images)[None]
+        yield logits
 
 
 def slope(victim: Victim, images: Tensor, labels: Tensor, loss: Loss) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,10 +70,12 @@ def ascend(victim: Victim, images: Tensor, labels: Tensor, draws: int) -> tuple[
     import torch
 
     total, wrong = torch.zeros_like(images), torch.zeros_like(labels)
-    for _ in drawn(victim, draws):
-        logits, _, gradient = slope(victim, images, labels, cross_entropy)
-        total += gradient
-        wrong += logits.argmax(1) != labels
+    asked = images.detach().clone().requires_grad_()
+    for logits in drawn(victim, asked, draws):
+        with torch.enable_grad():
+            losses = cross_entropy(logits.flatten(0, 1), labels.repeat(len(logits)))
+            total += torch.autograd.grad(losses.sum(), asked)[0]
+        wrong += (logits.argmax(2) != labels).sum(0)
     return total / draws, 2 * wrong >= draws
 
 

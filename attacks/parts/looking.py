@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from attacks.parts.ascent import drawn
+from attacks.parts.ascent import drawn, turns
 from attacks.parts.losses import Loss, margin, pull
 from bench import Victim
 
@@ -58,14 +58,12 @@ class Gradients:
         import torch
 
         losses, leads, total = [], [], torch.zeros_like(images)
-        for _ in drawn(self.victim, self.draws):
-            asked = images.detach().clone().requires_grad_()
-            with torch.enable_grad():
-                logits = self.victim(asked)
-            found, weights = pull(self.loss, logits, labels, self.negligible)
-            losses.append(found)
-            leads.append(margin(logits.detach(), labels))
-            total += torch.autograd.grad(logits, asked, weights.to(logits))[0]
+        asked = images.detach().clone().requires_grad_()
+        for group in drawn(self.victim, asked, self.draws):
+            pulls = [pull(self.loss, logits, labels, self.negligible) for logits in group]
+            losses += [found for found, _ in pulls]
+            leads += [margin(logits, labels) for logits in group.detach()]
+            total += torch.autograd.grad(group, asked, torch.stack([weights for _, weights in pulls]).to(group))[0]
         return _view(losses, leads, total / self.draws)
 
 
@@ -115,7 +113,7 @@ def rivals(victim: Victim, sets: list[Tensor], labels: Tensor, draws: int) -> li
     import torch
 
     leads: list[list[Tensor]] = [[] for _ in sets]
-    for _ in drawn(victim, draws):
+    for _ in turns(victim, draws):
         for found, images in zip(leads, sets, strict=True):
             with torch.no_grad():
                 found.append(margin(victim(images), labels))

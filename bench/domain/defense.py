@@ -37,6 +37,16 @@ class Classifier(ABC):
         Noise is drawn for the whole batch before the batch is cut to fit memory.
         """
 
+    def at_once(self, count: int) -> int:
+        """How many draws of its noise a random classifier answers together better than one by one, about so many
+        images; 1 where that gains nothing."""
+        return 1
+
+    def together(self, images: Sequence[Tensor], rngs: Sequence[Generator]) -> list[Tensor]:
+        """Logits (N, K) of several batches (N, C, H, W), each under an rng of its own: to rounding what they get one by
+        one."""
+        return [self(batch, rng) for batch, rng in zip(images, rngs, strict=True)]
+
     def stand_in(self) -> Classifier | None:
         """A differentiable classifier whose gradient replaces this one's (BPDA; Athalye et al. 2018, 1802.00420)."""
         return None

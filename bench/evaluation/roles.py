@@ -10,8 +10,8 @@ from bench.loading.seal import Seal
 Run = Callable[[Any, Callable[..., None]], Any]
 
 
-def run_of(role: str, device: str) -> Run:
-    """What a worker of this role does with a job."""
+def run_of(role: str, device: str, cores: int) -> Run:
+    """What a worker of this role does with a job, for which it may use so many cores of a CPU."""
     if role == "plan":
         from bench.evaluation.requests.answering import answer
 
@@ -30,6 +30,8 @@ def run_of(role: str, device: str) -> Run:
         reading = Reading()
         return lambda job, watch: reading(job)
 
+    import torch
+
     from bench.evaluation.estimates.pacing import pace
     from bench.evaluation.estimates.trial import Pacing, Trial
     from bench.evaluation.estimates.trying import attempt
@@ -39,6 +41,7 @@ def run_of(role: str, device: str) -> Run:
     from bench.loading.determinism import shake
     from bench.loading.memory import let_go
 
+    torch.set_num_interop_threads(cores)  # as `concurrently` understands it
     shelf, seal = Shelf(device), Seal()
     kinds: dict[type, Callable[[Any, Shelf, Callable[..., None]], Any]] = {Pacing: pace, Trial: attempt}
 

@@ -27,8 +27,8 @@ _END = (0.0, 0.0, "", True)
 """How the last thing begins that is said of a job."""
 
 
-def live(role: str, device: str, connection: Connection, settings: dict[str, str]) -> None:
-    """Run jobs of a role on a device until nobody gives any more.
+def live(role: str, device: str, connection: Connection, settings: dict[str, str], cores: int) -> None:
+    """Run jobs of a role on a device until nobody gives any more, each on so many `cores` where that is a CPU.
 
     `settings` is the environment, for a server that forks off processes has an older one, and a device must be visible
     before torch looks for it; what was asked for is not in it, for that is nothing that a plugin need know.
@@ -42,7 +42,7 @@ def live(role: str, device: str, connection: Connection, settings: dict[str, str
     os.environ.update(settings)
     os.dup2(2, 1)  # a plugin that prints must not write into the output of --json
     module, name = TRAINS if role == "train" else RUNS
-    run = getattr(importlib.import_module(module), name)(role, device)
+    run = getattr(importlib.import_module(module), name)(role, device, cores)
     try:
         connection.send_bytes(b"up")
         while True:

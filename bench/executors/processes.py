@@ -36,7 +36,7 @@ class Processes:
         """A new process."""
         found = self._places[place]
         self._open = [worker for worker in self._open if not worker.connection.closed]
-        self._open.append(Worker(role, found.device, place, found.visible))
+        self._open.append(Worker(role, found.device, place, found.visible, found.cores))
         return self._open[-1]
 
     def hear(self, busy: Sequence[Seat], seconds: float | None) -> Sequence[tuple[Seat, Report]]:

@@ -55,15 +55,20 @@ _is_ready = False
 class Worker:
     """A process that runs jobs of one role on one device; `close` ends it and all that it has started.
 
-    `place` is what the device is called here, and `visible` the environment that makes it the only one.
+    `place` is what the device is called here, `visible` the environment that makes it the only one, and `cores` how
+    many of a CPU's one job may use.
     """
 
-    def __init__(self, role: Role, device: str, place: str = "", visible: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, role: Role, device: str, place: str = "", visible: Mapping[str, str] | None = None, cores: int = 1
+    ) -> None:
         context = _context(role)
         self.role, self.place = role, place or device
         self.connection, theirs = context.Pipe()
         settings = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)}
-        self._process = context.Process(target=live, args=(role, device, theirs, {**settings, **(visible or {})}))
+        self._process = context.Process(
+            target=live, args=(role, device, theirs, {**settings, **(visible or {})}, cores)
+        )
         with _without_main():
             self._process.start()
         theirs.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.domain.queries.victim import ask
+from bench.domain.queries.asking import ask
 from bench.loading.determinism import seeded
 
 if TYPE_CHECKING:

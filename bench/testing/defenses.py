@@ -13,9 +13,9 @@ from bench.domain.blame import blame
 from bench.domain.dataset import Task
 from bench.domain.defense import Classifier, Defense, Smoothed
 from bench.domain.plan import Spec
-from bench.domain.queries.victim import check_logits
+from bench.domain.queries.asking import ask_together, check_logits
 from bench.loading.determinism import exact, seeded
-from bench.loading.door import moved, states
+from bench.loading.door import alike, moved, states
 from bench.registry import defenses
 from bench.testing.contracts import RECIPE, Finding, judge, made
 from bench.testing.generators import gap, generator
@@ -149,6 +149,19 @@ def answers_alike_for_a_batch_cut_in_two(loaded: Loaded) -> str | None:
     return f"Logits change by up to {gap(whole, cut)} when the batch is cut in two; {remedy}."
 
 
+def answers_together_as_one_by_one(loaded: Loaded) -> str | None:
+    """Several draws of noise asked about in one go give the logits that each gives alone, up to float rounding."""
+    seeds = [1, 2][: max(1, loaded.classifier.at_once(len(loaded.images)))]
+    rngs = [generator(seed, loaded.recipe.device) for seed in seeds]
+    found = ask_together(loaded.classifier, [loaded.images.clone() for _ in seeds], rngs)
+    for seed, logits in zip(seeds, found, strict=True):
+        alone = loaded.logits(loaded.images, seed)
+        if not alike(alone, logits.detach()):
+            far = gap(alone, logits.detach())
+            return f"Its together() gives logits that differ by up to {far} from those of a call under the same rng."
+    return None
+
+
 ALWAYS = (
     gives_finite_logits,
     leaves_its_input_alone,
@@ -164,7 +177,7 @@ def _contracts_of(classifier: Classifier) -> tuple[Callable[[Loaded], str | None
     if classifier.deterministic:
         found.append(repeats_itself)
     else:
-        found.append(follows_its_generator)
+        found += [follows_its_generator, answers_together_as_one_by_one]
     if classifier.deterministic or classifier.common_noise:
         found.append(answers_alike_for_a_batch_cut_in_two)
     if isinstance(classifier, Smoothed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.domain.queries.victim import ask
+from bench.domain.queries.asking import ask
 from bench.loading.door import alike
 from bench.testing.generators import gap, generator
 from bench.testing.loaded import Loaded

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from bench.domain.dataset import Task
 from bench.domain.defense import Classifier, Defense
-from bench.domain.queries.victim import Victim, ask
+from bench.domain.queries.asking import ask
+from bench.domain.queries.victim import Victim
 from bench.testing.generators import generator
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.domain.defense import Smoothed
+from bench.domain.queries.asking import ask, check_logits
 from bench.domain.queries.smoothing import count_votes, noisy
-from bench.domain.queries.victim import ask, check_logits
 from bench.loading.door import alike
 from bench.testing.generators import generator
 from bench.testing.loaded import Loaded

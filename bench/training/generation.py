@@ -13,7 +13,7 @@ from bench.domain.dataset import ImageSet, Task
 from bench.domain.defense import Generative, Watch
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
-from bench.domain.queries.victim import ask
+from bench.domain.queries.asking import ask
 from bench.loading.classifiers import load_defense
 from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment

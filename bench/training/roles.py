@@ -26,8 +26,9 @@ class Attempt:
 Run = Callable[[Any, Callable[..., None]], tuple[str, Any]]
 
 
-def run_of(role: str, device: str) -> Run:
-    """What a worker of this role does with a job: (`DONE`, a document), or (a kind of error, its sentence)."""
+def run_of(role: str, device: str, cores: int) -> Run:
+    """What a worker of this role does with a job, on as many cores as torch takes: (`DONE`, a document), or (a kind of
+    error, its sentence)."""
 
     def run(job: TrainingRequest | Attempt, watch: Callable[..., None]) -> tuple[str, Any]:
         try:

@@ -15,7 +15,7 @@ from bench.domain.dataset import ImageSet, choose
 from bench.domain.defense import Trainable, Training, Watch
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
-from bench.domain.queries.victim import ask
+from bench.domain.queries.asking import ask
 from bench.loading.determinism import exact
 from bench.loading.environment import environment
 from bench.registry import defenses

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from bench import Classifier, Network, Victim
 from bench.datasets.digits import TASK, Digits
 from bench.domain.facts import Gradient
-from bench.domain.queries.victim import ask
+from bench.domain.queries.asking import ask
 from bench.registry import defenses
 from defenses.adp import ADP
 from defenses.diffpure import DiffPure

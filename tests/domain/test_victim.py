@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
+from fractions import Fraction
 
 import pytest
 import torch
 
-from bench import Classifier, Network, PluginError, Task, UsageError, Victim
+from attacks.parts.ascent import ascend
+from bench import Batch, Classifier, Network, PluginError, Task, ThreatModel, UsageError, Victim
+from bench.domain.queries.asking import ask, check_logits
 from bench.domain.queries.observation import Observation, Query
-from bench.domain.queries.victim import ask, check_logits
+from bench.domain.queries.spending import Hourglass, Ledger
 from tests.plugins import SHAPE, Hyperplane, NoisyHyperplane, Rounded
 
 TASK = Task("halves", ("below", "above"), SHAPE)
@@ -268,3 +272,70 @@ def test_what_was_asked_and_answered_is_let_go_with_the_attack_s_own_tensors() -
         held += [weakref.ref(images), weakref.ref(logits)]
         del images, logits
     assert [reference for reference in held if reference() is not None] == []
+
+
+class Gathering(Classifier):
+    """Noise a call, up to three draws of which are answered at once, and how often that was asked for."""
+
+    deterministic = False
+
+    def __init__(self) -> None:
+        self.inner, self.groups = Hyperplane().load(TASK, "cpu"), list[int]()
+
+    def __call__(self, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        logits = self.inner(images, rng)
+        return logits + torch.randn(logits.shape[1], generator=rng) * logits
+
+    def at_once(self, count: int) -> int:
+        return 3
+
+    def together(self, images: Sequence[torch.Tensor], rngs: Sequence[torch.Generator]) -> list[torch.Tensor]:
+        self.groups.append(len(rngs))
+        return super().together(images, rngs)
+
+
+def climbed(victim: Victim, draws: int) -> tuple[torch.Tensor, torch.Tensor]:
+    images = torch.rand(4, *SHAPE, generator=rng())
+    return ascend(victim, images, torch.zeros(4, dtype=torch.int64), draws)
+
+
+def test_draws_that_are_asked_about_together_are_those_of_one_by_one_and_counted_alike() -> None:
+    together, apart = Gathering(), Gathering()
+    apart.at_once = lambda count: 1  # type: ignore[method-assign]
+    victims = [Victim(each, rng(), audits=8) for each in (together, apart)]
+    found = [climbed(victim, 7) for victim in victims]
+    assert (together.groups, apart.groups) == ([3, 2, 2], [])
+    torch.testing.assert_close(found[0], found[1])
+    first, second = (victim.observation() for victim in victims)
+    assert (first.forwards, first.backwards, first.queries) == (28, 28, 7)
+    for name in ("forwards", "backwards", "queries", "sizes", "gradients", "noises", "zero_gradients"):
+        assert getattr(first, name) == getattr(second, name), name
+    for one, other in zip(first.audits(), second.audits(), strict=True):
+        assert one.seed == other.seed
+        torch.testing.assert_close(
+            (one.images, one.logits, one.cotangent, one.gradient),
+            (other.images, other.logits, other.cotangent, other.gradient),
+        )
+
+
+def test_draws_are_asked_about_one_by_one_where_passes_are_limited_or_noise_is_shared() -> None:
+    images = torch.rand(4, *SHAPE, generator=rng())
+    batch, threat = Batch((0, 1, 2, 3), images, torch.zeros(4, dtype=torch.int64)), ThreatModel("linf", Fraction(1, 10))
+    ledger = Ledger(batch, threat, 100)
+    for victim in (
+        Victim(Gathering(), rng(), ledger=ledger),
+        Victim(Gathering(), rng(), ledger=Hourglass(lambda: 60.0, ledger)),
+        Victim(Gathering(), rng(), fixed_noise=True),
+    ):
+        climbed(victim, 4)
+        assert (victim.classifier.groups, victim.forwards) == ([], 16)
+    unlimited = Victim(Gathering(), rng(), ledger=Hourglass(lambda: 60.0))
+    climbed(unlimited, 4)
+    assert unlimited.classifier.groups == [2, 2]
+
+
+def test_a_classifier_that_does_not_answer_every_draw_is_named() -> None:
+    model = Gathering()
+    model.together = lambda images, rngs: [model(images[0], rngs[0])]  # type: ignore[method-assign]
+    with pytest.raises(PluginError, match="a list of 3 tensors"):
+        Victim(model, rng()).together(torch.rand(4, *SHAPE), 3)

@@ -4,7 +4,7 @@ import pytest
 
 from bench import UsageError
 from bench.executors.choice import find_executor
-from bench.executors.devices import VISIBLE, places_of
+from bench.executors.devices import VISIBLE, cores, places_of
 
 
 def test_a_gpu_runs_one_job_at_a_time_and_is_the_only_one_that_its_worker_sees(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,6 +32,13 @@ def test_more_workers_than_gpus_share_them_evenly() -> None:
 def test_the_cpu_is_one_place_for_as_many_as_asked_for_and_no_more_than_there_are_jobs() -> None:
     assert places_of("cpu", 7, 100)["cpu"].at_once == 7
     assert places_of("cpu", None, 1)["cpu"].at_once == 1
+
+
+def test_few_shards_share_the_cores_of_a_cpu_unless_it_is_said_how_many_work() -> None:
+    assert places_of("cpu", None, 1)["cpu"].cores == cores()
+    assert places_of("cpu", None, 10_000)["cpu"].cores == 1
+    assert places_of("cpu", 1, 1)["cpu"].cores == 1
+    assert places_of("cuda", None, 1, cards=1)["cuda:0"].cores == 1
 
 
 def test_an_unknown_executor_and_workers_that_cannot_be_are_refused() -> None:

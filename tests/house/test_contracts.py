@@ -136,6 +136,7 @@ def test_small_defenses_with_known_answers_keep_their_contracts(plugin: str) -> 
         ("noisy", "repeats itself", "set deterministic = False"),
         ("batch", "answers alike for a batch cut in two", "eval mode"),
         ("noise-a-place", "answers alike for a batch cut in two", "one noise for the whole batch"),
+        ("one-for-all", "answers together as one by one", "under the same rng"),
         ("detached", "has a gradient", "differentiable = False"),
         ("graph", "keeps no graph", "load weights with requires_grad_(False)"),
         ("two-faced", "answers alike whether a gradient is asked for", "attacks and judge must see one function"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.domain.plan import Spec
-from bench.domain.queries.victim import ignore
+from bench.domain.queries.watching import ignore
 from bench.store.images.artifacts import Artifacts
 from bench.store.pruning import AWAITED, CLAIMED, OLDER, SHOWN, prune, survey
 from bench.store.store import Store

@@ -67,9 +67,10 @@ class Observation:
         chosen = self._random.randrange(self.queries)
         return chosen if chosen < self._most else None
 
-    def keep(self, place: int, query: Query) -> None:
-        """Keep a query in its place."""
-        self._kept[place : place + 1] = [query]
+    def keep(self, place: int | None, query: Query | None) -> None:
+        """Keep a query in its place, where both are there."""
+        if place is not None and query is not None:
+            self._kept[place : place + 1] = [query]
 
     def follow(
         self, images: Tensor, logits: Tensor, source: Gradient, noise: int, query: Query | None, limit: Limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.domain.queries.victim import ask
+from bench.domain.queries.asking import ask
 from bench.domain.queries.watching import tick
 
 if TYPE_CHECKING:

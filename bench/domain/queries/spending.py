@@ -26,6 +26,9 @@ class Spent(Control):
 class Limit:
     """What stands in a victim to end an attack; this one never does."""
 
+    counts = False
+    """Whether it must be asked before every query."""
+
     def charge(self, passes: int) -> None:
         """Count passes in samples."""
 
@@ -43,6 +46,8 @@ class Ledger(Limit):
     A query's row belongs to every sample for which it is admissible: that is all that a proposal has to be. `most`
     passes a sample are allowed; the query with which more are reached is the last one.
     """
+
+    counts = True
 
     def __init__(self, batch: Batch, threat: ThreatModel, most: int) -> None:
         import torch
@@ -108,6 +113,7 @@ class Hourglass(Limit):
     def __init__(self, seconds: Callable[[], float], within: Limit | None = None) -> None:
         self._since, self._seconds, self._within = time.monotonic(), seconds, within or Limit()
         self.has_run_out = False
+        self.counts = self._within.counts
 
     def charge(self, passes: int) -> None:
         """Count passes in samples."""

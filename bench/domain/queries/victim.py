@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from bench.domain.blame import blame
 from bench.domain.errors import PluginError, UsageError
+from bench.domain.queries.asking import (
+    WROTE,
+    ask,
+    ask_together,
+    check_unwritten,
+    noise_seed,
+    with_version,
+    without_refusals,
+)
 from bench.domain.queries.observation import Observation, Query, copied
+from bench.domain.queries.routes import Route, routes_of
 from bench.domain.queries.spending import Limit
+from bench.domain.queries.watching import ignore
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from bench.domain.defense import Classifier, Watch
     from bench.domain.facts import Gradient
-
-Route = Literal["given", "exact", "surrogate", "identity"]
-"""Whose gradient an attack asks for: what the classifier gives by default, its exact one, a cheaper version's, or that
-past a purifier."""
-
-WROTE = "wrote into the images that it was given; it must work on a copy (images.clone())."
-
-
-def ignore(done: float, total: float, note: str = "") -> None:
-    """A `Watch` that looks away."""
 
 
 class Victim:
@@ -56,7 +57,7 @@ class Victim:
         self._route: Route = "given"
         self._surrogate: Classifier | None = None
         self._seen = Observation(self._seed, audits)
-        self._ledger = Limit() if ledger is None else ledger
+        self._ledger = ledger or Limit()
 
     @property
     def deterministic(self) -> bool:
@@ -87,13 +88,9 @@ class Victim:
         """
         import torch
 
-        if images.is_inference():  # such images have neither a gradient nor a version
-            with torch.inference_mode(False):
-                images = images.clone()
+        images = with_version(images)
         self._ledger.check()
-        self._ledger.charge(len(images))
-        self._seen.forwards += len(images)
-        self._seen.sizes[len(images)] = self._seen.sizes.get(len(images), 0) + 1
+        self._count(images)
         if self._route == "surrogate" and self._surrogate is not None:
             return self._cheaper(self._surrogate, images)
         place = self._seen.place()
@@ -103,18 +100,55 @@ class Victim:
         else:
             logits = self._query(self.classifier, images.detach()).detach()
             query = None if asked is None else Query(asked, self._noise, copied(logits))
-        if asked is not None and not torch.equal(asked.to(images.device), images.detach()):
-            raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
-        if place is not None and query is not None:
-            self._seen.keep(place, query)
+        check_unwritten(images, asked, self._name)
+        self._seen.keep(place, query)
         self._ledger.saw(images.detach(), logits.detach())
         return logits
+
+    def at_once(self, count: int) -> int:
+        """About how many fresh draws `together` is best asked at once, of so many images."""
+        if self._route != "given" or self._is_fixed or self._ledger.counts or not self.classifier.differentiable:
+            return 1
+        with blame(self._name):
+            return max(1, int(self.classifier.at_once(count)))
+
+    def together(self, images: Tensor, draws: int) -> Tensor:
+        """Logits (draws, N, K) of images (N, C, H, W) under so many fresh draws of noise: to rounding what a `redraw`
+        and a call each give, and counted like these. Raises what a call raises."""
+        import torch
+
+        if self.at_once(len(images)) == 1:
+            return torch.stack([self(images) for _ in self.fresh(draws)])
+        images = with_version(images)
+        self._ledger.check()
+        noises, places, asked = [], [], copied(images)
+        for _ in self.fresh(draws):
+            self._count(images)
+            noises.append(self._noise)
+            places.append(self._seen.place())
+        records = torch.is_grad_enabled() and images.requires_grad
+        seen = [images.view_as(images) if records else images.detach() for _ in noises]
+        answers = self._queries(seen, noises)
+        check_unwritten(images, asked, self._name)
+        for view, answer, noise, place in zip(seen, answers, noises, places, strict=True):
+            query = None if place is None else Query(asked, noise, copied(answer))
+            if records:
+                self._seen.follow(view, self._attached(answer), "own", noise, query, self._ledger)
+            self._seen.keep(place, query)
+            self._ledger.saw(images.detach(), answer.detach())
+        return torch.stack(answers if records else [answer.detach() for answer in answers])
 
     def redraw(self) -> None:
         """Use fresh noise from now on; without effect where attack and judge share one noise."""
         if not self._is_fixed:
             self._draw += 1
             self._noise = noise_seed(self._seed, self._draw)
+
+    def fresh(self, draws: int) -> Iterator[int]:
+        """So many turns, each under fresh noise."""
+        for draw in range(draws):
+            self.redraw()
+            yield draw
 
     def bypass(self) -> None:
         """From now on give the identity's gradient for a purifier's, or the classifier's stand-in's, even where one is
@@ -124,16 +158,7 @@ class Victim:
     @property
     def routes(self) -> tuple[Route, ...]:
         """The ways to a gradient that `through` can take, the default one first if there is any."""
-        classifier = self.classifier
-        identity, exact = classifier.identity_stand_in() is not None, classifier.exact() is not None
-        has_own = classifier.differentiable or classifier.stand_in() is not None
-        found: list[tuple[Route, bool]] = [
-            ("given", has_own or identity),
-            ("exact", exact),
-            ("surrogate", classifier.surrogate() is not None),
-            ("identity", has_own and identity),
-        ]
-        return tuple(route for route, is_there in found if is_there)
+        return routes_of(self.classifier)
 
     def through(self, route: Route) -> None:
         """From now on answer along a route. A surrogate answers with logits of its own, every other route with the
@@ -147,6 +172,11 @@ class Victim:
     def observation(self) -> Observation:
         """What the harness saw of the queries."""
         return self._seen
+
+    def _count(self, images: Tensor) -> None:
+        self._ledger.charge(len(images))
+        self._seen.forwards += len(images)
+        self._seen.sizes[len(images)] = self._seen.sizes.get(len(images), 0) + 1
 
     def _differentiable(self, images: Tensor, asked: Tensor | None) -> tuple[Tensor, Query | None]:
         """The logits with a gradient that is counted on its way back, and the query where it is to be kept."""
@@ -210,41 +240,11 @@ class Victim:
             raise PluginError(f"{self._name} {WROTE}", culprit=self._name)
         return logits
 
+    def _queries(self, images: list[Tensor], noises: list[int]) -> list[Tensor]:
+        """The logits of several batches, each under its noise, in one go."""
+        import torch
 
-def noise_seed(seed: int, draw: int = 0) -> int:
-    """The seed of a draw of noise under which a victim of this seed answers; below 2^63."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{draw}".encode()).digest()[:8], "big") >> 1
-
-
-def ask(classifier: Classifier, images: Tensor, rng: Generator, classes: int | None = None) -> Tensor:
-    """A classifier's logits (N, K), or (N, K + 1) where it abstains; the one way in which anybody asks it.
-
-    Autograd records in every call, an attack's as well as a judge's, so that its mode tells nobody who is asking.
-    """
-    import torch
-
-    with torch.inference_mode(False), torch.enable_grad():
-        logits = classifier(images, rng)
-        return check_logits(logits, len(images), None if classes is None else classes + classifier.abstains)
-
-
-def without_refusals(logits: Tensor, classifier: Classifier) -> Tensor:
-    """Logits (N, K) of the classes alone."""
-    return logits[:, :-1] if classifier.abstains else logits
-
-
-def check_logits(logits: Tensor, count: int, classes: int | None = None) -> Tensor:
-    """The same logits if they are finite floats (count, K); else a `PluginError` that says what came instead."""
-    import torch
-
-    if not isinstance(logits, torch.Tensor):
-        raise PluginError(f"The classifier returned {type(logits).__name__}; it must return a tensor of logits (N, K).")
-    expected = f"({count}, {classes if classes is not None else 'K'})"
-    if logits.ndim != 2 or len(logits) != count or (classes is not None and logits.shape[1] != classes):
-        raise PluginError(f"The classifier returned logits of shape {tuple(logits.shape)}; {expected} was expected.")
-    if not logits.is_floating_point():
-        raise PluginError(f"The classifier returned {logits.dtype} values; logits must be floating point.")
-    if not bool(logits.isfinite().all()):
-        bad = int((~logits.isfinite()).any(1).sum())
-        raise PluginError(f"The classifier returned NaN or infinite logits for {bad} of {count} images.")
-    return logits
+        rngs = [torch.Generator(self._rng.device).manual_seed(noise) for noise in noises]
+        with blame(self._name):
+            found = ask_together(self.classifier, images, rngs, self._classes)
+        return [without_refusals(logits, self.classifier) for logits in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ _LONGEST = 40
 _watchers: list[Watch] = []
 """Not a context variable: autograd goes back through a classifier in threads of its own, which would not see it."""
 
+_turn = threading.RLock()
+"""For parts that are computed side by side."""
+
 
 def tick(done: float, total: float, note: str = "") -> None:
     """Say that `done` of `total` parts of the call that is running are finished; nothing where nobody watches.
@@ -21,7 +25,12 @@ def tick(done: float, total: float, note: str = "") -> None:
     For loops inside a classifier that may take minutes. It costs microseconds, so that it may be called in each turn.
     """
     if _watchers:
-        _watchers[-1](done, total, note)
+        with _turn:
+            _watchers[-1](done, total, note)
+
+
+def ignore(done: float, total: float, note: str = "") -> None:
+    """A `Watch` that looks away."""
 
 
 @contextmanager

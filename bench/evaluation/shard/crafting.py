@@ -15,9 +15,10 @@ from bench.domain.dataset import Batch
 from bench.domain.errors import PluginError
 from bench.domain.facts import Controls, Crafting
 from bench.domain.plan import Plan, Purpose, Shard
+from bench.domain.queries.asking import ask, without_refusals
 from bench.domain.queries.observation import Observation, Query
 from bench.domain.queries.spending import Ledger, Limit, Spent
-from bench.domain.queries.victim import Victim, ask, without_refusals
+from bench.domain.queries.victim import Victim
 from bench.domain.queries.watching import watched
 from bench.evaluation.shard.controls import ROWS, controls
 from bench.evaluation.shard.proposal import Audit, Craft, Proposal, checked

@@ -16,7 +16,7 @@ from bench.domain.attack import Smoothing
 from bench.domain.dataset import Task
 from bench.domain.outcome import ShardResult
 from bench.domain.plan import Plan, Shard
-from bench.domain.queries.victim import noise_seed
+from bench.domain.queries.asking import noise_seed
 from bench.evaluation.shard.admissibility import Exhibits
 from bench.evaluation.shard.hearing import Answer, Hearing, Question, Testimony, portions
 from bench.evaluation.shard.proposal import Craft, Proposal

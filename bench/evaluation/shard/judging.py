@@ -11,8 +11,8 @@ import numpy as np
 from bench.domain.blame import blame
 from bench.domain.defense import Smoothed
 from bench.domain.errors import PluginError, UsageError
+from bench.domain.queries.asking import WROTE, ask, check_logits, without_refusals
 from bench.domain.queries.smoothing import count_votes
-from bench.domain.queries.victim import WROTE, ask, check_logits, without_refusals
 from bench.domain.queries.watching import watched
 from bench.evaluation.shard.hearing import Answer, Hearing, Question, Testimony
 from bench.loading.classifiers import Shelf

@@ -12,7 +12,7 @@ from bench.analysis.boards.table import Heading, Table
 from bench.analysis.boards.tables import slug, tabulate, titles
 from bench.analysis.results.summary import read
 from bench.domain.errors import UsageError
-from bench.domain.queries.victim import ignore
+from bench.domain.queries.watching import ignore
 from bench.pages.export.columns import RESULT_COLUMNS, board_columns, result_row
 from bench.pages.export.file_types import PROSE, Format, What
 from bench.pages.export.text_tables import csv_text, defused, json_text, latex_text, markdown_text

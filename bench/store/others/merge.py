@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bench.domain.errors import UsageError
 from bench.domain.plan import FIRST_HARNESS, Plan
-from bench.domain.queries.victim import ignore
+from bench.domain.queries.watching import ignore
 from bench.store.others.foreign import read_labels, read_plan, read_shards
 from bench.store.others.merged import Difference, Merged, Refusal
 from bench.store.rows.agreement import contradiction

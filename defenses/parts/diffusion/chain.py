@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench import tick
+from bench import concurrently, tick
 
 Move = Callable[[Tensor], Tensor]
 
@@ -21,41 +22,77 @@ def chain(state: Tensor, moves: Sequence[Move], kept: int = 0) -> Tensor:
     the last `kept` moves; backward, every other move is made again from its state, one graph at a time. torch's own
     `checkpoint` tells nobody how far the way back is, and a move that differentiates within itself is not for it.
     """
-    if torch.is_grad_enabled() and state.requires_grad:
-        apply: Callable[..., Tensor] = _Chain.apply
-        return apply(state, moves, kept)
-    for number, move in enumerate(moves):
-        tick(number, len(moves), "steps")
-        state = move(state)
-    return state
+    return chains([state], [moves], kept)[0]
 
 
-class _Chain(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, state: Tensor, moves: Sequence[Move], kept: int) -> Tensor:
-        ctx.moves, ctx.states, ctx.ends = moves, [], {}
-        for number, move in enumerate(moves):
-            tick(number, len(moves), "steps")
-            if number < len(moves) - kept:
-                ctx.states.append(state)
+def chains(states: Sequence[Tensor], moves: Sequence[Sequence[Move]], kept: int = 0) -> Sequence[Tensor]:
+    """The same of several states, each with moves of its own, side by side; where there are several, the moves must be
+    such as `concurrently` takes."""
+    walks = [_Walk(each, kept) for each in moves]
+    if torch.is_grad_enabled() and states[0].requires_grad:
+        apply: Callable[..., tuple[Tensor, ...]] = _Chains.apply
+        return apply(walks, *states)
+    return _side_by_side(_Walk.through, walks, states)
+
+
+@dataclass
+class _Walk:
+    """Moves, the states before each, and the graphs that are kept of the last ones."""
+
+    moves: Sequence[Move]
+    kept: int
+    states: list[Tensor] = field(default_factory=list)
+    ends: dict[int, Tensor] = field(default_factory=dict)
+
+    def through(self, state: Tensor) -> Tensor:
+        """The state after all moves."""
+        for number, move in enumerate(self.moves):
+            tick(number, len(self.moves), "steps")
+            state = move(state)
+        return state
+
+    def there(self, state: Tensor) -> Tensor:
+        """The same, with what the way back needs."""
+        for number, move in enumerate(self.moves):
+            tick(number, len(self.moves), "steps")
+            if number < len(self.moves) - self.kept:
+                self.states.append(state)
                 state = move(state)
                 continue
             with torch.enable_grad():
                 leaf = state.detach().requires_grad_(True)
-                ctx.states.append(leaf)
-                ctx.ends[number] = move(leaf)
-            state = ctx.ends[number].detach()
+                self.states.append(leaf)
+                self.ends[number] = move(leaf)
+            state = self.ends[number].detach()
         return state
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        for number in reversed(range(len(ctx.moves))):
-            tick(len(ctx.moves) - 1 - number, len(ctx.moves), "steps back")
-            leaf, end = ctx.states[number], ctx.ends.pop(number, None)
+    def back(self, gradient: Tensor) -> Tensor:
+        """The gradient before all moves of one after them."""
+        for number in reversed(range(len(self.moves))):
+            tick(len(self.moves) - 1 - number, len(self.moves), "steps back")
+            leaf, end = self.states[number], self.ends.pop(number, None)
             if end is None:  # not kept, or another backward pass has used its graph up
                 with torch.enable_grad():
                     leaf = leaf.detach().requires_grad_(True)
-                    end = ctx.moves[number](leaf)
+                    end = self.moves[number](leaf)
             (gradient,) = torch.autograd.grad(end, leaf, gradient)
-        return gradient, None, None
+        return gradient
+
+
+class _Chains(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, walks: list[_Walk], *states: Tensor) -> tuple[Tensor, ...]:
+        ctx.walks = walks
+        return _side_by_side(_Walk.there, walks, states)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *_side_by_side(_Walk.back, ctx.walks, gradients)
+
+
+def _side_by_side(
+    go: Callable[[_Walk, Tensor], Tensor], walks: Sequence[_Walk], states: Sequence[Tensor]
+) -> tuple[Tensor, ...]:
+    pairs = zip(walks, states, strict=True)
+    return tuple(concurrently(lambda pair: go(*pair), pairs, states[0].device))

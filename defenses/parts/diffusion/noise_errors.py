@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench import tick
+from bench import concurrently, tick
 from defenses.parts.diffusion.denoiser import Denoiser
 
 
@@ -23,6 +23,10 @@ class Chunks:
     graph: int
     images: int
     held: int = 0
+
+    def part(self, rows: int) -> int:
+        """Rows of each of the equal parts of at most `graph` into which so many are cut."""
+        return -(-rows // -(-rows // self.graph))
 
     def halve(self) -> bool:
         """Half as many from now on; False where nothing is left to halve."""
@@ -83,9 +87,10 @@ class Errors:
     def of(self, codes: Tensor, rows: Rows) -> Tensor:
         """Errors (R,) of codes (N, c, h, w), without a gradient."""
         found: list[Tensor] = []
-        for part in self._cut(rows, self.chunks.plain):
+        parts = self._cut(rows, self.chunks.plain)
+        for errors in concurrently(lambda part: self._errors(codes[part.image], part), parts, codes.device):
+            found.append(errors)
             tick(len(found) * self.chunks.plain, len(rows), "denoised")
-            found.append(self._errors(codes[part.image], part))
         return torch.cat(found)
 
     def attached(self, codes: Tensor, rows: Rows, found: Tensor, negligible: float) -> Tensor:
@@ -98,19 +103,22 @@ class Errors:
         return apply(codes, self, rows, found, negligible)
 
     def slopes(self, codes: Tensor, rows: Rows, weights: Tensor) -> Tensor:
-        """The gradient (N, c, h, w) of the errors' weighted sum, one chunk's graph in memory at a time."""
+        """The gradient (N, c, h, w) of the errors' weighted sum, one chunk's graph a core in memory at a time."""
         total = torch.zeros_like(codes)
-        cut = zip(self._cut(rows, self.chunks.graph), weights.split(self.chunks.graph), strict=True)
-        for number, (part, weight) in enumerate(cut):
-            tick(number * self.chunks.graph, len(rows), "differentiated")
+
+        def shares(cut: tuple[Rows, Tensor]) -> tuple[Tensor, Tensor]:
+            part, weight = cut
             with torch.enable_grad():
                 leaf = codes[part.image].detach().requires_grad_(True)
                 errors = self._errors(leaf, part)
                 (slope,) = torch.autograd.grad(errors, leaf, weight.to(errors.dtype))
-            del errors  # and with it the graph of a network in half precision, before the next is built
             owners = torch.unique(part.image)  # a product, not index_add: that one adds in any order on CUDA
-            share = (owners[:, None] == part.image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
+            return owners, (owners[:, None] == part.image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
+
+        cut = zip(self._cut(rows, self.chunks.graph), weights.split(self.chunks.graph), strict=True)
+        for number, (owners, share) in enumerate(concurrently(shares, cut, codes.device), 1):
             total[owners] += share.view(-1, *total.shape[1:])
+            tick(number * self.chunks.graph, len(rows), "differentiated")
         return total
 
     @staticmethod

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench import Classifier
-from defenses.parts.diffusion.chain import chain
+from defenses.parts.diffusion.chain import chains
 from defenses.parts.diffusion.denoiser import Denoiser, noise_levels
 from defenses.parts.diffusion.noise_errors import Chunks
 from defenses.parts.gradients import straight_through, with_a_gradient
@@ -39,9 +39,12 @@ class Ascent:
     rate: float
     enough: float
 
-    def __call__(self, images: Tensor, kept: int = 0) -> Tensor:
-        """Images (N, C, H, W) after all steps; the gradient is exact, and `kept` as in `chain`."""
-        return chain(images, [self.step] * self.steps, kept)
+    def __call__(self, images: Tensor, chunks: Chunks) -> Tensor:
+        """Images (N, C, H, W) after all steps, in equal parts of at most `chunks.graph` side by side; the gradient is
+        exact."""
+        parts = torch.split(images, chunks.part(len(images)))
+        moves = [[self.step] * self.steps for _ in parts]
+        return torch.cat(list(chains(parts, moves, chunks.held // (EVALUATIONS * len(images)))))
 
     def step(self, images: Tensor) -> Tensor:
         """One step of every image; images that have stopped stay, since their next step would be as short."""
@@ -82,7 +85,7 @@ class ScorePurified(Classifier):
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Log of the mean probabilities (N, K); the noise of all draws is drawn first."""
         noise = torch.randn(self.draws, *images.shape, generator=rng, device=rng.device).to(images)
-        votes = [self.classifier(self._purify(images, drawn), rng).log_softmax(1) for drawn in noise]
+        votes = [self.classifier(purified, rng).log_softmax(1) for purified in self._purify(images, noise)]
         return torch.stack(votes).logsumexp(0) - math.log(self.draws)
 
     def stand_in(self) -> Classifier | None:
@@ -119,8 +122,8 @@ class ScorePurified(Classifier):
         return replace(self, classifier=inner, gradient=gradient, draws=draws or self.draws)
 
     def _purify(self, images: Tensor, noise: Tensor) -> Tensor:
+        """Purified copies (draws, N, C, H, W) under noise of that shape, all in one ascent."""
         straight = self.gradient == "identity"
         noisy = ((images.detach() if straight else images) + self.sigma * noise).clamp(0, 1)
-        kept = self.chunks.held // (EVALUATIONS * self.draws * len(images))
-        purified = torch.cat([self.ascent(part, kept) for part in torch.split(noisy, self.chunks.graph)])
-        return straight_through(purified, images) if straight else purified
+        purified = self.ascent(noisy.flatten(0, 1), self.chunks).unflatten(0, noisy.shape[:2])
+        return straight_through(purified, images.expand_as(purified)) if straight else purified

@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench import UsageError
-from defenses.parts.diffusion.chain import chain
+from defenses.parts.diffusion.chain import chains
 from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.diffusion.noise_errors import Chunks
 
@@ -68,8 +68,20 @@ class Diffusion:
 
     def __call__(self, images: Tensor, rng: Generator) -> Tensor:
         """Purified images (N, C, H, W), not clamped; the noise of every step is drawn for the whole batch first."""
-        noise = torch.randn(len(self.way.steps) + 1, *images.shape, generator=rng, device=rng.device)
-        return descend(self.denoiser, images, self.way, noise, self.chunks)
+        return self.together([images], [rng])[0]
+
+    def together(self, images: Sequence[Tensor], rngs: Sequence[Generator]) -> tuple[Tensor, ...]:
+        """The same of several batches, each with noise of its own, in one descent."""
+        drawn = [
+            torch.randn(len(self.way.steps) + 1, *batch.shape, generator=rng, device=rng.device)
+            for batch, rng in zip(images, rngs, strict=True)
+        ]
+        found = descend(self.denoiser, torch.cat(list(images)), self.way, torch.cat(drawn, 1), self.chunks)
+        return torch.split(found, [len(batch) for batch in images])
+
+    def at_once(self, count: int) -> int:
+        """How many draws about so many images have graphs that can all be kept."""
+        return self.chunks.held // max(1, count * len(self.way.steps))
 
     def shrink(self) -> str | None:
         """Half as many images at once; None where one is left."""
@@ -85,19 +97,21 @@ def fewer(chunks: Chunks) -> str | None:
 
 
 def descend(denoiser: Denoiser, images: Tensor, way: Descent, noise: Tensor, chunks: Chunks) -> Tensor:
-    """Images (N, C, H, W) in [0, 1], noised and brought down again in parts of `chunks.graph`; not clamped.
+    """Images (N, C, H, W) in [0, 1], noised and brought down again in equal parts of at most `chunks.graph`, side by
+    side; not clamped.
 
-    Differentiable once, exactly: the gradient goes through every evaluation of the network, by `chain`.
+    Differentiable once, exactly: the gradient goes through every evaluation of the network, by `chains`.
     """
-    codes, rows = denoiser.encode(images), chunks.graph
+    codes = denoiser.encode(images)
     noise = noise.to(codes)
     noisy = way.signal**0.5 * codes + (1 - way.signal) ** 0.5 * noise[0]
-    parts = []
-    for at, part in zip(range(0, len(noisy), rows), torch.split(noisy, rows), strict=True):
-        drawn = noise[1:, at : at + rows]
-        moves = [partial(_advance, denoiser, step, z) for step, z in zip(way.steps, drawn, strict=True)]
-        parts.append(chain(part, moves, chunks.held // len(noisy)))
-    return (torch.cat(parts) + 1) / 2
+    rows = chunks.part(len(noisy))
+    moves = [
+        [partial(_advance, denoiser, step, z) for step, z in zip(way.steps, drawn, strict=True)]
+        for drawn in torch.split(noise[1:], rows, dim=1)
+    ]
+    parts = chains(torch.split(noisy, rows), moves, chunks.held // len(noisy))
+    return (torch.cat(list(parts)) + 1) / 2
 
 
 def _step(share: Sequence[float], sampler: Sampler, level: int, lower: int) -> Step:

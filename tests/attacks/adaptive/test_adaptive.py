@@ -16,7 +16,7 @@ from attacks.parts.auto_pgd import checkpoints
 from attacks.parts.looking import draws_for
 from attacks.parts.losses import LOSSES, margin, pull
 from bench import Batch, Classifier, Network, UsageError, Victim
-from bench.domain.queries.victim import noise_seed
+from bench.domain.queries.asking import noise_seed
 from tests.attacks.promises import COLOURS, EPSILONS, SEEDS, assert_repeated
 from tests.attacks.test_expectation import NoisyLinear, labelled
 from tests.attacks.victims import Noisy, batch_for, generator, network, threat, victim

@@ -35,20 +35,21 @@ def test_a_step_on_a_gaussian_has_the_size_of_rate_times_variance() -> None:
     start = images(4, (1, 8, 8)).double() / 2 + 0.25
     variance = 0.25**2 + 0.25**2  # of the images, deviation 0.25 in pixel units, and of the noise
     torch.testing.assert_close(ascent.score(start), (0.5 - start) / variance, rtol=0.02, atol=0)
-    torch.testing.assert_close(ascent(start), start + 0.3 * (0.5 - start), rtol=0, atol=2e-3)
+    torch.testing.assert_close(ascent(start, Chunks(8, 8, 1)), start + 0.3 * (0.5 - start), rtol=0, atol=2e-3)
 
 
 def test_an_image_stops_where_its_step_is_too_short() -> None:
+    whole = Chunks(8, 8, 1)
     start = images(4, (1, 8, 8)).double()
-    assert torch.equal(Ascent(Gaussian(), 0.25, 3, 0.05, enough=0.01)(start), start)
-    assert not torch.equal(Ascent(Gaussian(), 0.25, 3, 0.05, enough=0.001)(start), start)
+    assert torch.equal(Ascent(Gaussian(), 0.25, 3, 0.05, enough=0.01)(start, whole), start)
+    assert not torch.equal(Ascent(Gaussian(), 0.25, 3, 0.05, enough=0.001)(start, whole), start)
 
 
 def test_the_exact_gradient_equals_autograd_through_the_unrolled_steps() -> None:
     ascent = Ascent(tiny(), 0.25, 4, 0.2, 0.0)
     weighting = torch.randn(3, 1, 8, 8, generator=rng(9)).double()
     leaf = (images(3, (1, 8, 8)).double() / 2 + 0.25).requires_grad_(True)
-    (gradient,) = torch.autograd.grad((ascent(leaf) * weighting).sum(), leaf)
+    (gradient,) = torch.autograd.grad((ascent(leaf, Chunks(8, 8, 1)) * weighting).sum(), leaf)
     plain = leaf.detach().clone().requires_grad_(True)
     state: Tensor = plain
     for _ in range(4):

@@ -21,6 +21,7 @@ from defenses.parts.diffusion import pixels
 from defenses.parts.diffusion.denoiser import schedule_of
 from defenses.parts.diffusion.noise_errors import Chunks
 from defenses.parts.purification.descent import Diffusion, Sampler, descend, descent
+from defenses.parts.purification.diffused import Diffused
 from defenses.parts.purification.purified import Purified
 from tests.defenses.tiny import GREYS, Formula, images, rng
 
@@ -172,6 +173,37 @@ def test_the_memory_of_graphs_does_not_grow_from_ten_to_forty_steps(held: int) -
             torch.autograd.grad(descend(denoiser, leaf, way, drawn(steps, 2), Chunks(2, 2, 1, held)).sum(), leaf)
         peaks.append(peak[0])
     assert peaks[0] == peaks[1] > 100_000
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_several_draws_in_one_descent_are_those_of_one_by_one(count: int) -> None:
+    start = images(count, (1, 8, 8))
+    denoiser = tiny(torch.float32)
+    way = descent(denoiser.schedule, "sde", 0.1, 4)
+    model = Diffused(Diffusion(denoiser, way, Chunks(8, 8, 1, 4 * 5 * count)), Halves())
+    assert model.at_once(count) == 5
+    leaf = start.clone().requires_grad_()
+    together = model.together([leaf] * 3, [rng(seed) for seed in range(3)])
+    (gradient,) = torch.autograd.grad(torch.cat(together).square().sum(), leaf)
+    other = start.clone().requires_grad_()
+    alone = [model(other, rng(seed)) for seed in range(3)]
+    (expected,) = torch.autograd.grad(torch.cat(alone).square().sum(), other)
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_a_random_classifier_behind_a_diffusion_draws_from_each_batchs_own_generator() -> None:
+    class Noisy(Halves):
+        deterministic = False
+
+        def __call__(self, images: Tensor, rng: torch.Generator) -> Tensor:
+            return super().__call__(images, rng) + torch.randn(2, generator=rng)
+
+    denoiser, start = tiny(torch.float32), images(2, (1, 8, 8))
+    model = Diffused(Diffusion(denoiser, descent(denoiser.schedule, "sde", 0.1, 2), Chunks(8, 8, 1)), Noisy())
+    assert model.at_once(2) == 1
+    together = model.together([start, start], [rng(1), rng(2)])
+    torch.testing.assert_close(together, [model(start, rng(1)), model(start, rng(2))], rtol=1e-5, atol=1e-6)
 
 
 class Halves(Classifier):

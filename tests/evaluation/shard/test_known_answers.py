@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.datasets.digits import TASK, Digits
 from bench.domain.defense import Defense
 from bench.domain.plan import Spec
-from bench.domain.queries.victim import ignore
+from bench.domain.queries.watching import ignore
 from bench.evaluation.requests.planning import make_plan
 from bench.evaluation.requests.request import Request
 from bench.evaluation.shard.hearing import Answer, Hearing, Question
