@@ -14,18 +14,7 @@ if TYPE_CHECKING:
     from bench.api.result import Result, Results
     from bench.domain.attack import Attack, Certifier, Perturbed, Smoothing
     from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
-    from bench.domain.defense import (
-        Classifier,
-        Defense,
-        EndTraining,
-        Generative,
-        Network,
-        Smoothed,
-        Trainable,
-        Trained,
-        Training,
-        Watch,
-    )
+    from bench.domain.defense import Classifier, Defense, Network, Smoothed, Watch
     from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
     from bench.domain.facts import Evidence, Facts
     from bench.domain.flow import pixel_centres, warp
@@ -38,6 +27,7 @@ if TYPE_CHECKING:
     from bench.domain.queries.victim import Victim
     from bench.domain.queries.watching import tick
     from bench.domain.threat import CorruptionKind, ThreatModel
+    from bench.domain.trainable import EndTraining, Generative, Trainable, Trained, Training
     from bench.registry import Part
     from bench.stats import binomial_test, clopper_pearson
 
@@ -48,10 +38,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "bench.domain.attack": ("Attack", "Certifier", "Perturbed", "Smoothing"),
     "bench.domain.dataset": ("Batch", "Dataset", "ImageSet", "Split", "Task"),
-    "bench.domain.defense": (
-        *("Classifier", "Defense", "EndTraining", "Generative", "Network", "Smoothed"),
-        *("Trainable", "Trained", "Training", "Watch"),
-    ),
+    "bench.domain.defense": ("Classifier", "Defense", "Network", "Smoothed", "Watch"),
     "bench.domain.errors": ("BenchError", "DataError", "PluginError", "StoreError", "UsageError", "WeightsError"),
     "bench.domain.facts": ("Evidence", "Facts"),
     "bench.domain.flow": ("pixel_centres", "warp"),
@@ -61,6 +48,7 @@ _HOMES = {
     "bench.domain.queries.concurrency": ("concurrently",),
     "bench.domain.queries.smoothing": ("count_votes",),
     "bench.domain.threat": ("CorruptionKind", "ThreatModel"),
+    "bench.domain.trainable": ("EndTraining", "Generative", "Trainable", "Trained", "Training"),
     "bench.domain.queries.routes": ("Route",),
     "bench.domain.queries.victim": ("Victim",),
     "bench.domain.queries.watching": ("tick",),

@@ -66,9 +66,8 @@ class Worker:
         self.role, self.place = role, place or device
         self.connection, theirs = context.Pipe()
         settings = {name: value for name, value in os.environ.items() if not name.startswith(_HIDDEN)}
-        self._process = context.Process(
-            target=live, args=(role, device, theirs, {**settings, **(visible or {})}, cores)
-        )
+        settings |= visible or {}
+        self._process = context.Process(target=live, args=(role, device, theirs, settings, cores))
         with _without_main():
             self._process.start()
         theirs.close()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.domain.blame import blame
-from bench.domain.dataset import ImageSet, Split, Task
+from bench.domain.dataset import Dataset, ImageSet, Split, Task
 from bench.domain.errors import DataError, PluginError
 from bench.domain.plan import Plan, Spec
 from bench.registry import datasets
@@ -14,8 +14,12 @@ from bench.registry import datasets
 
 def open_images(spec: Spec, data_dir: Path | None, split: Split = "test") -> ImageSet:
     """The images that a data set's spec names; `PluginError` where its plugin fails or gives none."""
-    recipe = datasets.make(spec.reference, spec.settings)
-    with blame(spec.name):
+    return images_of(datasets.make(spec.reference, spec.settings), spec.name, data_dir, split)
+
+
+def images_of(recipe: Dataset, name: str, data_dir: Path | None, split: Split = "test") -> ImageSet:
+    """The images of a data set with this name."""
+    with blame(name):
         images = recipe.load(split, data_dir)
         if not isinstance(images, ImageSet):
             raise PluginError(f"load() gave {type(images).__name__}; it must give a bench.ImageSet.")

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from bench.domain.blame import blame
 from bench.domain.dataset import ImageSet, Task
-from bench.domain.defense import Generative, Watch
+from bench.domain.defense import Watch
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
 from bench.domain.queries.asking import ask
+from bench.domain.trainable import Generative
 from bench.loading.classifiers import load_defense
 from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment

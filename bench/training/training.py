@@ -12,10 +12,11 @@ from typing import Any
 
 from bench.domain.blame import blame
 from bench.domain.dataset import ImageSet, choose
-from bench.domain.defense import Trainable, Training, Watch
+from bench.domain.defense import Watch
 from bench.domain.errors import PluginError, UsageError
 from bench.domain.plan import Spec
 from bench.domain.queries.asking import ask
+from bench.domain.trainable import Trainable, Training
 from bench.loading.determinism import exact
 from bench.loading.environment import environment
 from bench.registry import defenses

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.domain.blame import blame
-from bench.domain.defense import EndTraining, Training
+from bench.domain.trainable import EndTraining, Training
 from bench.loading.counting import Counter
 from bench.loading.determinism import exact
 from bench.loading.environment import peak_memory, reset_peak_memory

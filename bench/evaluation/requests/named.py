@@ -16,9 +16,10 @@ from bench.domain.errors import PluginError, UsageError, WeightsError
 from bench.domain.plan import UNTOUCHED, Spec
 from bench.domain.threat import UNTOUCHED as UNTOUCHED_NORM
 from bench.evaluation.requests.request import Request
-from bench.loading.images import open_images
+from bench.finding import name_of
+from bench.loading.images import images_of
 from bench.protocols.protocol import budget
-from bench.registry import P, Registry, attacks, datasets, defenses
+from bench.registry import attacks, datasets, defenses
 
 Device = Callable[[], str]
 SELF = "self"
@@ -44,35 +45,61 @@ class Named:
 
     @classmethod
     def by(cls, request: Request, device: Device) -> Named:
-        """Run the plugins' code; raises `UsageError`, `DataError`, `WeightsError` or `PluginError`."""
-        recipe, found = _made(datasets, request.dataset, request.dataset_settings)
-        dataset = _kept_in(request.data_dir, found)
-        images = open_images(dataset, request.data_dir)
-        judged = _made(defenses, request.defense, request.defense_settings, images.task, device)
-        attack = _attack(request)
+        """Run the plugins' code: all are made, then the data is opened, then each is spelled out for its task. Raises
+        `UsageError`, `DataError`, `WeightsError` or `PluginError`."""
+        made = _Made.by(request)
+        images = images_of(made.dataset, name_of(request.dataset)[0], request.data_dir)
+        defense = defenses.spec(request.defense, made.defense, images.task, device)
+        attack = made.attack
         return cls(
             images=images,
-            dataset=dataset,
-            defense=judged[1],
+            dataset=_kept_in(request.data_dir, datasets.spec(request.dataset, made.dataset)),
+            defense=defense,
             attack=UNTOUCHED if attack is None else attacks.spec(request.attack, attack),
-            source=_source(request, attack, judged, images.task, device),
+            source=None if made.source is None else made.source.unlike(made.defense, defense, images.task, device),
             norm=UNTOUCHED_NORM if attack is None else attack.norm,
             knowledge=UNTOUCHED_NORM if attack is None else attack.knowledge,
-            epsilon=_epsilon(request, attack, recipe),
-            shard_size=_shard_size(request, recipe),
+            epsilon=_epsilon(request, attack, made.dataset),
+            shard_size=_shard_size(request, made.dataset),
             asks=attack is not None and not isinstance(attack, Certifier),
         )
 
 
-def _made(
-    plugins: Registry[P],
-    reference: str,
-    settings: Mapping[str, Any],
-    task: Task | None = None,
-    device: Device | None = None,
-) -> tuple[P, Spec]:
-    plugin = plugins.make(reference, settings)
-    return plugin, plugins.spec(reference, plugin, task, device)
+@dataclass(frozen=True)
+class _Source:
+    """The defense that the attack is to see."""
+
+    name: str
+    recipe: Defense
+
+    def unlike(self, judged: Defense, spec: Spec, task: Task, device: Device) -> Spec | None:
+        """The source as content; None where that is the judged defense."""
+        try:
+            found = defenses.spec(self.name, self.recipe, task, device)
+        except WeightsError as error:
+            raise WeightsError(
+                f"The images are to be crafted on {self.name}. {error} Or craft them on the judged defense itself "
+                f"(source self)."
+            ) from None
+        alike = type(self.recipe) is type(judged)  # one class may be named by two references
+        return None if spec == (replace(found, name=spec.name) if alike else found) else found
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The plugins of a request with their settings; no attack for the images as they are."""
+
+    dataset: Dataset
+    defense: Defense
+    attack: Attack | None
+    source: _Source | None
+
+    @classmethod
+    def by(cls, request: Request) -> _Made:
+        dataset = datasets.make(request.dataset, request.dataset_settings)
+        defense = defenses.make(request.defense, request.defense_settings)
+        attack = _attack(request)
+        return cls(dataset, defense, attack, _source(request, attack))
 
 
 def _kept_in(folder: Path | None, dataset: Spec) -> Spec:
@@ -101,10 +128,8 @@ def _attack(request: Request) -> Attack | None:
     return attack
 
 
-def _source(
-    request: Request, attack: Attack | None, judged: tuple[Defense, Spec], task: Task, device: Device
-) -> Spec | None:
-    """The defense that the attack sees; None for the judged one itself, and where another would change nothing (a
+def _source(request: Request, attack: Attack | None) -> _Source | None:
+    """The defense that the attack is to see; None for the judged one itself, and where another would change nothing (a
     corruption asks none) or prove nothing (a certificate)."""
     if attack is None or isinstance(attack, Certifier) or attack.norm == "corruption":
         return None
@@ -116,14 +141,7 @@ def _source(
                 f"the defense that it sees with --source."
             )
         return None
-    try:
-        recipe, source = _made(defenses, name, request.source_settings, task, device)
-    except WeightsError as error:
-        raise WeightsError(
-            f"The images are to be crafted on {name}. {error} Or craft them on the judged defense itself (source self)."
-        ) from None
-    alike = type(recipe) is type(judged[0])  # one class may be named by two references
-    return None if judged[1] == (replace(source, name=judged[1].name) if alike else source) else source
+    return _Source(name, defenses.make(name, request.source_settings))
 
 
 def _epsilon(request: Request, attack: Attack | None, dataset: Dataset) -> Fraction | None:

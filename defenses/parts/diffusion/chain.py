@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,16 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from bench import concurrently, tick
+from bench import tick
 
 Move = Callable[[Tensor], Tensor]
+Each = Callable[[Callable[[Any], Tensor], Iterable[Any], torch.device], Iterable[Tensor]]
+"""How parts are computed, on a device: what a function makes of each, in their order."""
+
+
+def one_by_one(compute: Callable[[Any], Tensor], parts: Iterable[Any], device: torch.device) -> Iterable[Tensor]:
+    """One part after the other."""
+    return map(compute, parts)
 
 
 def chain(state: Tensor, moves: Sequence[Move], kept: int = 0) -> Tensor:
@@ -25,14 +32,15 @@ def chain(state: Tensor, moves: Sequence[Move], kept: int = 0) -> Tensor:
     return chains([state], [moves], kept)[0]
 
 
-def chains(states: Sequence[Tensor], moves: Sequence[Sequence[Move]], kept: int = 0) -> Sequence[Tensor]:
-    """The same of several states, each with moves of its own, side by side; where there are several, the moves must be
-    such as `concurrently` takes."""
-    walks = [_Walk(each, kept) for each in moves]
+def chains(
+    states: Sequence[Tensor], moves: Sequence[Sequence[Move]], kept: int = 0, each: Each = one_by_one
+) -> Sequence[Tensor]:
+    """The same of several states, each with moves of its own, there and back in the way that `each` says."""
+    walks = [_Walk(way, kept) for way in moves]
     if torch.is_grad_enabled() and states[0].requires_grad:
         apply: Callable[..., tuple[Tensor, ...]] = _Chains.apply
-        return apply(walks, *states)
-    return _side_by_side(_Walk.through, walks, states)
+        return apply(walks, each, *states)
+    return _all(_Walk.through, walks, states, each)
 
 
 @dataclass
@@ -81,18 +89,17 @@ class _Walk:
 
 class _Chains(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, walks: list[_Walk], *states: Tensor) -> tuple[Tensor, ...]:
-        ctx.walks = walks
-        return _side_by_side(_Walk.there, walks, states)
+    def forward(ctx: Any, walks: list[_Walk], each: Each, *states: Tensor) -> tuple[Tensor, ...]:
+        ctx.walks, ctx.each = walks, each
+        return _all(_Walk.there, walks, states, each)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        return None, *_side_by_side(_Walk.back, ctx.walks, gradients)
+        return None, None, *_all(_Walk.back, ctx.walks, gradients, ctx.each)
 
 
-def _side_by_side(
-    go: Callable[[_Walk, Tensor], Tensor], walks: Sequence[_Walk], states: Sequence[Tensor]
+def _all(
+    go: Callable[[_Walk, Tensor], Tensor], walks: Sequence[_Walk], states: Sequence[Tensor], each: Each
 ) -> tuple[Tensor, ...]:
-    pairs = zip(walks, states, strict=True)
-    return tuple(concurrently(lambda pair: go(*pair), pairs, states[0].device))
+    return tuple(each(lambda pair: go(*pair), zip(walks, states, strict=True), states[0].device))

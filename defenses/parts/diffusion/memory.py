@@ -23,7 +23,9 @@ LATENTS = 64 * 64
 """Places of Stable Diffusion's latents at 512 pixels, of which 8 rows go through the network at once on the CPU, and
 one with a graph; of smaller latents as many more."""
 HELD = 2**30
-"""Bytes of graphs that may be in memory at a time on the CPU."""
+"""Bytes of graphs that are kept in memory on the CPU."""
+GRAPH = 2**28
+"""Bytes of the graph of one chunk at most, for each core has one in memory at a time."""
 NOISY_ROWS = 128
 """Noisy images that go through a network at once on the CPU: what a core's cache likes."""
 
@@ -37,11 +39,7 @@ def chunks_for(denoiser: Denoiser, task: Task, device: str, rows: int | None) ->
     """
     _check(rows)
     if not device.startswith("cuda"):
-        images = MOST_ROWS if denoiser.pixels else 1
-        smaller = 512 if denoiser.pixels else max(1, LATENTS // denoiser.area)
-        plain, graph = min(512, 8 * smaller), min(256, smaller)
-        held = HELD // _graph_bytes(denoiser, task) if rows is None and denoiser.pixels else 0
-        return Chunks(rows or plain, rows or graph, images, held)
+        return _on_a_cpu(denoiser, task, rows)
     one = torch.zeros(1, *task.shape, device=device)
     images = MOST_ROWS if denoiser.pixels else _fitting(denoiser.encode, one, True, 0, ENCODED)
     if rows is not None:
@@ -52,6 +50,19 @@ def chunks_for(denoiser: Denoiser, task: Task, device: str, rows: int | None) ->
     most = MOST_ROWS if denoiser.pixels else min(MOST_ROWS, max(1, FULL * LATENTS // denoiser.area))
     plain, graph = (_fitting(_errors(denoiser), codes, kept, weights, most) for kept in (False, True))
     return Chunks(plain, graph, images, graph // 2)  # for what comes behind a purifier has graphs of its own
+
+
+def _on_a_cpu(denoiser: Denoiser, task: Task, rows: int | None) -> Chunks:
+    """Chunks that cores can compute side by side, but of latents, where the graph of one row may take gigabytes, and
+    where the user says how many rows there are at once."""
+    if rows is not None:
+        return Chunks(rows, rows, MOST_ROWS if denoiser.pixels else 1)
+    if not denoiser.pixels:
+        smaller = max(1, LATENTS // denoiser.area)
+        return Chunks(min(512, 8 * smaller), min(256, smaller), 1)
+    bytes_a_row = _graph_bytes(denoiser, task)
+    graph = 1 << max(0, min(256, GRAPH // bytes_a_row).bit_length() - 1)
+    return Chunks(2 * graph, graph, MOST_ROWS, HELD // bytes_a_row, side_by_side=True)
 
 
 def _errors(denoiser: Denoiser) -> Pass:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,20 +13,29 @@ from torch.autograd.function import once_differentiable
 from bench import concurrently, tick
 from defenses.parts.diffusion.denoiser import Denoiser
 
+P = TypeVar("P")
+R = TypeVar("R")
+
 
 @dataclass
 class Chunks:
     """How many rows (image x class x timestep) go through the network at once, plainly and with a graph, and how many
-    images through the encoder; and of how many rows the graphs may be in memory at a time."""
+    images through the encoder; of how many rows the graphs may be kept; and whether memory allows several chunks at a
+    time, where there are cores for them."""
 
     plain: int
     graph: int
     images: int
     held: int = 0
+    side_by_side: bool = False
 
     def part(self, rows: int) -> int:
         """Rows of each of the equal parts of at most `graph` into which so many are cut."""
         return -(-rows // -(-rows // self.graph))
+
+    def each(self, compute: Callable[[P], R], parts: Iterable[P], device: torch.device) -> Iterator[R]:
+        """What is computed of each part, in their order."""
+        return concurrently(compute, parts, device) if self.side_by_side else map(compute, parts)
 
     def halve(self) -> bool:
         """Half as many from now on; False where nothing is left to halve."""
@@ -88,7 +97,7 @@ class Errors:
         """Errors (R,) of codes (N, c, h, w), without a gradient."""
         found: list[Tensor] = []
         parts = self._cut(rows, self.chunks.plain)
-        for errors in concurrently(lambda part: self._errors(codes[part.image], part), parts, codes.device):
+        for errors in self.chunks.each(lambda part: self._errors(codes[part.image], part), parts, codes.device):
             found.append(errors)
             tick(len(found) * self.chunks.plain, len(rows), "denoised")
         return torch.cat(found)
@@ -116,7 +125,7 @@ class Errors:
             return owners, (owners[:, None] == part.image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
 
         cut = zip(self._cut(rows, self.chunks.graph), weights.split(self.chunks.graph), strict=True)
-        for number, (owners, share) in enumerate(concurrently(shares, cut, codes.device), 1):
+        for number, (owners, share) in enumerate(self.chunks.each(shares, cut, codes.device), 1):
             total[owners] += share.view(-1, *total.shape[1:])
             tick(number * self.chunks.graph, len(rows), "differentiated")
         return total

@@ -44,7 +44,7 @@ class Ascent:
         exact."""
         parts = torch.split(images, chunks.part(len(images)))
         moves = [[self.step] * self.steps for _ in parts]
-        return torch.cat(list(chains(parts, moves, chunks.held // (EVALUATIONS * len(images)))))
+        return torch.cat(list(chains(parts, moves, chunks.held // (EVALUATIONS * len(images)), chunks.each)))
 
     def step(self, images: Tensor) -> Tensor:
         """One step of every image; images that have stopped stay, since their next step would be as short."""

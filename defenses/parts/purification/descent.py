@@ -110,7 +110,7 @@ def descend(denoiser: Denoiser, images: Tensor, way: Descent, noise: Tensor, chu
         [partial(_advance, denoiser, step, z) for step, z in zip(way.steps, drawn, strict=True)]
         for drawn in torch.split(noise[1:], rows, dim=1)
     ]
-    parts = chains(torch.split(noisy, rows), moves, chunks.held // len(noisy))
+    parts = chains(torch.split(noisy, rows), moves, chunks.held // len(noisy), chunks.each)
     return (torch.cat(list(parts)) + 1) / 2
 
 

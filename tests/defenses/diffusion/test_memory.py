@@ -13,17 +13,18 @@ from bench import Network, UsageError
 from bench.datasets.digits import TASK
 from bench.domain.queries.watching import watched
 from defenses.diffusion_classifier import DiffusionClassifier
+from defenses.parts.diffusion import memory
 from defenses.parts.diffusion.assembly import denoiser_for
 from defenses.parts.diffusion.memory import chunks_for, noisy_rows
 from defenses.parts.diffusion.noise_errors import Chunks
 from tests.defenses.tiny import COLOURS, images, stable_diffusion, unstaged
 
 
-def test_a_cpu_cuts_by_habit_unless_the_user_says_how(tmp_path: Path) -> None:
+def test_a_cpu_cuts_by_habit_unless_the_user_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = denoiser_for(DiffusionClassifier().path(TASK), DiffusionClassifier(), TASK, "cpu")
     latents = denoiser_for(stable_diffusion(tmp_path / "tiny"), DiffusionClassifier(), COLOURS, "cpu")
     found = chunks_for(pixels, TASK, "cpu", None)
-    assert found == Chunks(512, 256, 4096, found.held)
+    assert found == Chunks(512, 256, 4096, found.held, side_by_side=True)
     assert 2**30 / 1e6 < found.held < 2**30 / 1e5  # a graph of some hundred thousand bytes a row
     assert chunks_for(pixels, TASK, "cpu", 7) == Chunks(7, 7, 4096)
     assert chunks_for(latents, COLOURS, "cpu", None) == Chunks(512, 64, 1)  # of 8 x 8 places
@@ -33,6 +34,8 @@ def test_a_cpu_cuts_by_habit_unless_the_user_says_how(tmp_path: Path) -> None:
     base = Network(torch.nn.Flatten())
     assert noisy_rows(base, TASK, "cpu", None) == (128, 128)
     assert noisy_rows(base, TASK, "cpu", 5) == (5, 5)
+    monkeypatch.setattr(memory, "GRAPH", 9 * 2**30 // found.held)  # as of a network of which 9 rows fit
+    assert chunks_for(pixels, TASK, "cpu", None) == Chunks(16, 8, 4096, found.held, side_by_side=True)
     for rows in (0, -1):
         with pytest.raises(UsageError, match="rows must be at least 1"):
             noisy_rows(base, TASK, "cpu", rows)
