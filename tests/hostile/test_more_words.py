@@ -13,10 +13,7 @@ from bench.store.database.beginnings import digests
 from bench.store.store import Store
 from tests.analysis.made import add, small_plan
 from tests.cli.command import bench
-from tests.hostile.words import EVALUATE, NAMES, NUMBERS, PLACES, SWEPT
-
-PATIENCE = 10
-"""Seconds; what takes longer hangs."""
+from tests.hostile.words import EVALUATE, NAMES, NUMBERS, PATIENCE, PLACES, SWEPT
 
 OPTIONS = [
     ((*words, option, value), option)

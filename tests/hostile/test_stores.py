@@ -24,9 +24,7 @@ from bench.store.others.merge import merge
 from bench.store.store import Store
 from tests.hostile.edits import DOCUMENTS, EDITS
 from tests.hostile.spoilt import BAD, CLEAN, GOOD, KINDS, ask, change, flipped, make, rewrite, ways
-
-PATIENCE = 10
-"""Seconds; what takes longer hangs."""
+from tests.hostile.words import PATIENCE
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,10 @@ from bench.settings import configure
 from bench.store.store import Store
 from tests.analysis.made import add, small_plan
 from tests.cli.command import bench
+from tests.hostile.words import PATIENCE
 from tests.plugins import Hyperplane
 
 EVALUATE = ("evaluate", "--defense", "resnet", "--attack", "fgsm-linf", "--source", "self", "--samples", "2")
-PATIENCE = 10
-"""Seconds; what takes longer hangs."""
-
 USAGE: list[tuple[tuple[str, ...], str]] = [
     ((*EVALUATE, "--epsilon", "1e999999999"), "is not a number; write it like 8/255"),
     ((*EVALUATE, "--epsilon", "1e-999999999"), "is not a number"),

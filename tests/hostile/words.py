@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+PATIENCE = 30
+"""Seconds; what takes longer hangs, on a machine that is busy too."""
+
 EVALUATE = ("evaluate", "--defense", "resnet", "--attack", "fgsm-linf", "--source", "self", "--samples", "2")
 SWEEP = ("sweep", "white-box-1024", "--defense", "resnet", "--samples", "2")
 RTL = "\u202egnp.exe"
