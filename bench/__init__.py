@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bench.domain.queries.watching import tick
     from bench.domain.threat import CorruptionKind, ThreatModel
     from bench.domain.trainable import EndTraining, Generative, Trainable, Trained, Training
-    from bench.registry import Part
+    from bench.plugins.registry import Part
     from bench.stats import binomial_test, clopper_pearson
 
     Store = NotebookStore
@@ -52,7 +52,7 @@ _HOMES = {
     "bench.domain.queries.routes": ("Route",),
     "bench.domain.queries.victim": ("Victim",),
     "bench.domain.queries.watching": ("tick",),
-    "bench.registry": ("Part",),
+    "bench.plugins.registry": ("Part",),
     "bench.api.compare": ("Compared", "compare"),
     "bench.api.evaluate": ("evaluate", "sweep"),
     "bench.api.images": ("images",),

@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.datasets.cifar10 import TASK
 from bench.loading.determinism import exact
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from contests.bouts.on_device import autoattack
 from contests.machine import described, machine
 from contests.sides.device import SEED, ceilings, rng_on, timed

@@ -28,8 +28,8 @@ from bench.domain.facts import Controls, Crafting, Facts
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.registry import attacks
-from bench.settings import spell_out
+from bench.plugins.registry import attacks
+from bench.plugins.settings import spell_out
 from bench.store.store import Store
 
 ATTACKS = ("fgsm", "pgd", "apgd-ce", "apgd-dlr", "square", "noise", "fab", "fmn", "pdpgd", "aa")

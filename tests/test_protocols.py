@@ -11,8 +11,8 @@ import pytest
 from bench.domain.errors import UsageError
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
+from bench.plugins.registry import attacks, defenses
 from bench.protocols import ProtocolAttack, budget, builtin_protocols, covers, find_protocol, read
-from bench.registry import attacks, defenses
 
 TEXT = """
 name = "mine"

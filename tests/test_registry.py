@@ -10,7 +10,7 @@ import pytest
 
 from bench import PluginError, Spec, UsageError
 from bench.datasets.digits import TASK
-from bench.registry import Part, attacks, datasets, defenses
+from bench.plugins.registry import Part, attacks, datasets, defenses
 from bench.testing import kind_of
 from defenses.parts.weights.places import PACKAGED
 from tests import needs

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 from bench import Part, PluginError, UsageError
-from bench.settings import as_json, configure, describe, override, parse_pairs, spell_out
+from bench.plugins.settings import as_json, configure, describe, override, parse_pairs, spell_out
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from bench.domain.dataset import Sampling
 from bench.domain.errors import UsageError
 from bench.domain.threat import parse_epsilon
 from bench.evaluation.requests.request import Request
+from bench.plugins.settings import setting_text
 from bench.protocols import find_protocol
-from bench.settings import setting_text
 
 PROTOCOL = "transfer-1024"
 Settings = Mapping[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.domain.dataset import Batch, Split
 from bench.loading.images import open_images
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 
 
 def images(

@@ -12,9 +12,9 @@ from bench.domain.attack import Attack
 from bench.domain.dataset import Dataset
 from bench.domain.defense import Classifier, Defense
 from bench.domain.errors import UsageError
-from bench.finding import entries
 from bench.memory import KeptAttack, KeptDefense, keep, keep_images
-from bench.registry import Registry, attacks, datasets, defenses
+from bench.plugins.finding import entries
+from bench.plugins.registry import Registry, attacks, datasets, defenses
 
 if TYPE_CHECKING:
     import numpy as np

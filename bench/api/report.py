@@ -9,8 +9,8 @@ from bench.api.opening import warn_skipped
 from bench.api.work import DATABASE
 from bench.pages.page import render
 from bench.pages.whole_files import refuse_stdout
+from bench.plugins.registry import defenses
 from bench.protocols import known_with, read
-from bench.registry import defenses
 from bench.store.store import Store
 
 PAGE = Path("reports/index.html")

@@ -61,7 +61,7 @@ def _offered(words: Words) -> Words:
 
 def _names(kind: str, *others: str) -> Words:
     def words(ctx: Any, incomplete: str) -> list[str]:
-        from bench.finding import entries
+        from bench.plugins.finding import entries
 
         return [*others, *sorted(entry.name for entry in entries(f"bench.{kind}"))]
 
@@ -73,9 +73,9 @@ def _settings(kind: str, role: str) -> Words:
     choice of values."""
 
     def words(ctx: Any, incomplete: str) -> list[str]:
-        from bench import registry
-        from bench.finding import is_script
-        from bench.settings import choices, describe
+        from bench.plugins import registry
+        from bench.plugins.finding import is_script
+        from bench.plugins.settings import choices, describe
 
         found: list[str] = []
         for reference in _given(ctx, role):

@@ -21,7 +21,7 @@ from bench.evaluation.claims import inconsistency
 from bench.evaluation.shard.admissibility import Exhibits, distances, refusal
 from bench.evaluation.shard.verdict import fingerprint
 from bench.loading.images import open_images
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 from bench.store.images.artifacts import LackingError, UnreachableError
 from bench.store.others.merge import Examined, keeps_images
 from bench.store.rows.agreement import TOLERANCE, close

@@ -18,10 +18,10 @@ from bench.evaluation.requests.named import SELF
 from bench.evaluation.requests.planning import checked_seed
 from bench.evaluation.requests.request import Request
 from bench.evaluation.running.run import Evaluation, Means, Observer, Site
-from bench.finding import script_of
 from bench.loading.environment import resolve_device
-from bench.registry import Registry, attacks, datasets, defenses
-from bench.settings import choices, combinations
+from bench.plugins.finding import script_of
+from bench.plugins.registry import Registry, attacks, datasets, defenses
+from bench.plugins.settings import choices, combinations
 from bench.store.store import Store
 
 ALL = "all"

@@ -15,7 +15,7 @@ from bench.executors.contract import Report, Role, Seat
 from bench.executors.devices import default_workers
 from bench.executors.parcels import Parcel, files_of
 from bench.executors.wire import unpack
-from bench.identity.files import sha256_of
+from bench.plugins.files import sha256_of
 
 LOOK_SECONDS = 1.0
 """How often it is looked which nodes there are."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from bench.identity.files import sha256_of
+from bench.plugins.files import sha256_of
 
 
 def hub_cache() -> Path:

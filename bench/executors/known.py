@@ -7,9 +7,9 @@ import gc
 import sys
 from pathlib import Path
 
-from bench.finding import entries
-from bench.identity.releases import INSTALLED, owners
 from bench.loading.environment import versions
+from bench.plugins.finding import entries
+from bench.plugins.releases import INSTALLED, owners
 
 with contextlib.suppress(Exception):  # whoever asks next meets it too, and can say so
     entries("bench.defenses")

@@ -13,8 +13,8 @@ from typing import Any
 from bench.domain.errors import BenchError
 from bench.domain.plan import Plan, Spec
 from bench.executors.hub import hub_cache, snapshots_with
-from bench.identity.files import sha256_of
-from bench.identity.imports import imported
+from bench.plugins.files import sha256_of
+from bench.plugins.imports import imported
 
 Parcel = Mapping[str, tuple[str, Any]]
 """By its name in `files_of`, each file's SHA-256 and what its content is fetched by."""

@@ -11,7 +11,7 @@ from bench.domain.blame import blame, is_out_of_memory
 from bench.domain.errors import BenchError, PluginError, WeightsError
 from bench.loading.determinism import exact, seeded
 from bench.loading.memory import free_share, let_go
-from bench.registry import attacks, defenses
+from bench.plugins.registry import attacks, defenses
 
 if TYPE_CHECKING:
     from bench.domain.attack import Attack

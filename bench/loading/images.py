@@ -9,7 +9,7 @@ from bench.domain.blame import blame
 from bench.domain.dataset import Dataset, ImageSet, Split, Task
 from bench.domain.errors import DataError, PluginError
 from bench.domain.plan import Plan, Spec
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 
 
 def open_images(spec: Spec, data_dir: Path | None, split: Split = "test") -> ImageSet:

@@ -10,9 +10,9 @@ from typing import Any
 from bench.domain.errors import BenchError
 from bench.domain.plan import Plan
 from bench.domain.threat import format_epsilon
+from bench.plugins.registry import defenses
+from bench.plugins.settings import spell_out, written
 from bench.protocols import Protocol, builtin_protocols
-from bench.registry import defenses
-from bench.settings import spell_out, written
 
 
 def rerun(plan: Plan, protocol: Protocol | None) -> str:

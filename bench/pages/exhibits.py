@@ -15,7 +15,7 @@ from bench.analysis.specs import identity
 from bench.datasets.hub import local_only
 from bench.domain.blame import blame
 from bench.domain.errors import DataError, PluginError
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

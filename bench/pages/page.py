@@ -27,8 +27,8 @@ from bench.pages.commands import rerun
 from bench.pages.export.text_tables import pieces
 from bench.pages.figures.album import Album, album_maker
 from bench.pages.references import Reference, references
+from bench.plugins.settings import setting_text
 from bench.protocols import Protocol
-from bench.settings import setting_text
 
 if TYPE_CHECKING:
     from bench.domain.published import Published

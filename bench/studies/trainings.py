@@ -12,8 +12,8 @@ from typing import Any
 
 from bench.domain.defense import Watch
 from bench.domain.threat import ThreatModel
+from bench.plugins.registry import attacks
 from bench.protocols.studies import Adversarial, Study, StudyTraining, TrainedWeights
-from bench.registry import attacks
 from bench.training.apart import train_apart
 from bench.training.crafting import Perturbing
 from bench.training.training import TrainingRequest

@@ -19,7 +19,7 @@ from bench.domain.queries.observation import Observation
 from bench.domain.queries.victim import Victim
 from bench.domain.threat import NORMS, ThreatModel
 from bench.loading.determinism import exact, seeded
-from bench.registry import attacks
+from bench.plugins.registry import attacks
 from bench.testing.contracts import RECIPE, Finding, UnjudgedError, judge, made
 from bench.testing.generators import gap, generator
 

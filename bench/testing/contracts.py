@@ -11,8 +11,8 @@ from bench.domain.attack import Attack
 from bench.domain.dataset import Dataset
 from bench.domain.defense import Defense
 from bench.domain.errors import BenchError
-from bench.registry import Registry
-from bench.settings import configure, spell_out
+from bench.plugins.registry import Registry
+from bench.plugins.settings import configure, spell_out
 
 P = TypeVar("P", Defense, Attack, Dataset)
 S = TypeVar("S")

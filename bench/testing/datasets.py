@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.domain.dataset import Dataset, ImageSet, Split
 from bench.domain.threat import ThreatModel
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 from bench.testing.contracts import RECIPE, Finding, judge, made
 
 READ = 256

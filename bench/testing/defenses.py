@@ -16,7 +16,7 @@ from bench.domain.plan import Spec
 from bench.domain.queries.asking import ask_together, check_logits
 from bench.loading.determinism import exact, seeded
 from bench.loading.door import alike, moved, states
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from bench.testing.contracts import RECIPE, Finding, judge, made
 from bench.testing.generators import gap, generator
 from bench.testing.gradients import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, cast
 
 from bench.domain.errors import BenchError, PluginError, UsageError, closest
-from bench.finding import entries
-from bench.registry import attacks, datasets, defenses
+from bench.plugins.finding import entries
+from bench.plugins.registry import attacks, datasets, defenses
 
 Kind = Literal["defense", "attack", "data set"]
 REGISTRIES = (defenses, attacks, datasets)

@@ -18,8 +18,8 @@ from bench.domain.queries.victim import Victim
 from bench.domain.threat import ThreatModel
 from bench.loading.classifiers import load_defense
 from bench.loading.determinism import seeded
-from bench.registry import attacks, defenses
-from bench.settings import spell_out
+from bench.plugins.registry import attacks, defenses
+from bench.plugins.settings import spell_out
 from bench.store.images.artifacts import Artifacts
 from bench.training.memory import fitting
 from bench.training.streams import stream

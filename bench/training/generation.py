@@ -18,7 +18,7 @@ from bench.domain.trainable import Generative
 from bench.loading.classifiers import load_defense
 from bench.loading.determinism import exact, seeded
 from bench.loading.environment import environment
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from bench.training.folders import make_folder
 from bench.training.image_files import NAMES, check, image_file, sha256_of
 from bench.training.memory import fitting

@@ -13,7 +13,7 @@ import numpy as np
 from bench.domain.dataset import ImageSet, Split
 from bench.domain.plan import Spec
 from bench.loading.images import open_images
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

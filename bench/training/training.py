@@ -19,8 +19,8 @@ from bench.domain.queries.asking import ask
 from bench.domain.trainable import Trainable, Training
 from bench.loading.determinism import exact
 from bench.loading.environment import environment
-from bench.registry import defenses
-from bench.settings import override, spell_out
+from bench.plugins.registry import defenses
+from bench.plugins.settings import override, spell_out
 from bench.training.crafting import AdversarialImages, Perturbing
 from bench.training.folders import make_folder
 from bench.training.memory import fitting

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench import Batch, ThreatModel, Victim
 from bench.datasets.digits import TASK
-from bench.registry import attacks, defenses
+from bench.plugins.registry import attacks, defenses
 from contests.bouts import searches
 from contests.bouts.attacks import SEED
 from contests.sides.subjects import digits

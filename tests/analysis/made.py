@@ -11,8 +11,8 @@ from bench.domain.facts import Controls, Crafting, Facts
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.domain.threat import ThreatModel
-from bench.registry import attacks
-from bench.settings import spell_out
+from bench.plugins.registry import attacks
+from bench.plugins.settings import spell_out
 from bench.store.store import Store
 
 ENVIRONMENT = {"device": "CPU of the tests", "torch": "2.0"}

@@ -18,7 +18,7 @@ from attacks.gradient import PgdLinf
 from bench import Attack, Batch, Network, Perturbed, PluginError, Task, ThreatModel, UsageError, Victim
 from bench.api.references import arrays, attack_of, dataset_of, defense_of
 from bench.datasets.digits import Digits
-from bench.registry import attacks, datasets, defenses
+from bench.plugins.registry import attacks, datasets, defenses
 from defenses.resnet import ResNet
 from tests.plugins import Hyperplane
 

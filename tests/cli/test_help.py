@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from bench.cli.app import build
 from bench.cli.examples import EXAMPLES
-from bench.finding import entries
+from bench.plugins.finding import entries
 from bench.protocols import builtin_protocols
 from bench.protocols.studies import builtin_studies
 from tests.cli.command import bench

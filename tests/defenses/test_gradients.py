@@ -13,7 +13,7 @@ from bench import Classifier, Network, Victim
 from bench.datasets.digits import TASK, Digits
 from bench.domain.facts import Gradient
 from bench.domain.queries.asking import ask
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from defenses.adp import ADP
 from defenses.diffpure import DiffPure
 from defenses.jem import JEM

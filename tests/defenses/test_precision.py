@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bench import Classifier, Defense, ThreatModel, UsageError, Victim
 from bench.datasets.digits import TASK, Digits
-from bench.registry import attacks
+from bench.plugins.registry import attacks
 from defenses.adp import ADP
 from defenses.denoised_smoothing import DenoisedSmoothing
 from defenses.diffpure import DiffPure

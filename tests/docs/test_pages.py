@@ -12,9 +12,9 @@ import typer
 
 import bench
 from bench.cli.app import build
+from bench.plugins.registry import attacks, defenses
 from bench.protocols import builtin_protocols
 from bench.protocols.studies import builtin_studies
-from bench.registry import attacks, defenses
 from tests.docs.pages import DOCS, EXAMPLES, ROOT, RUN, SHOWN, commands, text_of
 
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

@@ -12,7 +12,7 @@ from torch import Tensor
 from bench import concurrently
 from bench.datasets.digits import TASK, Digits
 from bench.loading.determinism import exact
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from tests.defenses.tiny import rng
 
 CPU = torch.device("cpu")

@@ -17,8 +17,8 @@ from bench.evaluation.shard.hearing import Hearing, Question
 from bench.evaluation.shard.judging import hear
 from bench.evaluation.shard.proposal import Craft
 from bench.loading.classifiers import Shelf
+from bench.plugins.registry import defenses
 from bench.protocols import find_protocol
-from bench.registry import defenses
 
 Told = list[tuple[float, float, str]]
 

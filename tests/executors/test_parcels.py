@@ -16,7 +16,7 @@ from bench.evaluation.requests.request import Request
 from bench.evaluation.shard.proposal import Proposal
 from bench.executors.parcels import files_of, opened
 from bench.executors.worker import alone
-from bench.identity.files import sha256_of
+from bench.plugins.files import sha256_of
 from tests.defenses.hub import cached, offline
 from tests.executors.test_contract import crafting
 

@@ -11,7 +11,7 @@ from bench import Batch, EndTraining, Perturbed, PluginError
 from bench.domain.blame import blame
 from bench.domain.queries.spending import Spent
 from bench.evaluation.shard.proposal import checked
-from bench.finding import from_target
+from bench.plugins.finding import from_target
 
 
 class Odd(BaseException):

@@ -9,7 +9,7 @@ import pytest
 
 from bench.cli.console import escape
 from bench.domain.threat import exact
-from bench.settings import configure
+from bench.plugins.settings import configure
 from bench.store.store import Store
 from tests.analysis.made import add, small_plan
 from tests.cli.command import bench

@@ -13,7 +13,7 @@ from torch import Tensor
 from bench import Attack, PluginError, UsageError
 from bench.datasets.cifar10 import CLASSES
 from bench.datasets.digits import TASK, Digits
-from bench.registry import Registry, attacks, datasets, defenses
+from bench.plugins.registry import Registry, attacks, datasets, defenses
 from bench.testing import Finding, assert_contracts, check_attack, check_dataset, check_defense, kind_of
 from tests.broken_plugins import Boastful, Careless, Faulty, Messy, Modest, Unproven, UnprovenLinf, Unsmooth
 

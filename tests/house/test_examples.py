@@ -19,7 +19,7 @@ from bench.datasets.cifar10 import TASK as CIFAR10
 from bench.datasets.digits import TASK as DIGITS
 from bench.datasets.digits import Digits
 from bench.domain.defense import Defense
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from tests import needs
 from tests.executors.alone import alone
 

@@ -16,8 +16,8 @@ from bench.evaluation.requests.request import Request
 from bench.evaluation.running.archive import Archive
 from bench.evaluation.running.crew import Crew
 from bench.evaluation.running.run import Site
+from bench.plugins.registry import attacks, defenses
 from bench.protocols import find_protocol
-from bench.registry import attacks, defenses
 from bench.store.store import Store
 from tests.evaluation.observers import Memory
 

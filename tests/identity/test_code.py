@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.identity.code import code_version
-from bench.identity.imports import imported
+from bench.plugins.code import code_version
+from bench.plugins.imports import imported
 from defenses.resnet import ResNet
 
 PLUGIN = "class Net:\n    pass\n"

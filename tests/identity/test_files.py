@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import UsageError
-from bench.identity.files import sha256_of
+from bench.plugins.files import sha256_of
 
 
 def test_a_file_that_changes_within_a_tick_of_the_clock_is_read_again(tmp_path: Path) -> None:

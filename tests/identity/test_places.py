@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import pytest
 
-from bench.identity.places import split_paths, split_places
-from bench.settings import spell_out
+from bench.plugins.places import split_paths, split_places
+from bench.plugins.settings import spell_out
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from bench.evaluation.shard.errand import Errand
 from bench.evaluation.shard.judging import hear
 from bench.loading.classifiers import Shelf
 from bench.loading.determinism import WORKSPACES, exact, seeded
+from bench.plugins.registry import attacks, defenses
 from bench.protocols import find_protocol
-from bench.registry import attacks, defenses
 from bench.store.images.artifacts import Artifacts
 from bench.testing.attacks import EPSILON
 from defenses.parts.resize import resize

@@ -14,7 +14,7 @@ from bench.domain.plan import Spec
 from bench.executors import worker
 from bench.loading import classifiers, memory
 from bench.loading.classifiers import KEPT, Shelf
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 
 MIB = 1 << 20
 

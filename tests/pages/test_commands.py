@@ -22,9 +22,9 @@ from bench.domain.threat import ThreatModel, parse_epsilon
 from bench.evaluation.requests.planning import make_plan as planned
 from bench.evaluation.requests.request import Request
 from bench.pages.commands import rerun
+from bench.plugins.registry import defenses
+from bench.plugins.settings import configure, parse_pairs, setting_text, spell_out
 from bench.protocols import Protocol, find_protocol
-from bench.registry import defenses
-from bench.settings import configure, parse_pairs, setting_text, spell_out
 from tests.analysis.made import make_plan, small_plan
 from tests.cli.command import bench
 

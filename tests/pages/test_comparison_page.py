@@ -18,7 +18,7 @@ from bench.domain.plan import Plan, Spec
 from bench.pages.comparison_page import render
 from bench.pages.exhibits import Gallery, encode
 from bench.pages.forest import plant
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 from bench.store.store import Store
 from tests.analysis.made import add, honest, make_plan
 from tests.pages.test_page import EVIL, Reader

@@ -16,7 +16,7 @@ from bench.domain.errors import DataError, StoreError
 from bench.domain.outcome import Outcome, ShardResult
 from bench.domain.plan import Plan, Spec
 from bench.pages.exhibits import Gallery, encode, magnify, pick
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 from bench.store.store import Store
 from tests.analysis.made import small_plan
 

@@ -16,8 +16,8 @@ from bench import Batch, Defense
 from bench.datasets.cifar10 import TASK, Cifar10
 from bench.evaluation.requests.planning import make_plan
 from bench.evaluation.requests.request import Request
+from bench.plugins.registry import defenses
 from bench.protocols import find_protocol
-from bench.registry import defenses
 from tests.defenses.tiny import stable_diffusion
 from tests.rehearsal.ground import TEST, cifar10, report, run, to_cache, without_network
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.domain.errors import UsageError
+from bench.plugins.registry import attacks, datasets, defenses
 from bench.protocols.studies import Adversarial, TrainedWeights, builtin_studies, find_study, heading, read
-from bench.registry import attacks, datasets, defenses
 from bench.studies.cells import requests
 from bench.studies.forecast import _crafted
 from bench.studies.trainings import place, request_of

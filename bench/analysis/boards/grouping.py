@@ -12,10 +12,10 @@ from bench.analysis.specs import identity
 from bench.domain.dataset import Dataset
 from bench.domain.errors import BenchError
 from bench.domain.plan import HARNESS, Plan, Spec
+from bench.plugins.registry import attacks, datasets
+from bench.plugins.settings import spell_out
 from bench.protocols import Protocol, builtin_protocols, covers
 from bench.protocols.protocol import JUDGED, SETTINGS
-from bench.registry import attacks, datasets
-from bench.settings import spell_out
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from bench.registry import Registry, attacks, defenses
+from bench.plugins.registry import Registry, attacks, defenses
 
 
 @dataclass(frozen=True)

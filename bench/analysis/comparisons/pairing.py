@@ -14,7 +14,7 @@ from bench.analysis.results.seeds import seedless
 from bench.analysis.specs import Column, differences, distinguished, identity
 from bench.domain.errors import UsageError, closest
 from bench.domain.plan import Plan, Spec
-from bench.finding import name_of
+from bench.plugins.finding import name_of
 from bench.protocols import Protocol
 
 if TYPE_CHECKING:

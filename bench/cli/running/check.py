@@ -34,7 +34,7 @@ def check(
 ) -> None:
     """Test a plugin of your own against the contracts of its kind; exit 1 if it breaks any."""
     from bench.loading.environment import resolve_device
-    from bench.settings import parse_pairs
+    from bench.plugins.settings import parse_pairs
     from bench.testing import check_attack, check_dataset, kind_of
 
     kind, pairs = kind_of(plugin), parse_pairs(settings or ())
@@ -53,7 +53,7 @@ def _defense(
     plugin: str, settings: Mapping[str, str], dataset: str, data_dir: Path | None, device: str
 ) -> list[Finding]:
     """The findings of a defense on the first test images of a data set."""
-    from bench.registry import datasets
+    from bench.plugins.registry import datasets
     from bench.testing import SHOWN, check_defense
 
     images = datasets.make(dataset, {}).load("test", data_dir)

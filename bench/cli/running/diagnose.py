@@ -51,9 +51,9 @@ def diagnose(
     from bench.analysis.results.doctor import examine
     from bench.evaluation.requests.request import Request
     from bench.evaluation.sweep import Axes
+    from bench.plugins.settings import parse_pairs
     from bench.protocols import find_protocol
     from bench.protocols.examination import PROTOCOL, SAMPLES
-    from bench.settings import parse_pairs
     from bench.store.store import Store
 
     if norm not in ("linf", "l2"):

@@ -80,8 +80,8 @@ def evaluate(
     from bench.evaluation.requests.planning import seeded_requests
     from bench.evaluation.requests.request import Request
     from bench.evaluation.sweep import Axes
+    from bench.plugins.settings import parse_pairs
     from bench.protocols import find_protocol
-    from bench.settings import parse_pairs
 
     if sampling not in (None, "random", "first"):
         raise UsageError(f"--sampling must be random or first; got {sampling!r}.")

@@ -43,8 +43,8 @@ def generate(
 ) -> None:
     """Draw images of every class; equal commands draw equal images."""
     from bench.loading.environment import resolve_device
+    from bench.plugins.settings import parse_pairs
     from bench.progress import training_progress
-    from bench.settings import parse_pairs
     from bench.training.generation import GenerationRequest
     from bench.training.generation import generate as run
 

@@ -81,8 +81,8 @@ def sweep(
     from bench.evaluation.requests.planning import seeded_requests
     from bench.evaluation.requests.request import Request
     from bench.evaluation.sweep import Axes, choose_defenses
+    from bench.plugins.settings import parse_axes, parse_pairs
     from bench.protocols import find_protocol
-    from bench.settings import parse_axes, parse_pairs
 
     found = find_protocol(protocol)
     request = Request(

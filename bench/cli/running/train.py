@@ -54,9 +54,9 @@ def train(
 ) -> None:
     """Train a defense; the same command goes on where an interrupted one stopped."""
     from bench.loading.environment import resolve_device
+    from bench.plugins.registry import attacks
+    from bench.plugins.settings import combinations, parse_axes, parse_pairs
     from bench.progress import training_progress
-    from bench.registry import attacks
-    from bench.settings import combinations, parse_axes, parse_pairs
     from bench.training.crafting import Perturbing
     from bench.training.training import TrainingRequest
     from bench.training.training import train as run

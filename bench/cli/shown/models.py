@@ -29,7 +29,7 @@ def list_models(as_json: bool) -> None:
 
 
 def _models() -> list[tuple[str, Published]]:
-    from bench.registry import defenses
+    from bench.plugins.registry import defenses
 
     found: list[tuple[str, Published]] = []
     complaints: list[BenchError] = []

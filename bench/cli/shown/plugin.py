@@ -17,10 +17,10 @@ from rich.table import Table
 from bench.cli.console import escape, print_json, stdout, table
 from bench.domain.blame import blame
 from bench.domain.errors import BenchError
-from bench.settings import choices, describe, setting_text, spell_out
+from bench.plugins.settings import choices, describe, setting_text, spell_out
 
 if TYPE_CHECKING:
-    from bench.registry import Registry
+    from bench.plugins.registry import Registry
 
 WORDS = {bool: "true or false", int: "whole number", float: "number", Fraction: "number", str: "text", Path: "path"}
 NOT_GIVEN = "required"
@@ -105,7 +105,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 def _resolved(registry: Registry[Any], reference: str, dataset: str) -> Mapping[str, str]:
     """What a defense's defaults are on a data set; nothing for other kinds, or where that cannot be told here."""
-    from bench.registry import datasets
+    from bench.plugins.registry import datasets
 
     if registry.kind != "defense":
         return {}

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bench.analysis.results.summary import Result
+    from bench.plugins.registry import Listing, Registry
     from bench.protocols import Protocol
-    from bench.registry import Listing, Registry
 
 
 class What(StrEnum):
@@ -82,7 +82,7 @@ def _show_one(what: What, name: str, dataset: str, as_json: bool) -> None:
 
 
 def _registry(what: What) -> Registry[Any]:
-    from bench import registry
+    from bench.plugins import registry
 
     kind: Registry[Any] = getattr(registry, what.value)
     return kind

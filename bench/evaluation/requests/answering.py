@@ -17,7 +17,7 @@ from bench.evaluation.requests.planning import make_plan
 from bench.evaluation.requests.request import Request
 from bench.loading.environment import resolve_device
 from bench.loading.images import open_images
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 
 
 @dataclass(frozen=True)

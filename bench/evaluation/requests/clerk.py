@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.domain.errors import BenchError, PluginError, error_of
 from bench.domain.plan import HARNESS, UNTOUCHED, Plan
-from bench.finding import name_of
+from bench.plugins.finding import name_of
 from bench.protocols.protocol import SHARED, fixed_in
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from fractions import Fraction
 from bench.domain.errors import UsageError
 from bench.evaluation.requests.named import SELF
 from bench.evaluation.requests.request import Request
+from bench.plugins.registry import datasets
 from bench.protocols.examination import EXAMS, STRANGERS
-from bench.registry import datasets
 
 
 def exams(request: Request, norm: str, random: bool) -> dict[str, Request]:

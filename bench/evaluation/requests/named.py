@@ -16,10 +16,10 @@ from bench.domain.errors import PluginError, UsageError, WeightsError
 from bench.domain.plan import UNTOUCHED, Spec
 from bench.domain.threat import UNTOUCHED as UNTOUCHED_NORM
 from bench.evaluation.requests.request import Request
-from bench.finding import name_of
 from bench.loading.images import images_of
+from bench.plugins.finding import name_of
+from bench.plugins.registry import attacks, datasets, defenses
 from bench.protocols.protocol import budget
-from bench.registry import attacks, datasets, defenses
 
 Device = Callable[[], str]
 SELF = "self"

@@ -13,7 +13,7 @@ from bench.evaluation.requests.named import Device, Named
 from bench.evaluation.requests.request import Request
 from bench.loading.environment import resolve_device
 from bench.loading.images import fingerprint
-from bench.settings import LARGEST
+from bench.plugins.settings import LARGEST
 
 MOST_SEEDS = 1000
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.domain.dataset import Task
 from bench.domain.plan import Plan
 from bench.evaluation.running.reading import Reading, place_of
-from bench.finding import entries
+from bench.plugins.finding import entries
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.domain.errors import BenchError
-from bench.settings import LARGEST
+from bench.plugins.settings import LARGEST
 
 UNREADABLE = (
     *(BenchError, ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError),

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from attacks.autoattack.library import isolated
 from bench import Batch, ThreatModel, Victim
-from bench.registry import attacks, datasets
+from bench.plugins.registry import attacks, datasets
 from contests.contest import ROBUST, Answer, Bout, Contest, Demand, Side
 from contests.sides.libraries import (
     Attack,

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from bench import Task
 from bench.datasets.digits import TASK, Digits
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from contests.contest import CLASS, Answer, Bout, Contest, Demand
 from contests.sides.loops import BATCH, Elimination, Predict, diffusion_classifier
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification

@@ -13,7 +13,7 @@ import torch
 
 from bench import ThreatModel, Victim
 from bench.datasets.digits import TASK, Digits
-from bench.registry import attacks, defenses
+from bench.plugins.registry import attacks, defenses
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from bench import Batch, Classifier
 from bench.datasets.digits import TASK, Digits
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from contests.bouts.classifiers import linear_betas, predict_in_pixels
 from contests.contest import Answer, Bout, Contest, Demand, Side
 from contests.sides.loops import Predict, diffpure, edm_logits, likelier

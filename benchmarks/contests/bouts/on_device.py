@@ -12,7 +12,7 @@ from torch import Tensor
 from attacks.autoattack.library import isolated, seed_from, set_steps
 from bench import Batch, Network, ThreatModel, Victim
 from bench.loading.determinism import exact
-from bench.registry import attacks
+from bench.plugins.registry import attacks
 from contests.sides.device import rng_on, timed
 from contests.sides.libraries import Plain
 

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from bench.datasets.digits import TASK
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from contests.work import counted
 from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.diffusion.diffusion_classification import DiffusionClassification

@@ -15,7 +15,7 @@ from bench import Batch, Network, Task, ThreatModel
 from bench.datasets.cifar10 import Cifar10
 from bench.datasets.digits import Digits
 from bench.domain.dataset import Dataset, ImageSet
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 
 SHARD = Dataset.shard_size
 """Samples a shard of most data sets."""

@@ -22,7 +22,7 @@ from attacks.libraries import adversarial_library
 from attacks.libraries.adapter import Number, nearest
 from attacks.libraries.foolbox import library
 from bench import Attack, Batch, Perturbed, PluginError, UsageError, Victim
-from bench.registry import attacks
+from bench.plugins.registry import attacks
 from bench.testing import assert_contracts, check_attack, kind_of
 from tests import needs
 from tests.attacks.promises import COLOURS, EPSILONS, SEEDS

@@ -73,7 +73,7 @@ def test_a_defense_that_is_not_there_is_one_failed_cell() -> None:
 
 def test_all_means_every_registered_defense_that_needs_no_setting() -> None:
     from bench.evaluation.sweep import choose_defenses
-    from bench.registry import defenses
+    from bench.plugins.registry import defenses
 
     chosen = choose_defenses(["all"])
     assert set(chosen) >= {"resnet", "wide-resnet", "vit", "diffusion-classifier", "tmdc"}

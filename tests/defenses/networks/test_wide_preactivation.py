@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from bench import ImageSet, Task, Training, UsageError, WeightsError
 from bench.cli.app import build
 from bench.datasets.cifar10 import TASK
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from defenses.parts.networks.wide_preactivation import SIZES, WideNet
 from defenses.parts.randomness import ambient
 from defenses.parts.zoos import zoo

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bench import PluginError, Task, UsageError, WeightsError
-from bench.registry import defenses
+from bench.plugins.registry import defenses
 from bench.testing import assert_contracts, check_defense
 from defenses.parts.zoos.labels import order
 from defenses.pretrained import Pretrained

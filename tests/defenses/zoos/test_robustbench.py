@@ -193,7 +193,7 @@ def test_a_torchvision_that_does_not_fit_torch_is_one_sentence() -> None:
 def test_with_a_torchvision_that_does_not_fit_torch_other_defenses_work(unfit: Path) -> None:
     program = (
         f"import sys; sys.path.insert(0, {str(unfit)!r})\n"
-        "import torch; from bench.registry import defenses; from bench.datasets.digits import TASK\n"
+        "import torch; from bench.plugins.registry import defenses; from bench.datasets.digits import TASK\n"
         "for name in ('resnet', 'vit', 'diffusion-classifier', 'tmdc'):\n"
         "    assert defenses.make(name, {}).load(TASK, 'cpu')(torch.rand(1, 1, 8, 8), torch.Generator()).shape[1] == 10"
     )

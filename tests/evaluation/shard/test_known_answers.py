@@ -20,8 +20,8 @@ from bench.evaluation.shard.judging import hear
 from bench.evaluation.shard.replay import again
 from bench.loading.classifiers import Shelf
 from bench.loading.door import COMPANY
+from bench.plugins.registry import defenses
 from bench.protocols import find_protocol
-from bench.registry import defenses
 from tests.broken_plugins import Faulty
 from tests.evaluation.runs import outcomes, run
 

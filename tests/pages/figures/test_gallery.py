@@ -13,7 +13,7 @@ from bench.pages.exhibits import Gallery
 from bench.pages.figures.drawing import reader
 from bench.pages.figures.gallery import Allowance, exhibition
 from bench.pages.page import render
-from bench.registry import datasets
+from bench.plugins.registry import datasets
 from bench.store.store import Store
 from tests.pages.figures.drawn import albums, fill, white
 

@@ -15,11 +15,11 @@ from bench.domain.dataset import Dataset, Task
 from bench.domain.defense import Classifier, Defense
 from bench.domain.errors import BenchError, PluginError, UsageError, closest
 from bench.domain.plan import Spec
-from bench.finding import entries, from_target, importing, is_script, name_of, script_of
-from bench.identity.code import code_version
-from bench.identity.files import sha256_of
-from bench.identity.places import split_paths, split_places
-from bench.settings import as_json, configure, describe, spell_out
+from bench.plugins.code import code_version
+from bench.plugins.files import sha256_of
+from bench.plugins.finding import entries, from_target, importing, is_script, name_of, script_of
+from bench.plugins.places import split_paths, split_places
+from bench.plugins.settings import as_json, configure, describe, spell_out
 
 P = TypeVar("P", Defense, Attack, Dataset)
 

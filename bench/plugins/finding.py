@@ -18,8 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from bench.domain.errors import PASSING, BenchError, PluginError, UsageError, closest
-from bench.identity.files import sha256_of
-from bench.identity.releases import changed
+from bench.plugins.files import sha256_of
+from bench.plugins.releases import changed
 
 
 def entries(group: str) -> list[EntryPoint]:

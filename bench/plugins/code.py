@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bench.identity.imports import Located, imported, locate
-from bench.identity.releases import is_ours, release_of
+from bench.plugins.imports import Located, imported, locate
+from bench.plugins.releases import is_ours, release_of
 
 SHOWN = 12
 """How many hex digits of a hash stand in a version."""
