@@ -27,79 +27,82 @@ SELF = "self"
 
 
 @dataclass(frozen=True)
-class Named:
-    """The plugins of a request. `source` is None where the attack sees the judged defense itself, `epsilon` where
-    nobody says one, and `shard_size` is the data set's."""
+class Content:
+    """What of a request's plugins is content, spelled out for a task; no `source` where the attack sees the judged
+    defense itself."""
 
-    images: ImageSet
     dataset: Spec
     defense: Spec
     attack: Spec
     source: Spec | None
-    norm: str
-    knowledge: str
-    epsilon: Fraction | None
-    shard_size: int
-    asks: bool
-    """Whether the attack asks a classifier in passes that can be counted; a proof is the harness's."""
-
-    @classmethod
-    def by(cls, request: Request, device: Device) -> Named:
-        """Run the plugins' code: all are made, then the data is opened, then each is spelled out for its task. Raises
-        `UsageError`, `DataError`, `WeightsError` or `PluginError`."""
-        made = _Made.by(request)
-        images = images_of(made.dataset, name_of(request.dataset)[0], request.data_dir)
-        defense = defenses.spec(request.defense, made.defense, images.task, device)
-        attack = made.attack
-        return cls(
-            images=images,
-            dataset=_kept_in(request.data_dir, datasets.spec(request.dataset, made.dataset)),
-            defense=defense,
-            attack=UNTOUCHED if attack is None else attacks.spec(request.attack, attack),
-            source=None if made.source is None else made.source.unlike(made.defense, defense, images.task, device),
-            norm=UNTOUCHED_NORM if attack is None else attack.norm,
-            knowledge=UNTOUCHED_NORM if attack is None else attack.knowledge,
-            epsilon=_epsilon(request, attack, made.dataset),
-            shard_size=_shard_size(request, made.dataset),
-            asks=attack is not None and not isinstance(attack, Certifier),
-        )
 
 
 @dataclass(frozen=True)
-class _Source:
-    """The defense that the attack is to see."""
+class Named:
+    """The plugins of a request with their settings, and what they say of themselves.
 
-    name: str
-    recipe: Defense
+    `attack` is None for the images as they are, `source` where the attack sees the judged defense itself, `epsilon`
+    where nobody says one; `shard_size` is the data set's.
+    """
 
-    def unlike(self, judged: Defense, spec: Spec, task: Task, device: Device) -> Spec | None:
-        """The source as content; None where that is the judged defense."""
-        try:
-            found = defenses.spec(self.name, self.recipe, task, device)
-        except WeightsError as error:
-            raise WeightsError(
-                f"The images are to be crafted on {self.name}. {error} Or craft them on the judged defense itself "
-                f"(source self)."
-            ) from None
-        alike = type(self.recipe) is type(judged)  # one class may be named by two references
-        return None if spec == (replace(found, name=spec.name) if alike else found) else found
-
-
-@dataclass(frozen=True)
-class _Made:
-    """The plugins of a request with their settings; no attack for the images as they are."""
-
+    request: Request
     dataset: Dataset
     defense: Defense
     attack: Attack | None
-    source: _Source | None
+    source: Defense | None
+    epsilon: Fraction | None
+    shard_size: int
 
     @classmethod
-    def by(cls, request: Request) -> _Made:
+    def by(cls, request: Request) -> Named:
+        """Run the plugins' code; raises `UsageError`, `DataError`, `WeightsError` or `PluginError`."""
         dataset = datasets.make(request.dataset, request.dataset_settings)
         defense = defenses.make(request.defense, request.defense_settings)
         attack = _attack(request)
-        return cls(dataset, defense, attack, _source(request, attack))
+        source, epsilon = _source(request, attack), _epsilon(request, attack, dataset)
+        return cls(request, dataset, defense, attack, source, epsilon, _shard_size(request, dataset))
+
+    @property
+    def norm(self) -> str:
+        """The attack's norm."""
+        return UNTOUCHED_NORM if self.attack is None else self.attack.norm
+
+    @property
+    def knowledge(self) -> str:
+        """What the attack knows."""
+        return UNTOUCHED_NORM if self.attack is None else self.attack.knowledge
+
+    @property
+    def asks(self) -> bool:
+        """Whether the attack asks a classifier in passes that can be counted; a proof is the harness's."""
+        return self.attack is not None and not isinstance(self.attack, Certifier)
+
+    def images(self) -> ImageSet:
+        """The images of the data set."""
+        return images_of(self.dataset, name_of(self.request.dataset)[0], self.request.data_dir)
+
+    def content(self, task: Task, device: Device) -> Content:
+        """The same plugins as content."""
+        request, defense = self.request, defenses.spec(self.request.defense, self.defense, task, device)
+        return Content(
+            dataset=_kept_in(request.data_dir, datasets.spec(request.dataset, self.dataset)),
+            defense=defense,
+            attack=UNTOUCHED if self.attack is None else attacks.spec(request.attack, self.attack),
+            source=None if self.source is None else self._another(self.source, defense, task, device),
+        )
+
+    def _another(self, source: Defense, judged: Spec, task: Task, device: Device) -> Spec | None:
+        """The source as content; None where that is the judged defense."""
+        name = _source_of(self.request)
+        try:
+            found = defenses.spec(name, source, task, device)
+        except WeightsError as error:
+            raise WeightsError(
+                f"The images are to be crafted on {name}. {error} Or craft them on the judged defense itself (source "
+                f"self)."
+            ) from None
+        alike = type(source) is type(self.defense)  # one class may be named by two references
+        return None if judged == (replace(found, name=judged.name) if alike else found) else found
 
 
 def _kept_in(folder: Path | None, dataset: Spec) -> Spec:
@@ -128,20 +131,26 @@ def _attack(request: Request) -> Attack | None:
     return attack
 
 
-def _source(request: Request, attack: Attack | None) -> _Source | None:
+def _source(request: Request, attack: Attack | None) -> Defense | None:
     """The defense that the attack is to see; None for the judged one itself, and where another would change nothing (a
     corruption asks none) or prove nothing (a certificate)."""
     if attack is None or isinstance(attack, Certifier) or attack.norm == "corruption":
         return None
-    name = request.protocol.source if request.source is None else request.source
-    if name is None or name == SELF:
-        if request.source_settings:
-            raise UsageError(
-                f"The attack sees the judged defense itself; {', '.join(request.source_settings)} cannot be set. Name "
-                f"the defense that it sees with --source."
-            )
-        return None
-    return _Source(name, defenses.make(name, request.source_settings))
+    name = _source_of(request)
+    if name != SELF:
+        return defenses.make(name, request.source_settings)
+    if request.source_settings:
+        raise UsageError(
+            f"The attack sees the judged defense itself; {', '.join(request.source_settings)} cannot be set. Name the "
+            f"defense that it sees with --source."
+        )
+    return None
+
+
+def _source_of(request: Request) -> str:
+    """The name of the source: the request's, else the protocol's."""
+    wanted = request.protocol.source if request.source is None else request.source
+    return SELF if wanted is None else wanted
 
 
 def _epsilon(request: Request, attack: Attack | None, dataset: Dataset) -> Fraction | None:

@@ -26,25 +26,27 @@ def make_plan(request: Request, device: Device = lambda: resolve_device("auto"))
     on another kind of device. Raises `UsageError`, `DataError`, `WeightsError` or `PluginError` with one sentence each.
     """
     wanted = _checked(request.wanted())
-    named = Named.by(request, device)
-    indices = choose(wanted["samples"], len(named.images), wanted["sample_seed"], wanted["sampling"])
+    named = Named.by(request)
+    images = named.images()
+    content = named.content(images.task, device)
+    indices = choose(wanted["samples"], len(images), wanted["sample_seed"], wanted["sampling"])
     if wanted["fixed_noise"]:
-        _check_fixed_noise(named.source, wanted["draws"])
+        _check_fixed_noise(content.source, wanted["draws"])
     if named.epsilon is None:
         raise UsageError(
             f"{request.dataset} has no customary budget for {named.norm}, the norm of {request.attack}; "
             f"give one with --epsilon."
         )
     return Plan(
-        defense=named.defense,
-        attack=named.attack,
-        source=named.source,
-        dataset=named.dataset,
-        size=len(named.images),
-        images=fingerprint(named.images, indices, named.dataset),
+        defense=content.defense,
+        attack=content.attack,
+        source=content.source,
+        dataset=content.dataset,
+        size=len(images),
+        images=fingerprint(images, indices, content.dataset),
         threat=ThreatModel(named.norm, named.epsilon),
         knowledge=named.knowledge,
-        precision=precision_of(named.defense),
+        precision=precision_of(content.defense),
         **wanted
         | {
             "shard_size": wanted["shard_size"] or shard_size_of(named.shard_size, wanted["samples"]),
