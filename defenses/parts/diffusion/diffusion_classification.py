@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from bench import Classifier, UsageError
 from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.diffusion.elimination import Elimination, Stages
-from defenses.parts.diffusion.noise_errors import Chunks, Errors, Noises, Rows
+from defenses.parts.diffusion.noise_errors import Chunks, Errors, Graph, Noises, Rows
 from defenses.parts.narrow import wide
 
 FEWER = 5
@@ -79,10 +79,12 @@ class DiffusionClassification(Classifier):
         if self.elimination.shuffled:
             order = torch.randperm(count, generator=rng, device=rng.device).tolist()
         errors = Errors(self.denoiser, Noises(steps, noise), self.grid.loss, self.chunks)
-        looked = self._look(codes.detach(), errors, order)
-        if not (codes.requires_grad and torch.is_grad_enabled()):
+        differentiates = codes.requires_grad and torch.is_grad_enabled()
+        looked = self._look(codes.detach(), errors, order, self.chunks.held if differentiates else 0)
+        if not differentiates:
             return looked.logits(looked.found) * codes[0].numel()
-        found = errors.attached(codes, Rows.together(looked.rows), torch.cat(looked.found), self.negligible)
+        rows = Rows.together(looked.rows)
+        found = errors.attached(codes, rows, torch.cat(looked.found), looked.graphs, self.negligible)
         return looked.logits(found.split([len(rows) for rows in looked.rows])) * codes[0].numel()
 
     def surrogate(self) -> Classifier | None:
@@ -102,8 +104,9 @@ class DiffusionClassification(Classifier):
         """Half as many rows a network call."""
         return f"chunks of {self.chunks.plain} rows" if self.chunks.halve() else None
 
-    def _look(self, codes: Tensor, errors: Errors, order: list[int]) -> _Looked:
-        """All looks; images leave as they are decided."""
+    def _look(self, codes: Tensor, errors: Errors, order: list[int], room: int) -> _Looked:
+        """All looks; images leave as they are decided. The graphs of later looks, whose rows nearly all matter, are
+        kept where `room` rows allow it."""
         weights = self.grid.weights.to(codes.device)
         looked = _Looked(torch.ones(len(codes), self.classes, dtype=torch.bool, device=codes.device))
         open_images = torch.arange(len(codes), device=codes.device)
@@ -113,7 +116,11 @@ class DiffusionClassification(Classifier):
             place, kind = alive.nonzero(as_tuple=True)
             where = torch.tensor(places, device=codes.device)
             rows = Rows.of(open_images[place], kind, where)
-            found = errors.of(codes, rows)
+            if number and len(rows) <= room:
+                room -= len(rows)
+                found = looked.keep(errors.kept(codes, rows, looked.count))
+            else:
+                found = errors.of(codes, rows)
             seen = table.new_zeros(*alive.shape, len(places))
             seen[place, kind] = found.view(-1, len(places)) * weights[where].to(seen)
             table = torch.cat([table, seen], 2)
@@ -154,6 +161,8 @@ class _Looked:
     found: list[Tensor] = field(default_factory=list)
     weights: list[Tensor] = field(default_factory=list)
     left: list[_Left] = field(default_factory=list)
+    graphs: list[Graph] = field(default_factory=list)
+    count: int = 0
 
     def add(self, rows: Rows, found: Tensor, weights: Tensor, left: _Left) -> None:
         """Remember one look."""
@@ -161,6 +170,12 @@ class _Looked:
         self.found.append(found)
         self.weights.append(weights)
         self.left.append(left)
+        self.count += len(rows)
+
+    def keep(self, graphs: list[Graph]) -> Tensor:
+        """Keep the graphs of a look; its errors."""
+        self.graphs += graphs
+        return torch.cat([graph.errors.detach() for graph in graphs if graph.errors is not None])
 
     def logits(self, errors: Sequence[Tensor]) -> Tensor:
         """Minus the mean errors (N, K) a code's value, from the errors of each look, which may have a gradient."""

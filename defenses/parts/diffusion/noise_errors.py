@@ -83,6 +83,22 @@ class Rows:
         return cls(*(torch.cat(column) for column in columns))
 
 
+@dataclass
+class Graph:
+    """A chunk whose graph is kept: which rows of all it holds, the codes (n, c, h, w) of each, and their errors (n,);
+    none once they were differentiated."""
+
+    where: slice
+    part: Rows
+    leaf: Tensor
+    errors: Tensor | None
+
+    def slope(self, weights: Tensor) -> Tensor | None:
+        """The gradient (n, c, h, w) of the errors' weighted sum; None where the graph is gone."""
+        errors, self.errors = self.errors, None
+        return None if errors is None else torch.autograd.grad(errors, self.leaf, weights.to(errors.dtype))[0]
+
+
 @dataclass(frozen=True)
 class Errors:
     """What a denoiser's errors are measured by; `loss` as in `Denoiser.errors`."""
@@ -102,33 +118,60 @@ class Errors:
             tick(len(found) * self.chunks.plain, len(rows), "denoised")
         return torch.cat(found)
 
-    def attached(self, codes: Tensor, rows: Rows, found: Tensor, negligible: float) -> Tensor:
-        """The errors (R,) that `of` found, differentiable once in the codes.
+    def kept(self, codes: Tensor, rows: Rows, start: int) -> list[Graph]:
+        """The same with graphs, which are kept; the rows are those of all from `start` on."""
+        starts = range(start, start + len(rows), self.chunks.graph)
+        cut = zip(starts, self._cut(rows, self.chunks.graph), strict=True)
+        return list(self.chunks.each(lambda each: self._graph(codes, *each), cut, codes.device))
 
-        The backward pass computes the rows that matter again, chunk by chunk. Of each image those classes are left
-        out that have the least weight in what is differentiated and together at most the share `negligible` of it.
+    def attached(self, codes: Tensor, rows: Rows, found: Tensor, graphs: list[Graph], negligible: float) -> Tensor:
+        """The errors (R,) that were found, differentiable once in the codes.
+
+        The backward pass computes the rows that matter again, chunk by chunk, but those whose graphs were kept. Of each
+        image those classes are left out that have the least weight in what is differentiated and together at most the
+        share `negligible` of it.
         """
         apply: Callable[..., Tensor] = _Attached.apply
-        return apply(codes, self, rows, found, negligible)
+        return apply(codes, self, rows, found, graphs, negligible)
 
-    def slopes(self, codes: Tensor, rows: Rows, weights: Tensor) -> Tensor:
-        """The gradient (N, c, h, w) of the errors' weighted sum, one chunk's graph a core in memory at a time."""
+    def slopes(self, codes: Tensor, rows: Rows, weights: Tensor, graphs: list[Graph]) -> Tensor:
+        """The gradient (N, c, h, w) of the errors' weighted sum, one chunk's graph a core in memory beside the kept."""
         total = torch.zeros_like(codes)
+        left = weights.clone()
 
-        def shares(cut: tuple[Rows, Tensor]) -> tuple[Tensor, Tensor]:
-            part, weight = cut
-            with torch.enable_grad():
-                leaf = codes[part.image].detach().requires_grad_(True)
-                errors = self._errors(leaf, part)
-                (slope,) = torch.autograd.grad(errors, leaf, weight.to(errors.dtype))
-            owners = torch.unique(part.image)  # a product, not index_add: that one adds in any order on CUDA
-            return owners, (owners[:, None] == part.image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
+        def share_of(graph: Graph, weights: Tensor) -> tuple[Tensor, Tensor] | None:
+            slope = graph.slope(weights)
+            if slope is None:
+                return None
+            owners = torch.unique(graph.part.image)  # a product, not index_add: that one adds in any order on CUDA
+            return owners, (owners[:, None] == graph.part.image).to(total.dtype) @ slope.flatten(1).to(total.dtype)
 
-        cut = zip(self._cut(rows, self.chunks.graph), weights.split(self.chunks.graph), strict=True)
-        for number, (owners, share) in enumerate(self.chunks.each(shares, cut, codes.device), 1):
+        def add(found: tuple[Tensor, Tensor]) -> None:
+            owners, share = found
             total[owners] += share.view(-1, *total.shape[1:])
-            tick(number * self.chunks.graph, len(rows), "differentiated")
+
+        known = self.chunks.each(lambda graph: share_of(graph, weights[graph.where]), graphs, codes.device)
+        for graph, found in zip(graphs, known, strict=True):
+            if found is not None:
+                left[graph.where] = 0
+                add(found)
+        again = left.nonzero().flatten()
+        rows, weights, size = rows[again], left[again], self.chunks.graph
+        cut = zip(self._cut(rows, size), weights.split(size), strict=True)
+
+        def anew(each: tuple[Rows, Tensor]) -> tuple[Tensor, Tensor] | None:
+            return share_of(self._graph(codes, 0, each[0]), each[1])
+
+        for number, found in enumerate(self.chunks.each(anew, cut, codes.device), 1):
+            assert found is not None  # the graph is new
+            add(found)
+            tick(number * size, len(rows), "differentiated")
         return total
+
+    def _graph(self, codes: Tensor, start: int, part: Rows) -> Graph:
+        with torch.enable_grad():
+            leaf = codes[part.image].detach().requires_grad_(True)
+            return Graph(slice(start, start + len(part)), part, leaf, self._errors(leaf, part))
 
     @staticmethod
     def _cut(rows: Rows, size: int) -> Iterator[Rows]:
@@ -143,24 +186,25 @@ class Errors:
 
 class _Attached(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, codes: Tensor, errors: Errors, rows: Rows, found: Tensor, negligible: float) -> Tensor:
+    def forward(
+        ctx: Any, codes: Tensor, errors: Errors, rows: Rows, found: Tensor, graphs: list[Graph], negligible: float
+    ) -> Tensor:
         ctx.save_for_backward(codes)
-        ctx.errors, ctx.rows, ctx.negligible = errors, rows, negligible
+        ctx.errors, ctx.rows, ctx.graphs, ctx.negligible = errors, rows, graphs, negligible
         return found.clone()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (codes,) = ctx.saved_tensors
-        chosen = _weighty(ctx.rows, gradient, len(codes), ctx.negligible)
-        total = ctx.errors.slopes(codes, ctx.rows[chosen], gradient[chosen])
-        return total, None, None, None, None
+        weights = _weighty(ctx.rows, gradient, len(codes), ctx.negligible)
+        return ctx.errors.slopes(codes, ctx.rows, weights, ctx.graphs), None, None, None, None, None
 
 
 def _weighty(rows: Rows, weights: Tensor, images: int, negligible: float) -> Tensor:
-    """The numbers of the rows whose class matters for its image; all of weight 0 are left out."""
+    """The rows' weights, those of classes that do not matter for their image set to 0."""
     if not negligible:
-        return weights.nonzero().flatten()
+        return weights
     classes = int(rows.kind.max()) + 1
     places = int(rows.place.max()) + 1
     table = weights.new_zeros(images, classes, places)
@@ -169,4 +213,4 @@ def _weighty(rows: Rows, weights: Tensor, images: int, negligible: float) -> Ten
     order = share.argsort(dim=1, stable=True)
     below = share.gather(1, order).cumsum(1) <= negligible * share.sum(1, keepdim=True)
     dropped = torch.zeros_like(below).scatter(1, order, below)
-    return (~dropped[rows.image, rows.kind] & weights.ne(0)).nonzero().flatten()
+    return weights.masked_fill(dropped[rows.image, rows.kind], 0)
