@@ -31,7 +31,7 @@ class Chunks:
 
     def part(self, rows: int) -> int:
         """Rows of each of the equal parts of at most `graph` into which so many are cut."""
-        return -(-rows // -(-rows // self.graph))
+        return evenly(rows, self.graph)
 
     def each(self, compute: Callable[[P], R], parts: Iterable[P], device: torch.device) -> Iterator[R]:
         """What is computed of each part, in their order."""
@@ -44,6 +44,11 @@ class Chunks:
         self.plain, self.graph, self.images = (max(1, size // 2) for size in (self.plain, self.graph, self.images))
         self.held //= 2
         return True
+
+
+def evenly(rows: int, most: int) -> int:
+    """Rows of each of the equal parts of at most so many into which rows are cut; the last may have fewer."""
+    return -(-rows // max(1, -(-rows // most))) or 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Rows:
     def __len__(self) -> int:
         return len(self.image)
 
-    def __getitem__(self, chosen: Tensor) -> Rows:
+    def __getitem__(self, chosen: Tensor | slice) -> Rows:
         return Rows(self.image[chosen], self.kind[chosen], self.place[chosen])
 
     @classmethod
@@ -112,16 +117,18 @@ class Errors:
     def of(self, codes: Tensor, rows: Rows) -> Tensor:
         """Errors (R,) of codes (N, c, h, w), without a gradient."""
         found: list[Tensor] = []
-        parts = self._cut(rows, self.chunks.plain)
-        for errors in self.chunks.each(lambda part: self._errors(codes[part.image], part), parts, codes.device):
+        size = evenly(len(rows), self.chunks.plain)
+        for errors in self.chunks.each(
+            lambda part: self._errors(codes[part.image], part), self._cut(rows, size), codes.device
+        ):
             found.append(errors)
-            tick(len(found) * self.chunks.plain, len(rows), "denoised")
+            tick(len(found) * size, len(rows), "denoised")
         return torch.cat(found)
 
     def kept(self, codes: Tensor, rows: Rows, start: int) -> list[Graph]:
         """The same with graphs, which are kept; the rows are those of all from `start` on."""
-        starts = range(start, start + len(rows), self.chunks.graph)
-        cut = zip(starts, self._cut(rows, self.chunks.graph), strict=True)
+        size = self.chunks.part(len(rows))
+        cut = zip(range(start, start + len(rows), size), self._cut(rows, size), strict=True)
         return list(self.chunks.each(lambda each: self._graph(codes, *each), cut, codes.device))
 
     def attached(self, codes: Tensor, rows: Rows, found: Tensor, graphs: list[Graph], negligible: float) -> Tensor:
@@ -156,7 +163,7 @@ class Errors:
                 left[graph.where] = 0
                 add(found)
         again = left.nonzero().flatten()
-        rows, weights, size = rows[again], left[again], self.chunks.graph
+        rows, weights, size = rows[again], left[again], self.chunks.part(len(again))
         cut = zip(self._cut(rows, size), weights.split(size), strict=True)
 
         def anew(each: tuple[Rows, Tensor]) -> tuple[Tensor, Tensor] | None:

@@ -115,6 +115,32 @@ def test_a_gradient_leaves_out_the_classes_that_weigh_least_and_only_those() -> 
     torch.testing.assert_close(gradients[1][0], two[0])
 
 
+def test_the_graphs_of_later_looks_are_kept_where_they_fit_and_spare_passes() -> None:
+    settings = DiffusionClassifier(search="race", risk=0.9, timesteps=24, negligible=0, rows=5)
+    found, passes = [], []
+    for held in (0, 30, 1000):
+        model = pixel_classifier(settings, torch.float64)
+        model.chunks.held = held
+        rows: list[int] = []
+        model.denoiser.network.register_forward_pre_hook(partial(_note, rows))
+        leaf = images(4, GREYS.shape).double().requires_grad_(True)
+        logits = model(leaf, rng())
+        asked = sum(rows)
+        gradients = [torch.autograd.grad(logits.square().sum(), leaf, retain_graph=True)[0] for _ in range(2)]
+        torch.testing.assert_close(*gradients, rtol=1e-12, atol=0)  # the second time without the graphs
+        found.append((logits.detach(), gradients[0]))
+        passes.append((asked, sum(rows)))
+    for each in found[1:]:
+        assert torch.equal(each[0], found[0][0])
+        torch.testing.assert_close(each[1], found[0][1], rtol=1e-12, atol=0)
+    asked, all_of_them = passes[0]
+    first = 4 * 3 * 4  # images, classes, timesteps of the first look
+    assert all_of_them == 3 * asked
+    assert passes[2] == (asked, 3 * asked - (asked - first))
+    assert asked - first > 30
+    assert passes[2][1] < passes[1][1] < all_of_them
+
+
 def test_only_a_search_with_shortcuts_has_an_exhaustive_one() -> None:
     for search, has in (("race", True), ("staged", True), ("full", False)):
         model = DiffusionClassifier(search=search).load(TASK, "cpu")  # type: ignore[arg-type]
