@@ -96,7 +96,9 @@ Passes = Annotated[
 Device = Annotated[str, how("--device", "auto, cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.", env=True)]
 Workers = Annotated[
     int | None,
-    how("--workers", "Processes, a core each; changes no result.", env=True, min=1, show_default="one a GPU, or a core"),
+    how(
+        "--workers", "Processes, a core each; changes no result.", env=True, min=1, show_default="one a GPU, or a core"
+    ),
 ]
 Executor = Annotated[
     str,
