@@ -44,6 +44,16 @@ def test_parts_are_a_loop_where_no_core_is_spare(
     assert set(found) == {threading.current_thread()}
 
 
+def test_parts_of_parts_are_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    cores(monkeypatch, 2)
+
+    def threads(part: int) -> set[int]:
+        return set(concurrently(lambda _: threading.get_ident(), range(3), CPU))
+
+    assert all(len(found) == 1 for found in concurrently(threads, range(2), CPU))
+    assert threading.get_ident() not in set(concurrently(lambda _: threading.get_ident(), range(3), CPU))
+
+
 def test_autograds_mode_goes_along_and_a_failure_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     cores(monkeypatch, 2)
     with torch.no_grad():

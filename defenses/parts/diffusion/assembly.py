@@ -42,7 +42,7 @@ def type_for(precision: Precision, path: Path | None, device: str) -> torch.dtyp
 
 
 def in_pixels(file: Path, precision: Precision, task: Task, device: str, *, conditional: bool) -> Denoiser:
-    """The pixel denoiser in a file, one that looks at classes or at none."""
+    """The pixel denoiser in a file, one that looks at classes or at none, settled."""
     from defenses.parts.diffusion import pixels
 
-    return pixels.load(file, task, device, type_for(precision, None, device), conditional)
+    return pixels.load(file, task, device, type_for(precision, None, device), conditional).settled()

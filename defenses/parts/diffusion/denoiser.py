@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Generator, Tensor, nn
@@ -25,6 +26,10 @@ class Denoiser(ABC):
     """Whether codes are images themselves."""
     area: int = 0
     """Places (h w) of a latent; 0 where codes are images."""
+
+    def settled(self) -> Self:
+        """The same, its weights never to change again, so that what they allow can be computed at once."""
+        return self
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:

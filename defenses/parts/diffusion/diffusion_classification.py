@@ -80,7 +80,7 @@ class DiffusionClassification(Classifier):
             order = torch.randperm(count, generator=rng, device=rng.device).tolist()
         errors = Errors(self.denoiser, Noises(steps, noise), self.grid.loss, self.chunks)
         differentiates = codes.requires_grad and torch.is_grad_enabled()
-        looked = self._look(codes.detach(), errors, order, self.chunks.held if differentiates else 0)
+        looked = self._look(codes.detach(), errors, order, self.chunks.room if differentiates else 0)
         if not differentiates:
             return looked.logits(looked.found) * codes[0].numel()
         rows = Rows.together(looked.rows)

@@ -29,6 +29,11 @@ class Chunks:
     held: int = 0
     side_by_side: bool = False
 
+    @property
+    def room(self) -> int:
+        """Of how many rows graphs may be kept while other chunks are computed."""
+        return self.held if self.side_by_side else 0
+
     def part(self, rows: int) -> int:
         """Rows of each of the equal parts of at most `graph` into which so many are cut."""
         return evenly(rows, self.graph)

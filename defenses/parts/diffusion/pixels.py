@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Generator, Tensor, nn
 
 from bench import Task, WeightsError
+from defenses.parts.diffusion.attention import join
 from defenses.parts.diffusion.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.diffusion.lora import merge
 from defenses.parts.images import is_tiny
@@ -49,6 +50,11 @@ class PixelDenoiser(Denoiser):
         self.conditional = conditional
         self.schedule = schedule_of(schedule, path)
         self._kind = prediction_of(schedule, path)
+
+    def settled(self) -> Self:
+        """The same, its attention joined."""
+        join(self.network)
+        return self
 
     def encode(self, images: Tensor) -> Tensor:
         """Images in [-1, 1], at least in float32."""

@@ -94,7 +94,8 @@ class Searched(Trainable):
         """The classifier with its denoiser in memory, low-rank weights merged into it."""
         from defenses.parts.diffusion.assembly import denoiser_for
 
-        return self.classifier(denoiser_for(self.path(task), self, task, device, self.adaptation(task)), task, device)
+        denoiser = denoiser_for(self.path(task), self, task, device, self.adaptation(task))
+        return self.classifier(denoiser.settled(), task, device)
 
     def classifier(self, denoiser: Denoiser, task: Task, device: str) -> DiffusionClassification:
         """A denoiser as a classifier of a task's images. Raises `UsageError` for a search that does not fit."""

@@ -120,7 +120,7 @@ def test_the_graphs_of_later_looks_are_kept_where_they_fit_and_spare_passes() ->
     found, passes = [], []
     for held in (0, 30, 1000):
         model = pixel_classifier(settings, torch.float64)
-        model.chunks.held = held
+        model.chunks.held, model.chunks.side_by_side = held, True
         rows: list[int] = []
         model.denoiser.network.register_forward_pre_hook(partial(_note, rows))
         leaf = images(4, GREYS.shape).double().requires_grad_(True)
