@@ -13,6 +13,7 @@ from bench import concurrently
 from bench.datasets.digits import TASK, Digits
 from bench.loading.determinism import exact
 from bench.plugins.registry import defenses
+from defenses.parts.diffusion.noise_errors import Chunks
 from tests.defenses.tiny import rng
 
 CPU = torch.device("cpu")
@@ -86,3 +87,12 @@ def test_a_diffusion_gives_equal_bits_whatever_the_number_of_cores(
     assert torch.equal(found[0][0], found[1][0])
     assert torch.equal(found[0][1], found[1][1])
     assert found[0][1].flatten(1).any(1).all()
+
+
+def test_rows_are_cut_into_equal_parts_of_which_two_cores_get_one_each_where_they_are_large() -> None:
+    chunks = Chunks(512, 256, 1, side_by_side=True)
+    assert [chunks.part(rows) for rows in (1, 100, 191, 192, 193, 256, 257, 384, 600)] == [
+        *(1, 100, 191, 96, 97, 128, 129, 192, 200)
+    ]
+    assert [Chunks(2, 1, 1, side_by_side=True).part(rows) for rows in (1, 2, 3)] == [1, 1, 1]
+    assert [Chunks(512, 256, 1).part(rows) for rows in (192, 257)] == [192, 129]

@@ -80,8 +80,8 @@ class Diffusion:
         return torch.split(found, [len(batch) for batch in images])
 
     def at_once(self, count: int) -> int:
-        """How many draws about so many images have graphs that can all be kept."""
-        return self.chunks.held // max(1, count * len(self.way.steps))
+        """About how many draws about so many images have graphs that can all be kept."""
+        return round(self.chunks.held / max(1, count * len(self.way.steps)))
 
     def shrink(self) -> str | None:
         """Half as many images at once; None where one is left."""
