@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from bench.api.result import Result, Results
     from bench.domain.attack import Attack, Certifier, Perturbed, Smoothing
     from bench.domain.dataset import Batch, Dataset, ImageSet, Split, Task
-    from bench.domain.defense import Classifier, Defense, Network, Smoothed, Watch
+    from bench.domain.defense import Classifier, Defense, Network, Published, Smoothed, Watch
     from bench.domain.errors import BenchError, DataError, PluginError, StoreError, UsageError, WeightsError
     from bench.domain.facts import Evidence, Facts
     from bench.domain.flow import pixel_centres, warp
     from bench.domain.outcome import Outcome, ShardResult
     from bench.domain.plan import Plan, Shard, Spec
-    from bench.domain.published import Published
     from bench.domain.queries.concurrency import concurrently
     from bench.domain.queries.routes import Route
     from bench.domain.queries.smoothing import count_votes
@@ -38,13 +37,12 @@ __version__ = "0.2.0"
 _HOMES = {
     "bench.domain.attack": ("Attack", "Certifier", "Perturbed", "Smoothing"),
     "bench.domain.dataset": ("Batch", "Dataset", "ImageSet", "Split", "Task"),
-    "bench.domain.defense": ("Classifier", "Defense", "Network", "Smoothed", "Watch"),
+    "bench.domain.defense": ("Classifier", "Defense", "Network", "Published", "Smoothed", "Watch"),
     "bench.domain.errors": ("BenchError", "DataError", "PluginError", "StoreError", "UsageError", "WeightsError"),
     "bench.domain.facts": ("Evidence", "Facts"),
     "bench.domain.flow": ("pixel_centres", "warp"),
     "bench.domain.outcome": ("Outcome", "ShardResult"),
     "bench.domain.plan": ("Plan", "Shard", "Spec"),
-    "bench.domain.published": ("Published",),
     "bench.domain.queries.concurrency": ("concurrently",),
     "bench.domain.queries.smoothing": ("count_votes",),
     "bench.domain.threat": ("CorruptionKind", "ThreatModel"),

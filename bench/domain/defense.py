@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
@@ -11,7 +13,6 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from bench.domain.dataset import Task
-    from bench.domain.published import Published
 
 
 class Classifier(ABC):
@@ -184,3 +185,21 @@ class Watch(Protocol):
     """Told about progress: `done` of `total` units, and a short note for the reader; may raise `EndTraining`."""
 
     def __call__(self, done: float, total: float, note: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Published:
+    """A model that a defense can load, and the figures that its source publishes (proportions), measured elsewhere.
+
+    `epsilon` is None where the norm has no budget ('corruptions'); `source` says whose figures these are.
+    """
+
+    name: str
+    dataset: str
+    norm: str
+    epsilon: Fraction | None
+    clean: float
+    robust: float
+    title: str
+    venue: str
+    source: str

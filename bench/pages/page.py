@@ -31,7 +31,7 @@ from bench.plugins.settings import setting_text
 from bench.protocols import Protocol
 
 if TYPE_CHECKING:
-    from bench.domain.published import Published
+    from bench.domain.defense import Published
     from bench.store.store import Store
 
 TITLE = "Robustness leaderboards"

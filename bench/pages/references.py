@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bench.domain.published import Published
+from bench.domain.defense import Published
 from bench.domain.threat import format_epsilon
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from bench.domain.published import Published
+from bench.domain.defense import Published
 from bench.pages.page import render
 from bench.pages.references import references
 from bench.store.store import Store

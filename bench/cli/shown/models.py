@@ -10,7 +10,7 @@ from bench.domain.errors import BenchError
 from bench.domain.threat import format_epsilon
 
 if TYPE_CHECKING:
-    from bench.domain.published import Published
+    from bench.domain.defense import Published
 
 
 def list_models(as_json: bool) -> None:

@@ -12,11 +12,11 @@ import torch
 from torch import Generator, Tensor, nn
 
 from bench import Task, WeightsError
-from defenses.parts.diffusion.attention import join
 from defenses.parts.diffusion.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.diffusion.lora import merge
 from defenses.parts.images import is_tiny
 from defenses.parts.narrow import narrowly, type_of, wide
+from defenses.parts.networks.attention import join
 from defenses.parts.randomness import ambient
 from defenses.parts.weights.checkpoints import configuration, fill, read, save
 from defenses.parts.weights.hidden import single_networks, unfit_torchvision

@@ -11,7 +11,7 @@ from bench.datasets.digits import TASK
 from bench.plugins.registry import defenses
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.diffusion.assembly import denoiser_for
-from defenses.parts.diffusion.attention import join
+from defenses.parts.networks.attention import join
 from tests.defenses.tiny import GREYS, rng
 
 
