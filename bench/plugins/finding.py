@@ -12,9 +12,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from bench.domain.errors import PASSING, BenchError, PluginError, UsageError, closest
@@ -104,14 +105,24 @@ def _name(found: Distribution) -> str:
     return re.sub(r"[-_.]+", "-", name[1].strip() if name else "").lower()
 
 
+class _Source(SourceFileLoader):
+    """Runs a file's text. Python's bytecode counts as new as long as the size and the second of a change are the same,
+    so that what runs might not be what the plan's hash is of."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """The code of the text as it is now."""
+        code: CodeType = self.source_to_code(self.get_data(self.path), self.path)
+        return code
+
+
 @cache
 def _load_file(path: Path, content: str) -> ModuleType:
     """The module in a file of this content, imported once under a name of its own."""
     name = f"bench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None  # a path that ends in .py always has a loader
-    assert spec.loader is not None
+    loader = _Source(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None  # it has its loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up by name
-    spec.loader.exec_module(module)
+    loader.exec_module(module)
     return module
