@@ -76,20 +76,23 @@ def _errors(denoiser: Denoiser) -> Pass:
 
 
 def _graph_bytes(denoiser: Denoiser, task: Task) -> int:
-    """Bytes that the graph of one row keeps, the network's weights aside."""
-    weights = {parameter.data_ptr() for parameter in denoiser.network.parameters()}
+    """Bytes that the graph keeps of one row more, for some of what it keeps is of no row."""
+    return max(1, _graph(denoiser, task, 2) - _graph(denoiser, task, 1))
+
+
+def _graph(denoiser: Denoiser, task: Task, rows: int) -> int:
+    """Bytes that the graph of so many rows keeps."""
     kept: dict[int, int] = {}
 
     def note(saved: Tensor) -> Tensor:
-        if saved.data_ptr() not in weights:
-            kept[saved.data_ptr()] = saved.untyped_storage().nbytes()
+        kept[saved.data_ptr()] = saved.untyped_storage().nbytes()
         return saved
 
-    codes = denoiser.encode(torch.zeros(1, *task.shape)).requires_grad_(True)
+    codes = denoiser.encode(torch.zeros(rows, *task.shape)).requires_grad_(True)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
         found = _errors(denoiser)(codes)
     del found
-    return max(1, sum(kept.values()))
+    return sum(kept.values())
 
 
 def noisy_rows(base: Classifier, task: Task, device: str, rows: int | None) -> tuple[int, int]:

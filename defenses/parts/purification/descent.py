@@ -16,6 +16,9 @@ from defenses.parts.diffusion.chain import chains
 from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.diffusion.noise_errors import Chunks
 
+NEARLY = 0.8
+"""The share of a descent's graphs that must be kept for several draws to go down together."""
+
 Sampler = Literal["sde", "ode", "ddpm", "ddim"]
 
 
@@ -80,8 +83,8 @@ class Diffusion:
         return torch.split(found, [len(batch) for batch in images])
 
     def at_once(self, count: int) -> int:
-        """About how many draws about so many images have graphs that can all be kept."""
-        return round(self.chunks.held / max(1, count * len(self.way.steps)))
+        """How many draws about so many images have graphs of which nearly all can be kept."""
+        return int(self.chunks.held / (NEARLY * max(1, count * len(self.way.steps))))
 
     def shrink(self) -> str | None:
         """Half as many images at once; None where one is left."""
