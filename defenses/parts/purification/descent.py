@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -16,7 +17,7 @@ from defenses.parts.diffusion.chain import chains
 from defenses.parts.diffusion.denoiser import Denoiser
 from defenses.parts.diffusion.noise_errors import Chunks
 
-NEARLY = 0.8
+NEARLY = Fraction(4, 5)
 """The share of a descent's graphs that must be kept for several draws to go down together."""
 
 Sampler = Literal["sde", "ode", "ddpm", "ddim"]
