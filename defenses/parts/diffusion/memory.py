@@ -85,7 +85,7 @@ def _graph(denoiser: Denoiser, task: Task, rows: int) -> int:
     kept: dict[int, int] = {}
 
     def note(saved: Tensor) -> Tensor:
-        kept[saved.data_ptr()] = saved.untyped_storage().nbytes()
+        kept[saved.untyped_storage().data_ptr()] = saved.untyped_storage().nbytes()  # of which views share one
         return saved
 
     codes = denoiser.encode(torch.zeros(rows, *task.shape)).requires_grad_(True)
