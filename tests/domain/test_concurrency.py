@@ -89,10 +89,10 @@ def test_a_diffusion_gives_equal_bits_whatever_the_number_of_cores(
     assert found[0][1].flatten(1).any(1).all()
 
 
-def test_rows_are_cut_into_equal_parts_of_which_two_cores_get_one_each_where_they_are_large() -> None:
-    chunks = Chunks(512, 256, 1, side_by_side=True)
-    assert [chunks.part(rows) for rows in (1, 100, 191, 192, 193, 256, 257, 384, 600)] == [
-        *(1, 100, 191, 96, 97, 128, 129, 192, 200)
-    ]
+def test_rows_are_cut_into_equal_parts_of_which_two_cores_get_as_many_each_where_they_are_not_few() -> None:
+    chunks = Chunks(1024, 512, 1, side_by_side=True)
+    cut = {1: 1, 127: 127, 128: 64, 129: 65, 512: 256, 513: 257, 1024: 512, 1025: 257, 1536: 384, 0: 1}
+    assert {rows: chunks.part(rows) for rows in cut} == cut
+    assert [chunks.part(rows, chunks.plain) for rows in (127, 1024, 2048, 2049)] == [127, 512, 1024, 513]
     assert [Chunks(2, 1, 1, side_by_side=True).part(rows) for rows in (1, 2, 3)] == [1, 1, 1]
-    assert [Chunks(512, 256, 1).part(rows) for rows in (192, 257)] == [192, 129]
+    assert [Chunks(1024, 512, 1).part(rows) for rows in (192, 513, 1025)] == [192, 257, 342]

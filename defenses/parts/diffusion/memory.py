@@ -61,7 +61,7 @@ def _on_a_cpu(denoiser: Denoiser, task: Task, rows: int | None) -> Chunks:
         smaller = max(1, LATENTS // denoiser.area)
         return Chunks(min(512, 8 * smaller), min(256, smaller), 1)
     bytes_a_row = _graph_bytes(denoiser, task)
-    graph = 1 << max(0, min(256, GRAPH // bytes_a_row).bit_length() - 1)
+    graph = 1 << max(0, min(512, GRAPH // bytes_a_row).bit_length() - 1)
     return Chunks(2 * graph, graph, MOST_ROWS, HELD // bytes_a_row, side_by_side=True)
 
 

@@ -15,8 +15,8 @@ from defenses.parts.diffusion.denoiser import Denoiser
 
 P = TypeVar("P")
 R = TypeVar("R")
-FEW = 0.75
-"""The share of a chunk from which on two halves on two cores gain more than they cost on one."""
+FEW = 4
+"""A chunk with a graph over this are few rows; halving fewer would cost one core more than it spares two."""
 
 
 @dataclass
@@ -36,11 +36,13 @@ class Chunks:
         """Of how many rows graphs may be kept while other chunks are computed."""
         return self.held if self.side_by_side else 0
 
-    def part(self, rows: int) -> int:
-        """Rows of each of the equal parts of at most `graph` into which so many are cut; two at least where they go
-        side by side and are large."""
-        halved = self.side_by_side and max(2, FEW * self.graph) <= rows <= self.graph
-        return evenly(rows, -(-rows // 2) if halved else self.graph)
+    def part(self, rows: int, most: int | None = None) -> int:
+        """Rows of each of the equal parts of at most `most`, else `graph`, into which so many are cut: an even number
+        of parts where they go side by side and are not few, so that of two cores none waits for the other."""
+        parts = max(1, -(-rows // (most or self.graph)))
+        if self.side_by_side and rows >= max(2, self.graph // FEW):
+            parts += parts % 2
+        return -(-rows // parts) or 1
 
     def each(self, compute: Callable[[P], R], parts: Iterable[P], device: torch.device) -> Iterator[R]:
         """What is computed of each part, in their order."""
@@ -53,11 +55,6 @@ class Chunks:
         self.plain, self.graph, self.images = (max(1, size // 2) for size in (self.plain, self.graph, self.images))
         self.held //= 2
         return True
-
-
-def evenly(rows: int, most: int) -> int:
-    """Rows of each of the equal parts of at most so many into which rows are cut; the last may have fewer."""
-    return -(-rows // max(1, -(-rows // most))) or 1
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ class Errors:
     def of(self, codes: Tensor, rows: Rows) -> Tensor:
         """Errors (R,) of codes (N, c, h, w), without a gradient."""
         found: list[Tensor] = []
-        size = evenly(len(rows), self.chunks.plain)
+        size = self.chunks.part(len(rows), self.chunks.plain)
         for errors in self.chunks.each(
             lambda part: self._errors(codes[part.image], part), self._cut(rows, size), codes.device
         ):

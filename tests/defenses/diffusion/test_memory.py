@@ -24,7 +24,7 @@ def test_a_cpu_cuts_by_habit_unless_the_user_says_how(tmp_path: Path, monkeypatc
     pixels = denoiser_for(DiffusionClassifier().path(TASK), DiffusionClassifier(), TASK, "cpu")
     latents = denoiser_for(stable_diffusion(tmp_path / "tiny"), DiffusionClassifier(), COLOURS, "cpu")
     found = chunks_for(pixels, TASK, "cpu", None)
-    assert found == Chunks(512, 256, 4096, found.held, side_by_side=True)
+    assert found == Chunks(1024, 512, 4096, found.held, side_by_side=True)
     assert 2**30 / 1e6 < found.held < 2**30 / 1e5  # a graph of some hundred thousand bytes a row
     assert chunks_for(pixels, TASK, "cpu", 7) == Chunks(7, 7, 4096)
     assert chunks_for(latents, COLOURS, "cpu", None) == Chunks(512, 64, 1)  # of 8 x 8 places
