@@ -17,6 +17,7 @@ from defenses.parts.diffusion.lora import merge
 from defenses.parts.images import is_tiny
 from defenses.parts.narrow import narrowly, type_of, wide
 from defenses.parts.networks.attention import join
+from defenses.parts.networks.blocks import shorten
 from defenses.parts.randomness import ambient
 from defenses.parts.weights.checkpoints import configuration, fill, read, save
 from defenses.parts.weights.hidden import single_networks, unfit_torchvision
@@ -52,8 +53,9 @@ class PixelDenoiser(Denoiser):
         self._kind = prediction_of(schedule, path)
 
     def settled(self) -> Self:
-        """The same, its attention joined."""
+        """The same, its attention joined and its blocks shortened."""
         join(self.network)
+        shorten(self.network)
         return self
 
     def encode(self, images: Tensor) -> Tensor:
