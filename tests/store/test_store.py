@@ -153,8 +153,10 @@ def test_predictions_are_found_by_sample(store: Store) -> None:
 
 def test_places_are_those_of_the_newest_run_and_no_part_of_the_plan(store: Store) -> None:
     plan = plan_of()
-    for number, place in ((0, {"params": {"weights": "here.pt"}}), (1, {"params": {"weights": "there.pt"}}), (1, {})):
-        placed = plan.placed({"defense": place})
+    here = {"defense": {"params": {"weights": "here.pt"}}, "dataset": {"folder": "here"}}
+    there = {"defense": {"name": "there.py:There", "params": {"weights": ["there.pt"]}}}
+    for number, places in ((0, here), (1, there), (1, {})):
+        placed = plan.placed(places)
         store.add(placed, result_of(plan, number))
         (found,) = store.plans()
         assert (found, found.places) == (plan, placed.places)

@@ -144,8 +144,9 @@ def _plan_fault(plan: Plan) -> str | None:
 
 
 def _are_places(found: Any) -> bool:
-    """Whether it says by role under what name and with which settings a plugin is found."""
-    kinds = {"name": str, "params": dict}
+    """Whether it says by role under what name, with which settings and in which folder a plugin and its files are
+    found."""
+    kinds = {"name": str, "params": dict, "folder": str}
     return isinstance(found, dict) and all(
         role in ROLES
         and isinstance(place, dict)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import safe_open
@@ -16,6 +16,7 @@ from bench import Task, UsageError, WeightsError
 from defenses.parts.diffusion.denoiser import Denoiser, as_noise, prediction_of, schedule_of
 from defenses.parts.diffusion.lora import merge
 from defenses.parts.narrow import narrowly, type_of
+from defenses.parts.networks.blocks import shorten
 from defenses.parts.randomness import ambient
 from defenses.parts.resize import resize
 from defenses.parts.weights.hidden import single_networks, unfit_torchvision
@@ -47,6 +48,11 @@ class LatentDenoiser(Denoiser):
         self._resolution: int = network.config.sample_size * factor
         self.area = network.config.sample_size**2
         self._scale: float = autoencoder.config.scaling_factor
+
+    def settled(self) -> Self:
+        """The same, its blocks shortened."""
+        shorten(self.network)
+        return self
 
     def encode(self, images: Tensor) -> Tensor:
         """The mean of the latents' distribution, scaled."""

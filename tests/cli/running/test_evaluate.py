@@ -47,6 +47,14 @@ def test_the_same_command_again_computes_nothing() -> None:
     assert json.loads(first)["robust_accuracy"] == json.loads(second)["robust_accuracy"]
 
 
+def test_a_number_of_images_out_of_a_named_folder_is_on_the_page(tmp_path: Path) -> None:
+    assert bench(*WHITE_BOX, "--attack", "noise-linf", "--data-dir", str(tmp_path))[0] == 0
+    code, _, err = bench("report")
+    assert (code, "left out" in err) == (0, False)
+    assert "noise-linf" in Path("reports/index.html").read_text("utf-8")
+    assert {plan.dataset.place["folder"] for plan in Store("results.db").plans()} == {str(tmp_path)}
+
+
 def test_a_transfer_says_whose_images_it_judged() -> None:
     words = ["evaluate", "--defense", "tests.plugins:Rounded", "--source", "tests.plugins:Hyperplane", *HALVES]
     _, out, _ = bench(*words, "--attack", "pgd-linf", "--json")
