@@ -48,14 +48,15 @@ def diffusion(
     folder: Path, images: Tensor, few: int, told: Callable[[str], None], keep: Callable[[dict[str, Any]], None]
 ) -> list[dict[str, Any]]:
     """A race on all images, the stages and the released loop on a few of them, under the same noise."""
-    device, rows = str(images.device), []
+    device, rows = str(images.device), list[dict[str, Any]]()
     for search in SEARCHES:
         made = defenses.make("diffusion-classifier", {"weights": str(folder), "search": search})
         started = time.perf_counter()
         with exact(device):
             made = made.resolve(TASK).on(TASK, lambda: device)
-            loaded = made.load(TASK, device)
-        assert isinstance(loaded, DiffusionClassification)
+            found = made.load(TASK, device)
+        assert isinstance(found, DiffusionClassification)
+        loaded = found
         loading = time.perf_counter() - started
         chunks = loaded.chunks  # what the device was found to hold
         told(f"{search}: loaded in {loading:.1f} s, {chunks}")

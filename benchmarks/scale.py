@@ -37,6 +37,7 @@ from bench.evaluation.shard.proposal import Craft, Proposal
 from bench.executors.contract import Report, Role, Seat
 from bench.loading.door import AMBIENCE, INPUT, OWN_NOISE, Introduction
 from bench.loading.images import fingerprint, open_images
+from bench.store.rows.records import ShardRecord
 from bench.store.store import Store
 
 A_PLAN = 1000
@@ -90,7 +91,7 @@ class Nobody:
 
     def ahead(self, left: Callable[[], tuple[float | None, int]]) -> None: ...
 
-    def finished(self, plan: Plan, shard: int, result: ShardResult | None) -> None:
+    def finished(self, plan: Plan, shard: int, result: ShardResult | ShardRecord | None) -> None:
         self.stored += result is not None
 
 
@@ -120,7 +121,7 @@ def answered(job: Craft | Hearing) -> Proposal | Testimony:
         moved[:, 0, 0, 0] = np.where(moved[:, 0, 0, 0] > 0.5, moved[:, 0, 0, 0] - 0.01, moved[:, 0, 0, 0] + 0.01)
         facts = Crafting(len(moved), 0, 1, {}, 0, 0, 0, Controls(), {})
         logits = np.zeros((len(moved), len(job.task.classes)), np.float32)
-        return Proposal(moved, None, None, None, None, (), logits, (), facts, 0.0, 0, FACTS)
+        return Proposal(moved, answers=logits, audits=(), facts=facts, environment=FACTS)
     answers = tuple(
         Answer(np.zeros((1, len(question.images), len(job.task.classes)), np.float32)) for question in job.questions
     )

@@ -13,6 +13,10 @@ SEARCH_HEADINGS = (
     *("search", "rows an image", "of full", "CPU ms an image", "of full"),
     *("verdict of full", "otherwise", "correct"),
 )
+REWRITTEN_HEADINGS = (
+    *("network", "rewriting", "prepared", "as it is", "rewritten", "ratio"),
+    *("a logit moves", "verdicts otherwise", "decisions otherwise", "asked again", "ratio left"),
+)
 
 
 def cells(row: Mapping[str, Any]) -> tuple[str, ...]:
@@ -61,3 +65,14 @@ def search_cells(row: Mapping[str, Any], race: Mapping[str, Any]) -> tuple[str, 
 def percent(share: float) -> str:
     """A share as people write it."""
     return f"{100 * share:.1f} %"
+
+
+def rewritten_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row of the table of rewritten networks; `ratio left` has every doubtful decision asked about again."""
+    ratio = row["plain"] / row["rewritten"]
+    return (
+        *(row["network"], row["rewriting"], f"{row['prepared']:.1f} s"),
+        *(f"{1000 * row[name]:.1f} ms" for name in ("plain", "rewritten")),
+        *(figure(ratio), percent(row["moved"]), f"{row['verdicts']} of {row['images']}"),
+        *(percent(row["decisions"]), percent(row["again"]), figure(1 / (1 / ratio + row["again"]))),
+    )
