@@ -84,13 +84,13 @@ REWRITES = """
 ## Networks rewritten where no gradient is asked for
 
 {note}Measured, and not used. Only Square's queries and a judge's come without a gradient: a quarter of AutoAttack's
-seconds on `resnet`, for samples that nothing else has broken. Square keeps a proposal where the margin falls, and late
-in its search margins differ by less than rounding in bfloat16 moves them: so many decisions would be made otherwise,
-and images would no longer be the library's. To make them as before, those decisions must be made again in float32
-whose margin is within what rounding was seen to move one by (`asked again`, of the {proposals} proposals an image that
-change it); `ratio left` is the gain after that, and below 1 there is none. Compiling costs its seconds in every
-process, and the gain is of that quarter alone. Batch norm is folded in the networks that are built in. A denoiser in half precision is a defense of
-its own (`-D precision=`).
+seconds on `resnet`, for samples that nothing else has broken. Square keeps a proposal where the margin falls, and
+late in its search margins differ by less than rounding in bfloat16 moves them: so many decisions would be made
+otherwise, and images would no longer be the library's. To make them as before, those decisions must be made again in
+float32 whose margin is within what rounding was seen to move one by (`asked again`, of the {proposals} proposals an
+image that change it); `ratio left` is the gain after that, and below 1 there is none. Compiling costs its seconds in
+every process, and the gain is of that quarter alone. Batch norm is folded in the networks that are built in. A
+denoiser in half precision is a defense of its own (`-D precision=`).
 
 {table}
 
