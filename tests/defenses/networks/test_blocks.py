@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from bench.loading.determinism import exact
 from defenses.diffusion_classifier import DiffusionClassifier
 from defenses.parts.diffusion.assembly import denoiser_for
 from defenses.parts.networks.blocks import shorten
-from tests.defenses.tiny import GREYS, rng
+from tests.defenses.tiny import COLOURS, GREYS, rng, stable_diffusion
 
 WIDTHS = {"in_channels": 8, "out_channels": 16, "temb_channels": 12, "groups": 4}
 
@@ -51,6 +52,18 @@ def test_a_network_of_shortened_blocks_gives_equal_bits_with_a_graph_and_without
     classifier: Any = DiffusionClassifier().load(TASK, "cpu")
     settled = [module for module in classifier.denoiser.network.modules() if isinstance(module, ResnetBlock2D)]
     assert all(is_short(each) for each in settled)
+
+
+def test_stable_diffusion_settles_to_equal_bits(tmp_path: Path) -> None:
+    folder = stable_diffusion(tmp_path / "tiny")
+    denoiser = denoiser_for(folder, DiffusionClassifier(), COLOURS, "cpu")
+    codes, kinds = torch.randn(3, 4, 8, 8, generator=rng(2)), torch.arange(3)
+    noise = torch.randn(codes.shape, generator=rng(3))
+    with exact("cpu"), torch.no_grad():
+        before = denoiser.errors(codes, noise, kinds * 400, kinds, "l1")
+        settled = denoiser.settled()
+        assert torch.equal(settled.errors(codes, noise, kinds * 400, kinds, "l1"), before)
+    assert any(is_short(module) for module in settled.network.modules())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
