@@ -48,7 +48,7 @@ What is equal, and where it need not be all:
   library's own arithmetic, which both sides run, 7 the memory of answers that spares more than half of the rows, and 3
   the victim that counts and checks. Without the last two the ratio would be 1.33. Both sides run in one process here;
   a worker of bench besides keeps the memory that it frees. With that for our side alone, each in a process of its own,
-  two rounds gave 1.34 and 1.39.
+  four rounds gave 1.32 to 1.43; with it for the library as well, one gave 1.20.
 - `aa-linf-resnet18` is a net that nothing defends, so that most samples are misled at once; `early_stop` does not walk
   on from them, and changes no verdict. It needs CIFAR-10 (`BENCH_DATA_DIR`).
 - Gradients are compared sample by sample, by the least cosine and the largest difference as a share of the largest
