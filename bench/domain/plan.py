@@ -19,10 +19,15 @@ ROLES = ("defense", "attack", "source", "dataset")
 FIRST_HARNESS = "1"
 HARNESS = "2"
 """How this bench crafts and judges. Plans of bench 0.1, whose documents do not say it, are of harness "1"."""
-
-
 MOST_DRAWS = 10_000
 """A sample is judged at most so often."""
+PLACE: Mapping[str, type] = {"name": str, "params": Mapping, "folder": str}
+"""What a plugin's place on a machine may say, and as what."""
+
+
+def is_place(found: object) -> bool:
+    """Whether it says under what name, with which settings and in which folder a plugin or its images are found."""
+    return isinstance(found, Mapping) and all(isinstance(part, PLACE.get(name, ())) for name, part in found.items())
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,8 @@ class Spec:
     of each weights file it reads.
 
     All of this is content: no setting says where on somebody's machine a file lies. `place` does, for this machine: the
-    `name` and the `params` to use in the stead of those above. It is no part of the plugin's identity.
+    `name` and the `params` to use in the stead of those above, and the `folder` of a data set's images. It is no part
+    of the plugin's identity. Raises `ValueError` where a place says what no store would read back.
     """
 
     name: str
@@ -39,6 +45,10 @@ class Spec:
     version: str = "1"
     weights: Mapping[str, str] = field(default_factory=dict)
     place: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not is_place(self.place):
+            raise ValueError(f"The place of {self.name} is none: {self.place!r}.")
 
     @property
     def reference(self) -> str:

@@ -163,6 +163,12 @@ def test_places_are_those_of_the_newest_run_and_no_part_of_the_plan(store: Store
         assert store.find(plan.digest[:9]).places == placed.places
 
 
+def test_a_place_that_no_store_would_read_back_is_refused_where_it_is_said() -> None:
+    for place in ({"floor": "3"}, {"folder": 3}, {"params": "k"}):
+        with pytest.raises(ValueError, match="The place of some-defense is none"):
+            plan_of().placed({"defense": place})
+
+
 def test_a_plan_that_cannot_be_read_is_named(file_store: Store) -> None:
     for seed in range(2):
         file_store.add(plan_of(seed=seed), result_of(plan_of(), 0))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from types import NoneType
 from typing import Any, get_args
 
 from bench.domain.dataset import LARGEST, MOST, Sampling
 from bench.domain.facts import Facts
-from bench.domain.plan import FIRST_HARNESS, HARNESS, MOST_DRAWS, ROLES, Plan
+from bench.domain.plan import FIRST_HARNESS, HARNESS, MOST_DRAWS, ROLES, Plan, is_place
 from bench.store.rows.forms import UNREADABLE, is_length, is_sha256, is_text, is_whole, misfit, parsed
 from bench.store.rows.records import Conflict, Cost, ShardRecord
 
@@ -144,15 +143,8 @@ def _plan_fault(plan: Plan) -> str | None:
 
 
 def _are_places(found: Any) -> bool:
-    """Whether it says by role under what name, with which settings and in which folder a plugin and its files are
-    found."""
-    kinds = {"name": str, "params": dict, "folder": str}
-    return isinstance(found, dict) and all(
-        role in ROLES
-        and isinstance(place, dict)
-        and all(isinstance(part, kinds.get(name, NoneType)) for name, part in place.items())
-        for role, place in found.items()
-    )
+    """Whether it says by role where a plugin is found."""
+    return isinstance(found, dict) and all(role in ROLES and is_place(place) for role, place in found.items())
 
 
 def _record_faults(record: ShardRecord, claimed: Any) -> Iterator[str]:
