@@ -5,7 +5,7 @@ python benchmarks/rewrites.py --output benchmarks/results/rewrites.json
 Each network is asked about the same images as it is and rewritten, in turns, on one thread. The answers are looked at
 twice: verdicts of images at the budget, and decisions as Square makes them (Andriushchenko et al. 2020, 1912.00049),
 which keeps a proposal where the margin falls. What a margin moves by the rewriting is measured; a decision by less than
-that must be asked about again in float32, and `left` is the gain after that. The ResNet-18 needs CIFAR-10: its folder
+that must be made again in float32, and `ratio left` is the gain after that. The ResNet-18 needs CIFAR-10: its folder
 is named by `BENCH_DATA_DIR`.
 """
 
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
 from bench import Batch
+from bench.domain.queries.spending import lead
 from bench.plugins.registry import defenses
 from contests.machine import described, machine
 from contests.sides import subjects
@@ -46,7 +47,7 @@ Rewriting = Callable[[nn.Module], nn.Module]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Case:
     """A network, logits (N, K) of images by it or by a rewritten one, and images with a budget in linf."""
 
     name: str
@@ -64,7 +65,7 @@ def halved(network: nn.Module) -> nn.Module:
 
 
 def channels_last(network: nn.Module) -> nn.Module:
-    """Its weights, and so what it computes, with channels as the last dimension in memory."""
+    """Its weights with channels as the last dimension in memory, and so what a convolution makes of any image."""
     return nn.Module.to(network, memory_format=torch.channels_last)
 
 
@@ -83,17 +84,15 @@ REWRITINGS: dict[str, Rewriting] = {
 }
 
 
-def the_subjects(images: int) -> Iterator[Subject]:
+def cases(images: int) -> Iterator[Case]:
     """Digits' ResNet, digits' diffusion classifier without a race, and pyautoattack's ResNet-18."""
 
     def straight(network: nn.Module, shown: Tensor) -> Tensor:
-        weight = next(network.parameters())
-        layout = torch.channels_last if weight.is_contiguous(memory_format=torch.channels_last) else None
-        logits: Tensor = network(shown.to(weight.dtype, memory_format=layout or torch.contiguous_format))
+        logits: Tensor = network(shown.to(next(network.parameters()).dtype))
         return logits.float()
 
     digits = subjects.digits()
-    yield Subject("resnet, digits", digits.network.module, straight, digits.images.read(range(images)), 0.1)
+    yield Case("resnet, digits", digits.network.module, straight, digits.images.read(range(images)), 0.1)
 
     settings = {"search": "full", "timesteps": 4}
     diffusion: Any = defenses.make("diffusion-classifier", settings).load(digits.images.task, "cpu")
@@ -104,41 +103,39 @@ def the_subjects(images: int) -> Iterator[Subject]:
         return logits
 
     few = digits.images.read(range(images // 4))
-    yield Subject("diffusion-classifier, digits", diffusion.denoiser.network, by_denoising, few, 0.1)
+    yield Case("diffusion-classifier, digits", diffusion.denoiser.network, by_denoising, few, 0.1)
     if "BENCH_DATA_DIR" in os.environ:
         found = subjects.photographs()
-        yield Subject("ResNet-18, CIFAR-10", found.network.module, straight, found.images.read(range(images)), 1 / 255)
+        yield Case("ResNet-18, CIFAR-10", found.network.module, straight, found.images.read(range(images)), 1 / 255)
 
 
 @torch.no_grad()
-def measure(subject: Subject, rewriting: str, laps: int) -> dict[str, Any] | None:
+def measure(case: Case, rewriting: str, laps: int) -> dict[str, Any] | None:
     """One row of the table; None where the rewriting has nothing to do here."""
-    network = copy.deepcopy(subject.network)
+    network = copy.deepcopy(case.network)
     if rewriting == "batch norm folded" and not any(isinstance(each, nn.BatchNorm2d) for each in network.modules()):
         return None
-    base, proposed = squares(subject)
+    base, proposed = squares(case)
     started = time.perf_counter()
     rewritten = REWRITINGS[rewriting](network)
-    subject.ask(rewritten, base)
+    case.ask(rewritten, base)
     prepared = time.perf_counter() - started
-    both = {"plain": subject.network, "rewritten": rewritten}
+    both = {"plain": case.network, "rewritten": rewritten}
     seconds: dict[str, list[float]] = {name: [] for name in both}
     for _ in range(laps):
         for name, asked in both.items():
             started = time.perf_counter()
-            subject.ask(asked, base)
+            case.ask(asked, base)
             seconds[name].append(time.perf_counter() - started)
-    plain, other = (
-        torch.stack([subject.ask(asked, images) for images in (base, *proposed)]) for asked in both.values()
-    )
+    plain, other = (torch.stack([case.ask(asked, images) for images in (base, *proposed)]) for asked in both.values())
     changes = torch.stack([(images != base).flatten(1).any(1) for images in proposed])
     return {
-        "network": subject.name,
+        "network": case.name,
         "rewriting": rewriting,
         "images": len(base),
         "prepared": prepared,
         **{name: median(found) for name, found in seconds.items()},
-        **unlike(plain, other, subject.batch.labels, changes),
+        **unlike(plain, other, case.batch.labels, changes),
     }
 
 
@@ -147,7 +144,8 @@ def unlike(plain: Tensor, other: Tensor, labels: Tensor, changes: Tensor) -> dic
     an image's range, in verdicts, and in decisions on the proposals that change anything (P, N); how many of these the
     second network cannot make alone."""
     first, second = plain[0], other[0]
-    falls, falling = ((margins(found, labels)[1:] - margins(found, labels)[0])[changes] for found in (plain, other))
+    leads = ([lead(logits, labels) for logits in found] for found in (plain, other))
+    falls, falling = (torch.stack([start - each for each in rest])[changes] for start, *rest in leads)
     moved = (falls - falling).abs().max()
     return {
         "moved": float(((first - second).abs().amax(1) / (first.amax(1) - first.amin(1))).max()),
@@ -157,21 +155,15 @@ def unlike(plain: Tensor, other: Tensor, labels: Tensor, changes: Tensor) -> dic
     }
 
 
-def margins(logits: Tensor, labels: Tensor) -> Tensor:
-    """By how much (P, N) each label's logit is above every other, of logits (P, N, K)."""
-    label = labels[:, None].expand(len(logits), -1, 1)
-    return logits.gather(2, label)[:, :, 0] - logits.scatter(2, label, -torch.inf).amax(2)
-
-
-def squares(subject: Subject) -> tuple[Tensor, list[Tensor]]:
+def squares(case: Case) -> tuple[Tensor, list[Tensor]]:
     """Images (N, C, H, W) at the budget, striped as Square begins, and proposals that change one square of each."""
-    rng, clean = torch.Generator().manual_seed(0), subject.batch.images
+    rng, clean = torch.Generator().manual_seed(0), case.batch.images
     count, channels, height, width = clean.shape
 
     def signs(*shape: int) -> Tensor:
         return 2.0 * torch.randint(0, 2, shape, generator=rng) - 1
 
-    base = (clean + subject.radius * signs(count, channels, 1, width)).clamp(0, 1)
+    base = (clean + case.radius * signs(count, channels, 1, width)).clamp(0, 1)
     side = max(1, round((AREA * height * width) ** 0.5))
     proposed = []
     for _ in range(PROPOSALS):
@@ -183,7 +175,7 @@ def squares(subject: Subject) -> tuple[Tensor, list[Tensor]]:
             strict=True,
         ):
             place = (image, slice(None), slice(top, top + side), slice(left, left + side))
-            changed[place] = (clean[place] + subject.radius * signs(channels, 1, 1)).clamp(0, 1)
+            changed[place] = (clean[place] + case.radius * signs(channels, 1, 1)).clamp(0, 1)
         proposed.append(changed)
     return base, proposed
 
@@ -208,14 +200,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--note", default="", help="what a reader of the file must know first")
     wanted = parser.parse_args(words)
     torch.set_num_threads(1)
+    torch.compiler.config.force_disable_caches = True  # compiling takes what it takes the first time
     console, facts = Console(width=max(Console().width, 160)), machine()
     rows = []
-    for subject in the_subjects(wanted.images):
+    for case in cases(wanted.images):
         for rewriting in wanted.only:
-            row = measure(subject, rewriting, wanted.laps)
+            row = measure(case, rewriting, wanted.laps)
             if row is not None:
                 rows.append(row)
-                console.print(f"{subject.name}: {rewriting}", style="dim")
+                console.print(f"{case.name}: {rewriting}", style="dim")
     console.print(shown(rows))
     console.print(described(facts), style="dim")
     if wanted.output:

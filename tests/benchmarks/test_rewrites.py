@@ -16,7 +16,7 @@ from contests.table import rewritten_cells
 RADIUS = 0.1
 
 
-def subject() -> rewrites.Subject:
+def case() -> rewrites.Case:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten())
     network = nn.Sequential(network, nn.Linear(512, 10)).eval().requires_grad_(False)
@@ -26,12 +26,12 @@ def subject() -> rewrites.Subject:
         logits: Tensor = asked(shown.to(next(asked.parameters()).dtype))
         return logits.float()
 
-    return rewrites.Subject("small", network, ask, Batch(tuple(range(16)), images, labels), RADIUS)
+    return rewrites.Case("small", network, ask, Batch(tuple(range(16)), images, labels), RADIUS)
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, rewriting: Callable[[nn.Module], nn.Module]) -> dict[str, Any]:
     monkeypatch.setitem(rewrites.REWRITINGS, "tried", rewriting)
-    found = rewrites.measure(subject(), "tried", 2)
+    found = rewrites.measure(case(), "tried", 2)
     assert found is not None
     return found
 
@@ -64,15 +64,15 @@ def test_a_network_that_answers_at_random_changes_verdicts_and_decisions(monkeyp
 
 
 def test_batch_norm_is_folded_where_there_is_any() -> None:
-    found = rewrites.measure(subject(), "batch norm folded", 1)
+    found = rewrites.measure(case(), "batch norm folded", 1)
     assert found is not None
     assert found["moved"] < 1e-5
-    plain = rewrites.Subject("plain", nn.Conv2d(1, 1, 1), lambda *_: torch.zeros(1), subject().batch, RADIUS)
+    plain = rewrites.Case("plain", nn.Conv2d(1, 1, 1), lambda *_: torch.zeros(1), case().batch, RADIUS)
     assert rewrites.measure(plain, "batch norm folded", 1) is None
 
 
 def test_proposals_lie_within_the_budget_and_change_one_square_of_each_image() -> None:
-    asked = subject()
+    asked = case()
     base, proposed = rewrites.squares(asked)
     for images in (base, *proposed):
         assert float((images - asked.batch.images).abs().max()) <= RADIUS + 1e-6
