@@ -11,6 +11,7 @@ from bench.cli.console import escape
 from bench.domain.threat import exact
 from bench.plugins.settings import configure
 from bench.store.store import Store
+from tests import needs
 from tests.analysis.made import add, small_plan
 from tests.cli.command import bench
 from tests.hostile.words import PATIENCE
@@ -37,8 +38,6 @@ USAGE: list[tuple[tuple[str, ...], str]] = [
     (("evaluate", "--defense", "./nowhere.py:", "--attack", "fgsm-linf"), "names no class"),
     (("evaluate", "--defense", "./nowhere.py:D", "--attack", "fgsm-linf"), "There is no file nowhere.py"),
     (("evaluate", "--defense", "resnett", "--attack", "fgsm-linf"), "Did you mean 'resnet'?"),
-    (("evaluate", "--defense", "resnet", "--attack", "torchattacks:Nothing"), "has no member 'Nothing'"),
-    (("evaluate", "--defense", "resnet", "--attack", "torchattacks"), "is a family; name a member"),
     (("evaluate", "--defense", "resnet:x", "--attack", "fgsm-linf"), "has no members; leave out ':x'"),
     (("sweep", "white-box-1024", "--defense", "all", "--defense", "resnet"), "leave the others out"),
     (("sweep", "white-box-1024", "--defense", "resnet", "--seed", "1", "--seed", "2", "--seeds", "2"), "Give either"),
@@ -55,6 +54,7 @@ USAGE: list[tuple[tuple[str, ...], str]] = [
     (("compare", "tmdc"), "two"),
     (("export", "results.db-shm", "--format", "csv"), "is a database's"),
 ]
+MEMBERS = (("torchattacks:Nothing", "has no member 'Nothing'"), ("torchattacks", "is a family; name a member"))
 FAILED: list[tuple[tuple[str, ...], str]] = [
     ((*EVALUATE, "--db", ""), "would keep nothing; give --db a file"),
     ((*EVALUATE, "--db", "  "), "would keep nothing"),
@@ -89,6 +89,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(("words", "sentence"), USAGE, ids=lambda given: " ".join(given)[:60] if given else "")
 def test_what_cannot_be_asked_for_is_one_sentence(words: tuple[str, ...], sentence: str) -> None:
     _check(words, sentence, 2)
+
+
+@needs.torchattacks
+@pytest.mark.parametrize(("attack", "sentence"), MEMBERS)
+def test_what_a_library_does_not_have_is_one_sentence(attack: str, sentence: str) -> None:
+    _check(("evaluate", "--defense", "resnet", "--attack", attack), sentence, 2)
 
 
 @pytest.mark.parametrize(("words", "sentence"), FAILED, ids=lambda given: " ".join(given)[:60] if given else "")
